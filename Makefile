@@ -1,0 +1,54 @@
+# Every target does the set-up it needs; a machine with Python >= 3.11 and make is enough.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; \
+	done; echo python3)
+WORKERS ?= 2
+BIN := .venv/bin
+READY := $(BIN)/.spanlore-ready
+BENCH_READY := $(BIN)/.spanlore-bench-ready
+UV := UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate
+
+.PHONY: setup demo test check test-slow bench lock clean
+
+setup: $(READY)
+
+# Redone only when what is installed has changed; the stamp is newer than both files then.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo "spanlore needs Python 3.11 or newer, and '$(PYTHON)' is: $$($(PYTHON) --version 2>&1)." >&2; \
+	echo "Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; exit 3; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH_READY): $(READY) benchmarks/requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r benchmarks/requirements.lock
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/spanlore demo
+
+check: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest --quiet tests/test_tidy.py
+
+test: check
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+
+test-slow: $(READY)
+	$(BIN)/pytest -m slow --timeout 3600
+
+bench: $(READY) $(BENCH_READY)
+	@set -e; for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python "$$script"; done
+
+lock: $(READY)
+	$(UV) --upgrade --all-extras --group dev pyproject.toml --output-file requirements.lock
+	$(UV) --upgrade --group bench --output-file benchmarks/requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build
