@@ -1,0 +1,76 @@
+"""Who may talk to this installation: secrets made once, at first start, in the data directory."""
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FILE_NAME = "credentials.json"
+SECRET_BYTES = 32  # 43 characters of URL-safe base64
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user of the store and its password."""
+
+    user: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The store's two users and the bearer token of the collector's own HTTP door."""
+
+    admin: Login
+    ingest: Login
+    collector_token: str
+
+
+class CredentialsError(Exception):
+    """The credentials file cannot be read or does not hold what it should."""
+
+
+def load_or_create(data_dir: Path) -> Credentials:
+    """Read ``data_dir/credentials.json``, made with fresh secrets where there is none.
+
+    The directory gets mode 0700 when it is made here, the file 0600. Two processes that start at
+    once agree: the first file to appear, whole, is the one both read. Raises CredentialsError.
+    """
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = data_dir / FILE_NAME
+    if not path.exists():
+        _create(path)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Credentials(
+            admin=Login(**found["admin"]),
+            ingest=Login(**found["ingest"]),
+            collector_token=str(found["collector_token"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CredentialsError(
+            f"{path} is unreadable ({error}): restore it, or delete it to make new secrets"
+        ) from error
+
+
+def _create(path: Path) -> None:
+    """Write the file beside its place and link it there, so that it is never seen half made."""
+    fresh = Credentials(
+        admin=Login("admin", secrets.token_urlsafe(SECRET_BYTES)),
+        ingest=Login("ingest", secrets.token_urlsafe(SECRET_BYTES)),
+        collector_token=secrets.token_urlsafe(SECRET_BYTES),
+    )
+    draft = path.with_name(f".{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(fresh), file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,181 @@
+"""The life of a lesson: one function that says what may follow what, and no back door.
+
+``proposed -> evaluated -> approved -> rolled_out -> verified | no_effect | harmful ->
+rolled_back``; ``rolled_out`` stays so while there is not enough data. Beside that road lie
+``quarantined``, ``rejected``, ``superseded``, ``expired`` and ``revoked``.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from spanlore.schemas.types import Lesson
+
+State = Literal[
+    "proposed",
+    "quarantined",
+    "evaluated",
+    "approved",
+    "rolled_out",
+    "verified",
+    "no_effect",
+    "harmful",
+    "rolled_back",
+    "rejected",
+    "superseded",
+    "expired",
+    "revoked",
+]
+EventKind = Literal[
+    "evaluate",
+    "approve",
+    "reject",
+    "roll_out",
+    "measure",
+    "roll_back",
+    "quarantine",
+    "release",
+    "supersede",
+    "expire",
+    "revoke",
+]
+VERDICTS: Final = ("pass", "fail", "inconclusive")
+MEASURED: Final[Mapping[str, State]] = {
+    "improved": "verified",
+    "no_effect": "no_effect",
+    "worse": "harmful",
+    "not_enough_data": "rolled_out",
+}
+TERMINAL: Final = frozenset({"rolled_back", "rejected", "superseded", "expired", "revoked"})
+
+_ENDS: Final[dict[EventKind, State]] = {
+    "supersede": "superseded",
+    "expire": "expired",
+    "revoke": "revoked",
+}
+_UNDECIDED: Final[dict[EventKind, State]] = {
+    **_ENDS,
+    "evaluate": "evaluated",
+    "reject": "rejected",
+    "quarantine": "quarantined",
+}
+_DELIVERED: Final[dict[EventKind, State]] = {
+    **_ENDS,
+    "measure": "rolled_out",
+    "roll_back": "rolled_back",
+}
+NEXT: Final[Mapping[str, Mapping[EventKind, State]]] = {
+    "proposed": _UNDECIDED,
+    "quarantined": {**_ENDS, "release": "proposed", "reject": "rejected"},
+    "evaluated": {**_UNDECIDED, "approve": "approved"},
+    "approved": {**_ENDS, "roll_out": "rolled_out", "quarantine": "quarantined"},
+    "rolled_out": _DELIVERED,
+    "verified": _DELIVERED,
+    "no_effect": _DELIVERED,
+    "harmful": {"roll_back": "rolled_back", "revoke": "revoked"},
+    "rolled_back": {},
+    "rejected": {},
+    "superseded": {},
+    "expired": {},
+    "revoked": {},
+}
+
+
+class TransitionRefused(Exception):
+    """The lesson may not go there from where it is; the message says why and what would help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LessonEvent:
+    """Something that happens to a lesson.
+
+    ``by`` names who did it; ``human`` says that the caller knows this to be a person (who must
+    then be named). ``detail`` holds what the kind needs: ``{"verdict": ...}`` for evaluate,
+    ``{"effect": ...}`` for measure; for the others whatever is worth keeping. Times are UTC.
+    """
+
+    kind: EventKind
+    by: str
+    at: datetime
+    human: bool = False
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def transition(lesson: Lesson, event: LessonEvent) -> Lesson:
+    """Return the lesson after the event.
+
+    Raises TransitionRefused when the event may not follow the lesson's state, when an approval
+    lacks a named human or a verdict, and ValueError for an unknown state, verdict or effect.
+    """
+    if lesson.state not in NEXT:
+        message = f"lesson {lesson.lesson_id} is in an unknown state {lesson.state!r}"
+        raise ValueError(message)
+    following = NEXT[lesson.state].get(event.kind)
+    if following is None:
+        possible = ", ".join(sorted(NEXT[lesson.state])) or "nothing, this state is final"
+        message = (
+            f"lesson {lesson.lesson_id} is {lesson.state}: {event.kind} may not follow; "
+            f"possible: {possible}"
+        )
+        raise TransitionRefused(message)
+    if event.kind == "evaluate":
+        return _evaluated(lesson, event)
+    if event.kind == "approve":
+        return _approved(lesson, event)
+    if event.kind == "measure":
+        return replace(lesson, state=MEASURED[_one_of(event, "effect", tuple(MEASURED))])
+    if event.kind == "release":
+        _need_a_named_human(lesson, event)
+    return replace(lesson, state=following)
+
+
+def patch_hash(lesson: Lesson) -> str | None:
+    """Return the SHA-256 (hex) of the lesson's patch, which an approval is bound to."""
+    return None if lesson.patch is None else hashlib.sha256(lesson.patch.encode()).hexdigest()
+
+
+def _evaluated(lesson: Lesson, event: LessonEvent) -> Lesson:
+    verdict = _one_of(event, "verdict", VERDICTS)
+    entry = {**event.detail, "verdict": verdict, "by": event.by, "at": event.at.isoformat()}
+    return replace(lesson, state="evaluated", evaluations=(*lesson.evaluations, entry))
+
+
+def _approved(lesson: Lesson, event: LessonEvent) -> Lesson:
+    verdict = lesson.evaluations[-1].get("verdict") if lesson.evaluations else None
+    if verdict not in ("pass", "inconclusive"):
+        message = (
+            f"lesson {lesson.lesson_id} may not be approved: its last evaluation says {verdict}; "
+            "evaluate it again or reject it"
+        )
+        raise TransitionRefused(message)
+    by_policy = lesson.layer == "context" and lesson.scope == "user" and verdict == "pass"
+    if not by_policy:
+        _need_a_named_human(lesson, event)
+    entry = {
+        **event.detail,
+        "decision": "approve",
+        "by": event.by,
+        "human": event.human,
+        "at": event.at.isoformat(),
+        "patch_hash": patch_hash(lesson),
+    }
+    return replace(lesson, state="approved", approvals=(*lesson.approvals, entry))
+
+
+def _need_a_named_human(lesson: Lesson, event: LessonEvent) -> None:
+    if not event.human or not event.by.strip():
+        message = (
+            f"lesson {lesson.lesson_id} ({lesson.layer}, {lesson.scope}) needs a named human to "
+            f"{event.kind} it; say who with --by"
+        )
+        raise TransitionRefused(message)
+
+
+def _one_of(event: LessonEvent, key: str, allowed: tuple[str, ...]) -> str:
+    value = event.detail.get(key)
+    if value not in allowed:
+        message = f"{event.kind} needs detail[{key!r}] to be one of {', '.join(allowed)}: {value!r}"
+        raise ValueError(message)
+    return str(value)

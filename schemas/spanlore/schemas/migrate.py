@@ -1,0 +1,91 @@
+"""Bring a store to this version's schema: numbered SQL files, then the views.
+
+Each file in ``sql/`` runs once and is remembered in ``schema_migrations``. A view has no data, so
+it is dropped and made again whenever its SQL differs from what was remembered.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from importlib import resources
+
+from spanlore.schemas import otlp, tables, views
+from spanlore.schemas.store import Store
+
+_LEDGER = "schema_migrations"
+_VIEWS = "views"
+_LEDGER_DDL = f"""CREATE TABLE IF NOT EXISTS {_LEDGER} (
+    Name String,
+    Hash String,
+    At DateTime64(9) DEFAULT now64(9)
+)
+ENGINE = ReplacingMergeTree(At)
+ORDER BY Name"""
+
+
+def migrate(url: str) -> list[str]:
+    """Apply what is not yet applied; return the names of what was.
+
+    Creates the database of the URL when it is not there. Safe to run at every start and by two
+    processes one after the other. Raises StoreUnreachable or StoreRefused.
+    """
+    _create_database(url)
+    with Store.connect(url) as store:
+        store.command(_LEDGER_DDL)
+        ledger = store.query(f"SELECT Name, Hash FROM {_LEDGER} FINAL")
+        done = {row["Name"]: row["Hash"] for row in ledger}
+        return [*_apply_files(store, done), *_apply_derived(store, done)]
+
+
+def migrations() -> Iterator[tuple[str, str]]:
+    """Yield (name, SQL) of the numbered migrations, in order."""
+    folder = resources.files("spanlore.schemas") / "sql"
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if file.name.endswith(".sql"):
+            yield file.name.removesuffix(".sql"), file.read_text(encoding="utf-8")
+
+
+def statements(sql: str) -> list[str]:
+    """Split a migration into statements; one ends at a semicolon at the end of a line."""
+    return [part.strip() for part in (sql + "\n").split(";\n") if part.strip()]
+
+
+def initial_sql() -> str:
+    """Return the text of the first migration: every table as ``tables.py`` defines it."""
+    return "".join(f"{table.ddl()};\n\n" for table in tables.ALL)
+
+
+def _create_database(url: str) -> None:
+    with Store.connect(url, database="default") as server:
+        server.command(f"CREATE DATABASE IF NOT EXISTS `{server.address.database}`")
+
+
+def _apply_files(store: Store, done: dict[str, str]) -> Iterator[str]:
+    for name, sql in migrations():
+        if name in done:
+            continue
+        for statement in statements(sql):
+            store.command(statement)
+        _remember(store, name, _hash(sql))
+        yield name
+
+
+def _apply_derived(store: Store, done: dict[str, str]) -> Iterator[str]:
+    """Make the decoding table and the views anew when any of them differs from what was made."""
+    derived = [(otlp.OTLP_IN, otlp.OTLP_IN_DDL), *((view.name, view.ddl()) for view in views.ALL)]
+    digest = _hash("".join(ddl for _, ddl in derived))
+    if done.get(_VIEWS) == digest:
+        return
+    for name, _ in reversed(derived):
+        store.command(f"DROP TABLE IF EXISTS {name} SYNC")
+    for _, ddl in derived:
+        store.command(ddl)
+    _remember(store, _VIEWS, digest)
+    yield _VIEWS
+
+
+def _remember(store: Store, name: str, digest: str) -> None:
+    store.insert(_LEDGER, [{"Name": name, "Hash": digest}])
+
+
+def _hash(sql: str) -> str:
+    return hashlib.sha256(sql.encode()).hexdigest()

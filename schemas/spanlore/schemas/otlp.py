@@ -1,0 +1,240 @@
+"""How the engine reads OTLP: the schema of a write-ahead-log record and the SQL that makes rows.
+
+A segment of the write-ahead log is a varint-framed sequence of ``WalRecord`` messages, which is
+ClickHouse's ``Protobuf`` input format as it stands. The engine decodes it into ``otlp_in`` (a
+table that keeps nothing) and two materialized views turn that into rows of ``otel_traces`` and
+``otel_logs``. The message schema travels with the insert, so a server needs no file.
+
+Field numbers: github.com/open-telemetry/opentelemetry-proto, with one member of our own in
+``AnyValue`` (``json_value``), into which the collector's door rewrites nested values, so that
+this schema does not recurse.
+"""
+
+from spanlore.schemas import semconv, tables
+
+MESSAGE_NAME = "WalRecord"
+
+PROTO_SCHEMA = """syntax = "proto3";
+message ScalarValue { oneof value { string string_value = 1; bool bool_value = 2;
+  int64 int_value = 3; double double_value = 4; bytes bytes_value = 7; } }
+message ArrayValue { repeated ScalarValue values = 1; }
+message AnyValue { oneof value { string string_value = 1; bool bool_value = 2;
+  int64 int_value = 3; double double_value = 4; ArrayValue array_value = 5;
+  bytes kvlist_value = 6; bytes bytes_value = 7; string json_value = 100; } }
+message KeyValue { string key = 1; AnyValue value = 2; }
+message Resource { repeated KeyValue attributes = 1; }
+message Scope { string name = 1; string version = 2; repeated KeyValue attributes = 3; }
+message Event { fixed64 time_unix_nano = 1; string name = 2; repeated KeyValue attributes = 3; }
+message Link { bytes trace_id = 1; bytes span_id = 2; string trace_state = 3;
+  repeated KeyValue attributes = 4; }
+message Status { string message = 2; int32 code = 3; }
+message Span { bytes trace_id = 1; bytes span_id = 2; string trace_state = 3;
+  bytes parent_span_id = 4; string name = 5; int32 kind = 6; fixed64 start_time_unix_nano = 7;
+  fixed64 end_time_unix_nano = 8; repeated KeyValue attributes = 9; repeated Event events = 11;
+  repeated Link links = 13; Status status = 15; }
+message ScopeSpans { Scope scope = 1; repeated Span spans = 2; }
+message ResourceSpans { Resource resource = 1; repeated ScopeSpans scope_spans = 2; }
+message Traces { repeated ResourceSpans resource_spans = 1; }
+message LogRecord { fixed64 time_unix_nano = 1; int32 severity_number = 2;
+  string severity_text = 3; AnyValue body = 5; repeated KeyValue attributes = 6;
+  fixed32 flags = 8; bytes trace_id = 9; bytes span_id = 10;
+  fixed64 observed_time_unix_nano = 11; string event_name = 12; }
+message ScopeLogs { Scope scope = 1; repeated LogRecord log_records = 2; string schema_url = 3; }
+message ResourceLogs { Resource resource = 1; repeated ScopeLogs scope_logs = 2;
+  string schema_url = 3; }
+message Logs { repeated ResourceLogs resource_logs = 1; }
+message WalRecord { string tenant = 1; fixed64 received_ns = 2; uint64 seq = 3;
+  fixed32 crc32c = 4; fixed32 log_id = 5; Traces traces = 10; Logs logs = 11; }
+"""
+
+_SCALAR_KINDS = "'none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4"
+_SCALAR = (
+    f"Tuple(value Enum8({_SCALAR_KINDS}, 'bytes_value' = 7), string_value String, "
+    "bool_value Bool, int_value Int64, double_value Float64, bytes_value String)"
+)
+_ANY = (
+    f"Tuple(value Enum8({_SCALAR_KINDS}, 'array_value' = 5, 'kvlist_value' = 6, "
+    "'bytes_value' = 7, 'json_value' = 100), string_value String, bool_value Bool, "
+    f"int_value Int64, double_value Float64, array_value Tuple(values Array({_SCALAR})), "
+    "kvlist_value String, bytes_value String, json_value String)"
+)
+_ATTRIBUTES = f"Array(Tuple(key String, value {_ANY}))"
+_RESOURCE = f"Tuple(attributes {_ATTRIBUTES})"
+_SCOPE = f"Tuple(name String, version String, attributes {_ATTRIBUTES})"
+_EVENTS = f"Array(Tuple(time_unix_nano UInt64, name String, attributes {_ATTRIBUTES}))"
+_LINKS = (
+    "Array(Tuple(trace_id String, span_id String, trace_state String, "
+    f"attributes {_ATTRIBUTES}))"
+)
+_SPANS = (
+    "Array(Tuple(trace_id String, span_id String, trace_state String, parent_span_id String, "
+    "name String, kind Int32, start_time_unix_nano UInt64, end_time_unix_nano UInt64, "
+    f"attributes {_ATTRIBUTES}, events {_EVENTS}, links {_LINKS}, "
+    "status Tuple(message String, code Int32)))"
+)
+_LOG_RECORDS = (
+    "Array(Tuple(time_unix_nano UInt64, severity_number Int32, severity_text String, "
+    f"body {_ANY}, attributes {_ATTRIBUTES}, flags UInt32, trace_id String, span_id String, "
+    "observed_time_unix_nano UInt64, event_name String))"
+)
+
+OTLP_IN = "otlp_in"
+OTLP_IN_DDL = f"""CREATE TABLE IF NOT EXISTS {OTLP_IN} (
+    tenant String,
+    received_ns UInt64,
+    seq UInt64,
+    log_id UInt32,
+    traces Tuple(resource_spans Array(Tuple(
+        resource {_RESOURCE},
+        scope_spans Array(Tuple(scope {_SCOPE}, spans {_SPANS}))))),
+    logs Tuple(resource_logs Array(Tuple(
+        resource {_RESOURCE},
+        scope_logs Array(Tuple(scope {_SCOPE}, log_records {_LOG_RECORDS}, schema_url String)),
+        schema_url String)))
+)
+ENGINE = Null"""
+
+# DateTime64(9) ends in April 2262; times from 2262 on are clamped, the raw nanoseconds kept.
+_TIME_NS_MAX = 9_214_646_400_000_000_000
+
+_SPAN_KINDS = "['Internal', 'Server', 'Client', 'Producer', 'Consumer']"
+_STATUS_CODES = "['Ok', 'Error']"
+
+
+def _time(nanoseconds: str) -> str:
+    return f"fromUnixTimestamp64Nano(toInt64(least({nanoseconds}, {_TIME_NS_MAX})))"
+
+
+def _scalar_json(value: str) -> str:
+    """SQL for a member of a flat array as JSON; a number JSON has no word for becomes a string."""
+    return (
+        f"multiIf({value}.value = 'string_value', toJSONString({value}.string_value), "
+        f"{value}.value = 'int_value', toString({value}.int_value), "
+        f"{value}.value = 'bool_value', if({value}.bool_value, 'true', 'false'), "
+        f"{value}.value = 'double_value', if(isFinite({value}.double_value), "
+        f"toString({value}.double_value), toJSONString(toString({value}.double_value))), "
+        f"{value}.value = 'bytes_value', toJSONString(base64Encode({value}.bytes_value)), 'null')"
+    )
+
+
+def _text(value: str) -> str:
+    """SQL for an AnyValue as text: strings as they are, bytes as base64, arrays as JSON."""
+    members = f"arrayMap(m -> {_scalar_json('m')}, {value}.array_value.values)"
+    return (
+        f"multiIf({value}.value = 'string_value', {value}.string_value, "
+        f"{value}.value = 'int_value', toString({value}.int_value), "
+        f"{value}.value = 'bool_value', if({value}.bool_value, 'true', 'false'), "
+        f"{value}.value = 'double_value', toString({value}.double_value), "
+        f"{value}.value = 'array_value', concat('[', arrayStringConcat({members}, ','), ']'), "
+        f"{value}.value = 'json_value', {value}.json_value, "
+        f"{value}.value = 'bytes_value', base64Encode({value}.bytes_value), "
+        f"{value}.value = 'kvlist_value', base64Encode({value}.kvlist_value), '')"
+    )
+
+
+def _map(attributes: str) -> str:
+    """SQL for a list of attributes as a map. A key that comes twice keeps both its values."""
+    return (
+        f"mapFromArrays({attributes}.key, "
+        f"arrayMap(v -> {_text('v')}, {attributes}.value))"
+    )
+
+
+def _types(attributes: str) -> str:
+    """SQL for the wire types of a list of attributes (AnyValue's field numbers), key by key."""
+    return f"CAST({attributes}.value.value, 'Array(Int8)')"
+
+
+def _exploded(*, groups: str, scopes: str, records: str, record: str, extra: str = "") -> str:
+    """SQL that makes one row a record: resource, then scope, then record, each once expanded.
+
+    Every level keeps only what the row needs, since expanding copies it for each row.
+    """
+    kept = "tenant, received_ns, seq, log_id"
+    return (
+        f"SELECT {kept}, resource, resource_types, {extra}"
+        "scope.scope.name AS scope_name, scope.scope.version AS scope_version, "
+        f"{_map('scope.scope.attributes')} AS scope_attributes, "
+        f"arrayJoin(scope.{records}) AS {record} FROM ("
+        f"SELECT {kept}, {_map('group.resource.attributes')} AS resource, "
+        f"{_types('group.resource.attributes')} AS resource_types, "
+        f"{'group.schema_url AS resource_schema, ' if extra else ''}"
+        f"arrayJoin(group.{scopes}) AS scope FROM ("
+        f"SELECT {kept}, arrayJoin({groups}) AS group FROM {OTLP_IN}))"
+    )
+
+
+def traces_view_sql() -> str:
+    """Return the SELECT of the view that fills ``otel_traces`` from ``otlp_in``."""
+    rows = _exploded(
+        groups="traces.resource_spans", scopes="scope_spans", records="spans", record="s"
+    )
+    return f"""SELECT
+    {_time('s.start_time_unix_nano')} AS Timestamp,
+    lower(hex(s.trace_id)) AS TraceId,
+    lower(hex(s.span_id)) AS SpanId,
+    lower(hex(s.parent_span_id)) AS ParentSpanId,
+    s.trace_state AS TraceState,
+    s.name AS SpanName,
+    if(s.kind BETWEEN 1 AND 5, {_SPAN_KINDS}[s.kind], 'Unspecified') AS SpanKind,
+    resource['{semconv.SERVICE_NAME}'] AS ServiceName,
+    resource AS ResourceAttributes,
+    scope_name AS ScopeName,
+    scope_version AS ScopeVersion,
+    {_map('s.attributes')} AS SpanAttributes,
+    s.end_time_unix_nano - least(s.start_time_unix_nano, s.end_time_unix_nano) AS Duration,
+    if(s.status.code BETWEEN 1 AND 2, {_STATUS_CODES}[s.status.code], 'Unset') AS StatusCode,
+    s.status.message AS StatusMessage,
+    arrayMap(ns -> {_time('ns')}, s.events.time_unix_nano) AS `Events.Timestamp`,
+    s.events.name AS `Events.Name`,
+    arrayMap(a -> {_map('a')}, s.events.attributes) AS `Events.Attributes`,
+    arrayMap(id -> lower(hex(id)), s.links.trace_id) AS `Links.TraceId`,
+    arrayMap(id -> lower(hex(id)), s.links.span_id) AS `Links.SpanId`,
+    s.links.trace_state AS `Links.TraceState`,
+    arrayMap(a -> {_map('a')}, s.links.attributes) AS `Links.Attributes`,
+    if(tenant = '', {tables.tenant_of('SpanAttributes', 'resource')}, tenant) AS TenantId,
+    resource_types AS ResourceAttributeTypes,
+    {_types('s.attributes')} AS SpanAttributeTypes,
+    scope_attributes AS ScopeAttributes,
+    s.start_time_unix_nano AS StartUnixNano,
+    s.end_time_unix_nano AS EndUnixNano,
+    s.end_time_unix_nano = 0 OR SpanAttributes['{semconv.INCOMPLETE}'] = 'true' AS Incomplete,
+    {_time('received_ns')} AS ReceivedAt,
+    log_id AS LogId,
+    seq AS LogSeq
+FROM ({rows})"""
+
+
+def logs_view_sql() -> str:
+    """Return the SELECT of the view that fills ``otel_logs`` from ``otlp_in``."""
+    rows = _exploded(
+        groups="logs.resource_logs",
+        scopes="scope_logs",
+        records="log_records",
+        record="r",
+        extra="resource_schema, scope.schema_url AS scope_schema, ",
+    )
+    time = "if(r.time_unix_nano = 0, r.observed_time_unix_nano, r.time_unix_nano)"
+    return f"""SELECT
+    {_time(time)} AS Timestamp,
+    lower(hex(r.trace_id)) AS TraceId,
+    lower(hex(r.span_id)) AS SpanId,
+    toUInt8(bitAnd(r.flags, 255)) AS TraceFlags,
+    r.severity_text AS SeverityText,
+    toUInt8(bitAnd(r.severity_number, 255)) AS SeverityNumber,
+    resource['{semconv.SERVICE_NAME}'] AS ServiceName,
+    {_text('r.body')} AS Body,
+    resource_schema AS ResourceSchemaUrl,
+    resource AS ResourceAttributes,
+    scope_schema AS ScopeSchemaUrl,
+    scope_name AS ScopeName,
+    scope_version AS ScopeVersion,
+    scope_attributes AS ScopeAttributes,
+    {_map('r.attributes')} AS LogAttributes,
+    if(r.event_name = '', LogAttributes['{semconv.EVENT_NAME_LEGACY}'], r.event_name) AS EventName,
+    if(tenant = '', {tables.tenant_of('LogAttributes', 'resource')}, tenant) AS TenantId,
+    {_types('r.attributes')} AS LogAttributeTypes,
+    {_time('received_ns')} AS ReceivedAt,
+    log_id AS LogId,
+    seq AS LogSeq
+FROM ({rows})"""

@@ -1,0 +1,126 @@
+"""Reading runs: the list, and the spans of one as a tree.
+
+What the command line, the review desk and the analyzers show of a run is read here, so that all
+see the same row.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from spanlore.schemas import tables
+from spanlore.schemas.store import Store
+from spanlore.schemas.types import Run
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SINCE = re.compile(r"(\d+)([smhdw])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+_RUN_FIELDS = """TraceId AS trace_id, nullIf(AgentName, '') AS agent, TenantId AS tenant,
+    nullIf(UserId, '') AS user, nullIf(TaskType, '') AS task, nullIf(TaskId, '') AS task_id,
+    State AS state, nullIf(Outcome, '') AS outcome, OutcomeScore AS outcome_score,
+    nullIf(OutcomeSource, '') AS outcome_source,
+    if(TimeUnknown, NULL, toUnixTimestamp64Nano(StartedAt)) AS started_ns,
+    if(TimeUnknown, NULL, DurationMs) AS duration_ms, Steps AS steps, ToolCalls AS tool_calls,
+    ToolErrors AS tool_errors, InputTokens AS input_tokens, OutputTokens AS output_tokens,
+    CostUsd AS cost_usd, HarnessHash AS harness, nullIf(Model, '') AS model, Spans AS spans"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs to list; None means any. ``since`` is about when spans were received."""
+
+    user: str | None = None
+    tenant: str | None = None
+    agent: str | None = None
+    task: str | None = None
+    failed: bool = False
+    since: timedelta | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanNode:
+    """A span of a run with what a reader wants to see of it. Times are Unix nanoseconds."""
+
+    span_id: str
+    parent_span_id: str
+    name: str
+    op: str
+    start_ns: int
+    end_ns: int
+    status: str
+    status_message: str
+    error_type: str
+    model: str
+    tool: str
+    tool_arguments: str
+    tool_result: str
+    input_tokens: int | None
+    output_tokens: int | None
+    incomplete: bool
+    time_unknown: bool
+
+
+def parse_since(text: str) -> timedelta:
+    """Read a span of time such as ``30m``, ``12h``, ``7d`` or ``2w``; ValueError otherwise."""
+    found = _SINCE.fullmatch(text.strip())
+    if not found:
+        message = f"not a span of time: {text!r}; write for example 30m, 12h, 7d or 2w"
+        raise ValueError(message)
+    return timedelta(seconds=int(found[1]) * _UNIT_S[found[2]])
+
+
+def list_runs(store: Store, wanted: RunFilter, *, now: datetime) -> list[Run]:
+    """Return the newest runs that match, newest first; runs without times come last."""
+    tests = ["1"]
+    params: dict[str, Any] = {"limit": wanted.limit}
+    columns = {"UserId": wanted.user, "TenantId": wanted.tenant, "AgentName": wanted.agent}
+    for column, value in columns.items():
+        if value is not None:
+            tests.append(f"{column} = {{{column}:String}}")
+            params[column] = value
+    if wanted.task is not None:
+        tests.append("{task:String} IN (TaskType, TaskId, concat(TaskType, '/', TaskId))")
+        params["task"] = wanted.task
+    if wanted.failed:
+        tests.append("Outcome = 'fail'")
+    if wanted.since is not None:
+        tests.append("LastReceivedAt >= fromUnixTimestamp64Nano({since_ns:Int64})")
+        params["since_ns"] = int((now - wanted.since - _EPOCH).total_seconds() * 1e9)
+    sql = f"""SELECT {_RUN_FIELDS} FROM (SELECT * FROM {tables.RUNS} {tables.LATEST_RUN})
+        WHERE {" AND ".join(tests)}
+        ORDER BY TimeUnknown, StartedAt DESC, TraceId LIMIT {{limit:UInt32}}"""
+    return [_run(row) for row in store.query(sql, params)]
+
+
+def find_run(store: Store, trace_id: str) -> Run | None:
+    """Return the run with this trace id (hex, or the beginning of one that no other has)."""
+    sql = f"""SELECT {_RUN_FIELDS} FROM (SELECT * FROM {tables.RUNS}
+        WHERE startsWith(TraceId, {{prefix:String}}) {tables.LATEST_RUN}) LIMIT 2"""
+    rows = store.query(sql, {"prefix": trace_id.lower()})
+    return _run(rows[0]) if len(rows) == 1 else None
+
+
+def run_spans(store: Store, trace_id: str) -> list[SpanNode]:
+    """Return the spans of a trace, deduplicated, in the order they started."""
+    sql = f"""SELECT SpanId AS span_id, ParentSpanId AS parent_span_id, SpanName AS name, Op AS op,
+        StartUnixNano AS start_ns, EndUnixNano AS end_ns, StatusCode AS status,
+        StatusMessage AS status_message, ErrorType AS error_type, Model AS model,
+        ToolName AS tool, ToolArguments AS tool_arguments, ToolResult AS tool_result,
+        InputTokens AS input_tokens, OutputTokens AS output_tokens,
+        Incomplete = 1 AS incomplete, TimeUnknown = 1 AS time_unknown
+        FROM (SELECT * FROM {tables.TRACES}
+            WHERE TraceId = {{trace_id:String}} {tables.LATEST_SPAN})
+        ORDER BY start_ns, end_ns DESC, span_id"""
+    rows = store.query(sql, {"trace_id": trace_id})
+    flags = ("incomplete", "time_unknown")
+    return [SpanNode(**{**row, **{flag: bool(row[flag]) for flag in flags}}) for row in rows]
+
+
+def _run(row: Mapping[str, Any]) -> Run:
+    started_ns = row["started_ns"]
+    started_at = None if started_ns is None else _EPOCH + timedelta(microseconds=started_ns // 1000)
+    return Run(started_at=started_at, **{k: v for k, v in row.items() if k != "started_ns"})

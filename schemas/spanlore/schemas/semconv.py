@@ -1,0 +1,99 @@
+"""Every attribute, event and operation name that spanlore reads or writes, once.
+
+Names without the ``spanlore.`` prefix come from the OpenTelemetry semantic conventions: the
+GenAI conventions (github.com/open-telemetry/semantic-conventions-genai) and the core registry.
+Names with the prefix are ours; they fill what the conventions do not say.
+"""
+
+from typing import Final
+
+# Operations (values of ``gen_ai.operation.name``).
+OP_CHAT: Final = "chat"
+OP_GENERATE_CONTENT: Final = "generate_content"
+OP_TEXT_COMPLETION: Final = "text_completion"
+OP_EMBEDDINGS: Final = "embeddings"
+OP_RETRIEVAL: Final = "retrieval"
+OP_EXECUTE_TOOL: Final = "execute_tool"
+OP_INVOKE_AGENT: Final = "invoke_agent"
+OP_INVOKE_WORKFLOW: Final = "invoke_workflow"
+INFERENCE_OPS: Final = (OP_CHAT, OP_GENERATE_CONTENT, OP_TEXT_COMPLETION)
+ROOT_OPS: Final = (OP_INVOKE_AGENT, OP_INVOKE_WORKFLOW)
+
+# GenAI attributes.
+OPERATION_NAME: Final = "gen_ai.operation.name"
+PROVIDER_NAME: Final = "gen_ai.provider.name"
+SYSTEM_LEGACY: Final = "gen_ai.system"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+RESPONSE_ID: Final = "gen_ai.response.id"
+RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+CONVERSATION_ID: Final = "gen_ai.conversation.id"
+AGENT_NAME: Final = "gen_ai.agent.name"
+AGENT_VERSION: Final = "gen_ai.agent.version"
+WORKFLOW_NAME: Final = "gen_ai.workflow.name"
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
+TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_TYPE: Final = "gen_ai.tool.type"
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
+USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+USAGE_PROMPT_TOKENS_LEGACY: Final = "gen_ai.usage.prompt_tokens"
+USAGE_COMPLETION_TOKENS_LEGACY: Final = "gen_ai.usage.completion_tokens"
+USAGE_CACHE_READ: Final = "gen_ai.usage.cache_read.input_tokens"
+USAGE_CACHE_WRITE: Final = "gen_ai.usage.cache_write.input_tokens"
+USAGE_CACHE_CREATION_LEGACY: Final = "gen_ai.usage.cache_creation.input_tokens"
+USAGE_REASONING: Final = "gen_ai.usage.reasoning.output_tokens"
+
+# Sampling parameters: with the model they are the part of a harness that is neither text nor tool.
+REQUEST_SAMPLING: Final = (
+    "gen_ai.request.temperature",
+    "gen_ai.request.top_p",
+    "gen_ai.request.top_k",
+    "gen_ai.request.max_tokens",
+    "gen_ai.request.frequency_penalty",
+    "gen_ai.request.presence_penalty",
+    "gen_ai.request.seed",
+    "gen_ai.request.stop_sequences",
+    "gen_ai.request.reasoning.level",
+)
+
+# Core attributes.
+ERROR_TYPE: Final = "error.type"
+USER_ID: Final = "user.id"
+ENDUSER_ID_LEGACY: Final = "enduser.id"
+SESSION_ID: Final = "session.id"
+SERVICE_NAME: Final = "service.name"
+SERVICE_VERSION: Final = "service.version"
+VCS_REVISION: Final = "vcs.ref.head.revision"
+
+# Evaluation event (a log record): how a judgement travels.
+EVENT_EVALUATION: Final = "gen_ai.evaluation.result"
+EVENT_NAME_LEGACY: Final = "event.name"
+EVALUATION_NAME: Final = "gen_ai.evaluation.name"
+EVALUATION_SCORE: Final = "gen_ai.evaluation.score.value"
+EVALUATION_LABEL: Final = "gen_ai.evaluation.score.label"
+EVALUATION_EXPLANATION: Final = "gen_ai.evaluation.explanation"
+EVALUATION_TASK_SUCCESS: Final = "task_success"
+
+# Ours.
+TENANT_ID: Final = "spanlore.tenant.id"
+TASK_TYPE: Final = "spanlore.task.type"
+TASK_ID: Final = "spanlore.task.id"
+RUN_ID: Final = "spanlore.run.id"
+TRIAL: Final = "spanlore.trial"
+TIME_UNKNOWN: Final = "spanlore.time_unknown"
+HARNESS_VERSION: Final = "spanlore.harness.version"
+INCOMPLETE: Final = "spanlore.incomplete"
+IMPORT_EXTRA_PREFIX: Final = "spanlore.import."
+JUDGEMENT_SOURCE: Final = "spanlore.evaluation.source"
+JUDGEMENT_ID: Final = "spanlore.evaluation.id"
+JUDGEMENT_EVALUATOR: Final = "spanlore.evaluation.evaluator.id"
+
+DEFAULT_TENANT: Final = "default"
+ERROR_TYPE_OTHER: Final = "_OTHER"
+ERROR_TYPE_TOOL: Final = "tool_error"

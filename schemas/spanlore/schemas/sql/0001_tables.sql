@@ -1,0 +1,259 @@
+CREATE TABLE IF NOT EXISTS otel_traces (
+    `Timestamp` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `TraceId` String CODEC(ZSTD(1)),
+    `SpanId` String CODEC(ZSTD(1)),
+    `ParentSpanId` String CODEC(ZSTD(1)),
+    `TraceState` String CODEC(ZSTD(1)),
+    `SpanName` LowCardinality(String) CODEC(ZSTD(1)),
+    `SpanKind` LowCardinality(String) CODEC(ZSTD(1)),
+    `ServiceName` LowCardinality(String) CODEC(ZSTD(1)),
+    `ResourceAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `ScopeName` String CODEC(ZSTD(1)),
+    `ScopeVersion` String CODEC(ZSTD(1)),
+    `SpanAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `Duration` UInt64 CODEC(T64, ZSTD(1)),
+    `StatusCode` LowCardinality(String) CODEC(ZSTD(1)),
+    `StatusMessage` String CODEC(ZSTD(1)),
+    `Events.Timestamp` Array(DateTime64(9)) CODEC(ZSTD(1)),
+    `Events.Name` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `Events.Attributes` Array(Map(LowCardinality(String), String)) CODEC(ZSTD(1)),
+    `Links.TraceId` Array(String) CODEC(ZSTD(1)),
+    `Links.SpanId` Array(String) CODEC(ZSTD(1)),
+    `Links.TraceState` Array(String) CODEC(ZSTD(1)),
+    `Links.Attributes` Array(Map(LowCardinality(String), String)) CODEC(ZSTD(1)),
+    `TenantId` LowCardinality(String) DEFAULT multiIf(SpanAttributes['spanlore.tenant.id'] != '', SpanAttributes['spanlore.tenant.id'], ResourceAttributes['spanlore.tenant.id'] != '', ResourceAttributes['spanlore.tenant.id'], 'default') CODEC(ZSTD(1)),
+    `UserId` String DEFAULT multiIf(SpanAttributes['user.id'] != '', SpanAttributes['user.id'], SpanAttributes['enduser.id']) CODEC(ZSTD(1)),
+    `SessionId` String DEFAULT multiIf(SpanAttributes['gen_ai.conversation.id'] != '', SpanAttributes['gen_ai.conversation.id'], SpanAttributes['session.id']) CODEC(ZSTD(1)),
+    `Op` LowCardinality(String) DEFAULT SpanAttributes['gen_ai.operation.name'] CODEC(ZSTD(1)),
+    `AgentName` LowCardinality(String) DEFAULT SpanAttributes['gen_ai.agent.name'] CODEC(ZSTD(1)),
+    `AgentVersion` LowCardinality(String) DEFAULT SpanAttributes['gen_ai.agent.version'] CODEC(ZSTD(1)),
+    `Provider` LowCardinality(String) DEFAULT multiIf(SpanAttributes['gen_ai.provider.name'] != '', SpanAttributes['gen_ai.provider.name'], SpanAttributes['gen_ai.system']) CODEC(ZSTD(1)),
+    `Model` LowCardinality(String) DEFAULT multiIf(SpanAttributes['gen_ai.response.model'] != '', SpanAttributes['gen_ai.response.model'], SpanAttributes['gen_ai.request.model']) CODEC(ZSTD(1)),
+    `ToolName` LowCardinality(String) DEFAULT SpanAttributes['gen_ai.tool.name'] CODEC(ZSTD(1)),
+    `ToolCallId` String DEFAULT SpanAttributes['gen_ai.tool.call.id'] CODEC(ZSTD(1)),
+    `TaskType` LowCardinality(String) DEFAULT SpanAttributes['spanlore.task.type'] CODEC(ZSTD(1)),
+    `TaskId` String DEFAULT SpanAttributes['spanlore.task.id'] CODEC(ZSTD(1)),
+    `ErrorType` LowCardinality(String) DEFAULT SpanAttributes['error.type'] CODEC(ZSTD(1)),
+    `InputTokens` Nullable(UInt64) DEFAULT toUInt64OrNull(multiIf(SpanAttributes['gen_ai.usage.input_tokens'] != '', SpanAttributes['gen_ai.usage.input_tokens'], SpanAttributes['gen_ai.usage.prompt_tokens'])) CODEC(ZSTD(1)),
+    `OutputTokens` Nullable(UInt64) DEFAULT toUInt64OrNull(multiIf(SpanAttributes['gen_ai.usage.output_tokens'] != '', SpanAttributes['gen_ai.usage.output_tokens'], SpanAttributes['gen_ai.usage.completion_tokens'])) CODEC(ZSTD(1)),
+    `CacheReadTokens` Nullable(UInt64) DEFAULT toUInt64OrNull(SpanAttributes['gen_ai.usage.cache_read.input_tokens']) CODEC(ZSTD(1)),
+    `CacheWriteTokens` Nullable(UInt64) DEFAULT toUInt64OrNull(multiIf(SpanAttributes['gen_ai.usage.cache_write.input_tokens'] != '', SpanAttributes['gen_ai.usage.cache_write.input_tokens'], SpanAttributes['gen_ai.usage.cache_creation.input_tokens'])) CODEC(ZSTD(1)),
+    `ReasoningTokens` Nullable(UInt64) DEFAULT toUInt64OrNull(SpanAttributes['gen_ai.usage.reasoning.output_tokens']) CODEC(ZSTD(1)),
+    `ToolArguments` String DEFAULT SpanAttributes['gen_ai.tool.call.arguments'] CODEC(ZSTD(1)),
+    `ToolResult` String DEFAULT SpanAttributes['gen_ai.tool.call.result'] CODEC(ZSTD(1)),
+    `InstructionsHash` UInt64 DEFAULT if(SpanAttributes['gen_ai.system_instructions'] = '', 0, sipHash64(SpanAttributes['gen_ai.system_instructions'])) CODEC(ZSTD(1)),
+    `ToolDefinitionsHash` UInt64 DEFAULT if(SpanAttributes['gen_ai.tool.definitions'] = '', 0, sipHash64(SpanAttributes['gen_ai.tool.definitions'])) CODEC(ZSTD(1)),
+    `Sampling` LowCardinality(String) DEFAULT if(Op IN ('chat', 'generate_content', 'text_completion'), toJSONString(mapSort(mapFilter((k, v) -> k IN ('gen_ai.request.temperature', 'gen_ai.request.top_p', 'gen_ai.request.top_k', 'gen_ai.request.max_tokens', 'gen_ai.request.frequency_penalty', 'gen_ai.request.presence_penalty', 'gen_ai.request.seed', 'gen_ai.request.stop_sequences', 'gen_ai.request.reasoning.level'), SpanAttributes))), '') CODEC(ZSTD(1)),
+    `Revision` LowCardinality(String) DEFAULT multiIf(SpanAttributes['spanlore.harness.version'] != '', SpanAttributes['spanlore.harness.version'], ResourceAttributes['vcs.ref.head.revision'] != '', ResourceAttributes['vcs.ref.head.revision'], ResourceAttributes['service.version']) CODEC(ZSTD(1)),
+    `TimeUnknown` UInt8 DEFAULT SpanAttributes['spanlore.time_unknown'] = 'true' CODEC(ZSTD(1)),
+    `ResourceAttributeTypes` Array(UInt8) CODEC(ZSTD(1)),
+    `SpanAttributeTypes` Array(UInt8) CODEC(ZSTD(1)),
+    `ScopeAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `StartUnixNano` UInt64 DEFAULT toUnixTimestamp64Nano(Timestamp) CODEC(Delta(8), ZSTD(1)),
+    `EndUnixNano` UInt64 DEFAULT StartUnixNano + Duration CODEC(Delta(8), ZSTD(1)),
+    `Incomplete` UInt8 DEFAULT SpanAttributes['spanlore.incomplete'] = 'true' CODEC(ZSTD(1)),
+    `ReceivedAt` DateTime64(9) DEFAULT now64(9) CODEC(Delta(8), ZSTD(1)),
+    `LogId` UInt32 CODEC(ZSTD(1)),
+    `LogSeq` UInt64 CODEC(Delta(8), ZSTD(1)),
+    `RowVersion` UInt64 DEFAULT bitOr(if(Incomplete, 0, bitShiftLeft(toUInt64(1), 63)), toUnixTimestamp64Nano(ReceivedAt)) CODEC(Delta(8), ZSTD(1)),
+    `InputMessages` String ALIAS SpanAttributes['gen_ai.input.messages'],
+    `OutputMessages` String ALIAS SpanAttributes['gen_ai.output.messages'],
+    `SystemInstructions` String ALIAS SpanAttributes['gen_ai.system_instructions'],
+    `ToolDefinitions` String ALIAS SpanAttributes['gen_ai.tool.definitions'],
+    `ResourceAttributeItems` Array(String) ALIAS arrayMap(kv -> concat(kv.1, '=', kv.2), CAST(ResourceAttributes, 'Array(Tuple(String, String))')),
+    `SpanAttributeItems` Array(String) ALIAS arrayMap(kv -> concat(kv.1, '=', kv.2), CAST(SpanAttributes, 'Array(Tuple(String, String))')),
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_user_id UserId TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_session_id SessionId TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_duration Duration TYPE minmax GRANULARITY 1,
+    INDEX idx_log_seq LogSeq TYPE minmax GRANULARITY 1,
+    INDEX idx_received ReceivedAt TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(RowVersion)
+PARTITION BY toYYYYMM(Timestamp)
+ORDER BY (TenantId, toStartOfHour(Timestamp), TraceId, SpanId)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts (
+    `TraceId` String CODEC(ZSTD(1)),
+    `Start` SimpleAggregateFunction(min, DateTime) CODEC(ZSTD(1)),
+    `End` SimpleAggregateFunction(max, DateTime) CODEC(ZSTD(1))
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY toYYYYMM(Start)
+ORDER BY TraceId
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS otel_logs (
+    `Timestamp` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `TimestampTime` DateTime DEFAULT toDateTime(Timestamp),
+    `TraceId` String CODEC(ZSTD(1)),
+    `SpanId` String CODEC(ZSTD(1)),
+    `TraceFlags` UInt8,
+    `SeverityText` LowCardinality(String) CODEC(ZSTD(1)),
+    `SeverityNumber` UInt8,
+    `ServiceName` LowCardinality(String) CODEC(ZSTD(1)),
+    `Body` String CODEC(ZSTD(1)),
+    `ResourceSchemaUrl` LowCardinality(String) CODEC(ZSTD(1)),
+    `ResourceAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `ScopeSchemaUrl` LowCardinality(String) CODEC(ZSTD(1)),
+    `ScopeName` String CODEC(ZSTD(1)),
+    `ScopeVersion` LowCardinality(String) CODEC(ZSTD(1)),
+    `ScopeAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `LogAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `EventName` String DEFAULT LogAttributes['event.name'] CODEC(ZSTD(1)),
+    `TenantId` LowCardinality(String) DEFAULT multiIf(LogAttributes['spanlore.tenant.id'] != '', LogAttributes['spanlore.tenant.id'], ResourceAttributes['spanlore.tenant.id'] != '', ResourceAttributes['spanlore.tenant.id'], 'default') CODEC(ZSTD(1)),
+    `LogAttributeTypes` Array(UInt8) CODEC(ZSTD(1)),
+    `ReceivedAt` DateTime64(9) DEFAULT now64(9) CODEC(Delta(8), ZSTD(1)),
+    `LogId` UInt32 CODEC(ZSTD(1)),
+    `LogSeq` UInt64 CODEC(Delta(8), ZSTD(1)),
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_log_seq LogSeq TYPE minmax GRANULARITY 1,
+    INDEX idx_received ReceivedAt TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(Timestamp)
+ORDER BY (TenantId, toStartOfHour(Timestamp), TraceId, Timestamp)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS agent_runs (
+    `TenantId` LowCardinality(String) CODEC(ZSTD(1)),
+    `TraceId` String CODEC(ZSTD(1)),
+    `RootSpanId` String CODEC(ZSTD(1)),
+    `State` LowCardinality(String) CODEC(ZSTD(1)),
+    `ServiceName` LowCardinality(String) CODEC(ZSTD(1)),
+    `AgentName` LowCardinality(String) CODEC(ZSTD(1)),
+    `AgentVersion` LowCardinality(String) CODEC(ZSTD(1)),
+    `UserId` String CODEC(ZSTD(1)),
+    `SessionId` String CODEC(ZSTD(1)),
+    `TaskType` LowCardinality(String) CODEC(ZSTD(1)),
+    `TaskId` String CODEC(ZSTD(1)),
+    `Provider` LowCardinality(String) CODEC(ZSTD(1)),
+    `Model` LowCardinality(String) CODEC(ZSTD(1)),
+    `StartedAt` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `EndedAt` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `DurationMs` Float64 CODEC(ZSTD(1)),
+    `TimeUnknown` UInt8 CODEC(ZSTD(1)),
+    `Spans` UInt64 CODEC(ZSTD(1)),
+    `Steps` UInt64 CODEC(ZSTD(1)),
+    `ToolCalls` UInt64 CODEC(ZSTD(1)),
+    `ToolErrors` UInt64 CODEC(ZSTD(1)),
+    `InputTokens` Nullable(UInt64) CODEC(ZSTD(1)),
+    `OutputTokens` Nullable(UInt64) CODEC(ZSTD(1)),
+    `CostUsd` Nullable(Float64) CODEC(ZSTD(1)),
+    `Outcome` LowCardinality(String) CODEC(ZSTD(1)),
+    `OutcomeScore` Nullable(Float64) CODEC(ZSTD(1)),
+    `OutcomeSource` LowCardinality(String) CODEC(ZSTD(1)),
+    `HarnessHash` String CODEC(ZSTD(1)),
+    `InstructionsHash` String CODEC(ZSTD(1)),
+    `ToolDefinitionsHash` String CODEC(ZSTD(1)),
+    `Sampling` LowCardinality(String) CODEC(ZSTD(1)),
+    `Revision` LowCardinality(String) CODEC(ZSTD(1)),
+    `ContentHash` UInt64 CODEC(ZSTD(1)),
+    `LastReceivedAt` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `SealedAt` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `Version` UInt64 CODEC(Delta(8), ZSTD(1)),
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_started StartedAt TYPE minmax GRANULARITY 1,
+    INDEX idx_sealed SealedAt TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(Version)
+ORDER BY (TenantId, TraceId);
+
+CREATE TABLE IF NOT EXISTS judgements (
+    `TenantId` LowCardinality(String) CODEC(ZSTD(1)),
+    `TraceId` String CODEC(ZSTD(1)),
+    `SpanId` String CODEC(ZSTD(1)),
+    `Name` LowCardinality(String) CODEC(ZSTD(1)),
+    `Score` Nullable(Float64) CODEC(ZSTD(1)),
+    `Label` LowCardinality(String) CODEC(ZSTD(1)),
+    `Explanation` String CODEC(ZSTD(1)),
+    `Source` LowCardinality(String) CODEC(ZSTD(1)),
+    `Evaluator` LowCardinality(String) CODEC(ZSTD(1)),
+    `JudgementId` String CODEC(ZSTD(1)),
+    `At` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `ReceivedAt` DateTime64(9) DEFAULT now64(9) CODEC(Delta(8), ZSTD(1)),
+    `LogId` UInt32 CODEC(ZSTD(1)),
+    `LogSeq` UInt64 CODEC(Delta(8), ZSTD(1)),
+    `Version` UInt64 DEFAULT toUnixTimestamp64Nano(At) CODEC(Delta(8), ZSTD(1)),
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_log_seq LogSeq TYPE minmax GRANULARITY 1,
+    INDEX idx_received ReceivedAt TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(Version)
+ORDER BY (TenantId, TraceId, SpanId, Name, Source, Evaluator)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS harness_parts (
+    `Kind` LowCardinality(String) CODEC(ZSTD(1)),
+    `RawHash` UInt64 CODEC(ZSTD(1)),
+    `Hash` String CODEC(ZSTD(1)),
+    `Content` String CODEC(ZSTD(3)),
+    `At` DateTime64(9) CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(At)
+ORDER BY (Kind, RawHash);
+
+CREATE TABLE IF NOT EXISTS findings (
+    `FindingId` String CODEC(ZSTD(1)),
+    `Analyzer` LowCardinality(String) CODEC(ZSTD(1)),
+    `AnalyzerVersion` LowCardinality(String) CODEC(ZSTD(1)),
+    `Title` String CODEC(ZSTD(1)),
+    `N` UInt64 CODEC(ZSTD(1)),
+    `K` UInt64 CODEC(ZSTD(1)),
+    `Effect` Nullable(Float64) CODEC(ZSTD(1)),
+    `IntervalLow` Nullable(Float64) CODEC(ZSTD(1)),
+    `IntervalHigh` Nullable(Float64) CODEC(ZSTD(1)),
+    `P` Nullable(Float64) CODEC(ZSTD(1)),
+    `Q` Nullable(Float64) CODEC(ZSTD(1)),
+    `AdjustedFor` Array(String) CODEC(ZSTD(1)),
+    `Confirmed` UInt8 CODEC(ZSTD(1)),
+    `Reason` String CODEC(ZSTD(1)),
+    `Evidence` Array(String) CODEC(ZSTD(1)),
+    `CounterEvidence` Array(String) CODEC(ZSTD(1)),
+    `Detail` String CODEC(ZSTD(1)),
+    `AnalysisId` String CODEC(ZSTD(1)),
+    `At` DateTime64(9) CODEC(ZSTD(1)),
+    `Version` UInt64 CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+ORDER BY (FindingId, Version);
+
+CREATE TABLE IF NOT EXISTS lessons (
+    `LessonId` String CODEC(ZSTD(1)),
+    `Version` UInt64 CODEC(ZSTD(1)),
+    `State` LowCardinality(String) CODEC(ZSTD(1)),
+    `Layer` LowCardinality(String) CODEC(ZSTD(1)),
+    `Scope` LowCardinality(String) CODEC(ZSTD(1)),
+    `ScopeKey` String CODEC(ZSTD(1)),
+    `TenantId` String CODEC(ZSTD(1)),
+    `Kind` LowCardinality(String) CODEC(ZSTD(1)),
+    `Title` String CODEC(ZSTD(1)),
+    `Body` String CODEC(ZSTD(1)),
+    `Patch` String CODEC(ZSTD(1)),
+    `BasePath` String CODEC(ZSTD(1)),
+    `BaseHash` String CODEC(ZSTD(1)),
+    `Findings` Array(String) CODEC(ZSTD(1)),
+    `Evidence` Array(String) CODEC(ZSTD(1)),
+    `Evaluations` String CODEC(ZSTD(1)),
+    `Approvals` String CODEC(ZSTD(1)),
+    `At` DateTime64(9) CODEC(ZSTD(1)),
+    `By` String CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+ORDER BY (LessonId, Version);
+
+CREATE TABLE IF NOT EXISTS analyses (
+    `AnalysisId` String CODEC(ZSTD(1)),
+    `At` DateTime64(9) CODEC(ZSTD(1)),
+    `SealedBefore` DateTime64(9) CODEC(ZSTD(1)),
+    `Analyzers` Array(String) CODEC(ZSTD(1)),
+    `Runs` UInt64 CODEC(ZSTD(1)),
+    `Spans` UInt64 CODEC(ZSTD(1)),
+    `Findings` UInt64 CODEC(ZSTD(1)),
+    `Confirmed` UInt64 CODEC(ZSTD(1)),
+    `Failed` Array(String) CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+ORDER BY (At, AnalysisId);
+

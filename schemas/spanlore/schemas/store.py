@@ -1,0 +1,233 @@
+"""The one door to ClickHouse, embedded or a server: over HTTP, through clickhouse-connect.
+
+Everything that reads or writes the store goes through here, so that the embedded store process,
+a server and a cluster differ by a URL alone.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from urllib3.exceptions import HTTPError
+
+from spanlore.schemas import otlp, tables
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_DEFAULT_PORT = 8123
+_CONNECT_TIMEOUT_S = 5
+_QUERY_TIMEOUT_S = 300
+# The engine quotes the whole statement in some of its errors.
+_ERROR_CHARACTERS_MAX = 1_000
+_CODE = re.compile(r"[Cc]ode: (\d+)")
+
+# ClickHouse error codes of a passing state of the store: the same statement may succeed later.
+# Names: src/Common/ErrorCodes.cpp. Whatever is not here says that the statement or its data is bad.
+_PASSING = frozenset(
+    {
+        60,  # UNKNOWN_TABLE: migrations have not run yet
+        81,  # UNKNOWN_DATABASE
+        159,  # TIMEOUT_EXCEEDED
+        160,  # TOO_SLOW
+        202,  # TOO_MANY_SIMULTANEOUS_QUERIES
+        209,  # SOCKET_TIMEOUT
+        210,  # NETWORK_ERROR
+        241,  # MEMORY_LIMIT_EXCEEDED
+        242,  # TABLE_IS_READ_ONLY
+        243,  # NOT_ENOUGH_SPACE
+        252,  # TOO_MANY_PARTS
+        319,  # UNKNOWN_STATUS_OF_INSERT
+        394,  # QUERY_WAS_CANCELLED
+        425,  # SYSTEM_ERROR
+        516,  # AUTHENTICATION_FAILED
+        999,  # KEEPER_EXCEPTION
+        1002,  # UNKNOWN_EXCEPTION
+    }
+)
+
+# One segment is one block is one token: a replay with other block boundaries would lose rows
+# silently, so these travel with every segment and change only together with the token's namespace.
+SEGMENT_SETTINGS: Mapping[str, str] = {
+    "format_schema_source": "string",
+    "format_schema": otlp.PROTO_SCHEMA,
+    "format_schema_message_name": otlp.MESSAGE_NAME,
+    "input_format_protobuf_oneof_presence": "1",
+    "input_format_parallel_parsing": "0",
+    "max_threads": "1",
+    "max_insert_threads": "1",
+    "max_insert_block_size": "10000000",
+    "max_insert_block_size_bytes": "0",
+    "min_insert_block_size_rows": "10000000",
+    "min_insert_block_size_bytes": "1073741824",
+    "max_partitions_per_insert_block": "0",
+    "deduplicate_blocks_in_dependent_materialized_views": "1",
+    "async_insert": "0",
+}
+
+
+class StoreError(Exception):
+    """The store did not do what was asked."""
+
+
+class StoreUnreachable(StoreError):
+    """The store could not be reached or is in a passing bad state: trying again may help."""
+
+
+class StoreRefused(StoreError):
+    """The store refused the statement or its data: trying the same again will not help."""
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAddress:
+    """A store URL taken apart."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    secure: bool
+
+    @classmethod
+    def parse(cls, url: str) -> "StoreAddress":
+        """Read ``clickhouse://user:password@host:8123/database`` (``clickhouses://`` for TLS).
+
+        Raises ValueError, saying what is wrong, for any other form.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("clickhouse", "clickhouses") or not parts.hostname:
+            message = (
+                f"not a store URL: {redacted(url)!r}; "
+                "write clickhouse://user:password@host:8123/database"
+            )
+            raise ValueError(message)
+        return cls(
+            host=parts.hostname,
+            port=parts.port or _DEFAULT_PORT,
+            user=unquote(parts.username or "default"),
+            password=unquote(parts.password or ""),
+            database=parts.path.strip("/") or tables.DATABASE,
+            secure=parts.scheme == "clickhouses",
+        )
+
+
+def redacted(url: str) -> str:
+    """Return the URL without its password, for messages."""
+    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", url)
+
+
+class Store:
+    """A connection to the store. Not shared between threads: each opens its own."""
+
+    def __init__(self, client: "Client", address: StoreAddress) -> None:
+        self._client = client
+        self.address = address
+
+    @classmethod
+    def connect(cls, url: str, *, database: str | None = None) -> "Store":
+        """Open a connection.
+
+        ``database`` overrides the one in the URL (migrations connect before theirs exists).
+        Raises StoreUnreachable when nothing answers, ValueError for a malformed URL.
+        """
+        address = StoreAddress.parse(url)
+        with _translated(f"connect to the store at {address.host}:{address.port}"):
+            client = clickhouse_connect.get_client(
+                host=address.host,
+                port=address.port,
+                username=address.user,
+                password=address.password,
+                secure=address.secure,
+                database=database if database is not None else address.database,
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                send_receive_timeout=_QUERY_TIMEOUT_S,
+                autogenerate_session_id=False,
+                client_name="spanlore",
+            )
+        return cls(client, address)
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Run a SELECT and return its rows as dicts.
+
+        Parameters are ``{name:Type}`` in the SQL (bound by the store), or ``%(name)s`` (quoted
+        here, for long lists of values); a statement uses one form or the other.
+        """
+        with _translated("query the store"):
+            result = self._client.query(sql, parameters=dict(params or {}))
+        return list(result.named_results())
+
+    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that returns no rows."""
+        with _translated("run a statement on the store"):
+            self._client.command(sql, parameters=dict(params or {}))
+
+    def raw(self, sql: str, *, fmt: str = "TSVWithNames") -> Iterator[bytes]:
+        """Run a statement and yield the answer's bytes as the store formats them."""
+        with _translated("query the store"), self._client.raw_stream(sql, fmt=fmt) as stream:
+            yield from iter(lambda: stream.read(1 << 16), b"")
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows (dicts with the same keys, which are column names) into a table."""
+        if not rows:
+            return
+        names = list(rows[0])
+        with _translated(f"insert into {table}"):
+            self._client.insert(
+                table, [[row[name] for name in names] for row in rows], column_names=names
+            )
+
+    def insert_segment(self, path: Path, *, token: str) -> None:
+        """Insert one write-ahead-log segment, exactly once for its token.
+
+        The file goes as it is; the engine decodes it. Raises StoreUnreachable when the segment
+        should be tried again as it is, StoreRefused when the store will never take it whole.
+        """
+        settings = {**SEGMENT_SETTINGS, "insert_deduplication_token": token}
+        with _translated(f"load {path.name}"), path.open("rb") as body:
+            self._client.raw_insert(
+                otlp.OTLP_IN, insert_block=body, fmt="Protobuf", settings=settings
+            )
+
+    def close(self) -> None:
+        """Close the connection; safe twice."""
+        self._client.close()
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    """Turn the driver's exceptions into ours: would trying again help?"""
+    try:
+        yield
+    except ClickHouseError as error:
+        raise _store_error(doing, error) from error
+    except (HTTPError, OSError) as error:
+        message = f"could not {doing}: {error}"
+        raise StoreUnreachable(message) from error
+
+
+def _store_error(doing: str, error: ClickHouseError) -> StoreError:
+    text = " ".join(str(error).split())
+    found = _CODE.search(text)
+    code = int(found.group(1)) if found else 0
+    shown = text if len(text) <= _ERROR_CHARACTERS_MAX else f"{text[:_ERROR_CHARACTERS_MAX]}…"
+    message = f"could not {doing}: {shown}"
+    if code in _PASSING or (not code and isinstance(error, OperationalError)):
+        return StoreUnreachable(message)
+    return StoreRefused(message, code=code)

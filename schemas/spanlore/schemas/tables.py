@@ -1,0 +1,494 @@
+"""Every table of the store, once: its DDL, insert columns and readers derive from these values.
+
+``otel_traces``, ``otel_logs`` and ``otel_traces_trace_id_ts`` hold the columns of the
+OpenTelemetry Collector's ClickHouse exporter, names and types exact, so that Grafana's plugin and
+other readers of that schema work against them. Our own columns on them are ``DEFAULT``
+expressions over the attribute maps: rows that a foreign exporter writes fill them too.
+"""
+
+from dataclasses import dataclass
+
+from spanlore.schemas import semconv
+
+DATABASE = "spanlore"
+
+TRACES = "otel_traces"
+TRACE_TIMES = "otel_traces_trace_id_ts"
+LOGS = "otel_logs"
+RUNS = "agent_runs"
+JUDGEMENTS = "judgements"
+HARNESS_PARTS = "harness_parts"
+FINDINGS = "findings"
+LESSONS = "lessons"
+ANALYSES = "analyses"
+
+MAP = "Map(LowCardinality(String), String)"
+LOW = "LowCardinality(String)"
+TIME = "DateTime64(9)"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its ClickHouse type, and how the store fills it when a row does not name it."""
+
+    name: str
+    type: str
+    default: str = ""
+    codec: str = "ZSTD(1)"
+    alias: bool = False
+
+    def ddl(self) -> str:
+        """Render the column for CREATE TABLE."""
+        kind = "ALIAS" if self.alias else "DEFAULT"
+        default = f" {kind} {self.default}" if self.default else ""
+        codec = "" if self.alias or not self.codec else f" CODEC({self.codec})"
+        return f"`{self.name}` {self.type}{default}{codec}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table: columns, skip indexes, engine clause and settings."""
+
+    name: str
+    columns: tuple[Column, ...]
+    engine: str
+    order_by: str
+    partition_by: str = ""
+    indexes: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+
+    def ddl(self) -> str:
+        """Render CREATE TABLE."""
+        lines = [column.ddl() for column in self.columns]
+        lines += [f"INDEX {index}" for index in self.indexes]
+        partition = f"\nPARTITION BY {self.partition_by}" if self.partition_by else ""
+        settings = f"\nSETTINGS {', '.join(self.settings)}" if self.settings else ""
+        body = ",\n    ".join(lines)
+        return (
+            f"CREATE TABLE IF NOT EXISTS {self.name} (\n    {body}\n)\n"
+            f"ENGINE = {self.engine}{partition}\nORDER BY {self.order_by}{settings}"
+        )
+
+    @property
+    def insertable(self) -> tuple[str, ...]:
+        """Names of the columns a row may give a value for."""
+        return tuple(column.name for column in self.columns if not column.alias)
+
+
+def span_attribute(*names: str) -> str:
+    """SQL for the first non-empty of these attributes of a span, '' where all are absent."""
+    return _first_of("SpanAttributes", names)
+
+
+def _first_of(column: str, names: tuple[str, ...]) -> str:
+    lookups = [f"{column}['{name}']" for name in names]
+    if len(lookups) == 1:
+        return lookups[0]
+    tests = [f"{lookup} != '', {lookup}" for lookup in lookups[:-1]]
+    return f"multiIf({', '.join(tests)}, {lookups[-1]})"
+
+
+def _tokens(*names: str) -> str:
+    return f"toUInt64OrNull({span_attribute(*names)})"
+
+
+def tenant_of(attributes: str, resource: str) -> str:
+    """SQL for the tenant a row names itself: on the record, else on its resource, else default."""
+    key = semconv.TENANT_ID
+    return (
+        f"multiIf({attributes}['{key}'] != '', {attributes}['{key}'], "
+        f"{resource}['{key}'] != '', {resource}['{key}'], '{semconv.DEFAULT_TENANT}')"
+    )
+
+
+# The write-ahead log's mark on a row: which log and record it came from; 0 on rows of a foreign
+# exporter. The loader counts a segment by it and the sealing job finds new rows by it.
+_PROVENANCE = (
+    Column("ReceivedAt", TIME, "now64(9)", "Delta(8), ZSTD(1)"),
+    Column("LogId", "UInt32", codec="ZSTD(1)"),
+    Column("LogSeq", "UInt64", codec="Delta(8), ZSTD(1)"),
+)
+_PROVENANCE_INDEXES = (
+    "idx_log_seq LogSeq TYPE minmax GRANULARITY 1",
+    "idx_received ReceivedAt TYPE minmax GRANULARITY 1",
+)
+# One segment is one block with one deduplication token; a part is on the disk when the insert
+# answers, because the segment's file goes then.
+_DURABLE = (
+    "non_replicated_deduplication_window = 10000",
+    "fsync_after_insert = 1",
+    "fsync_part_directory = 1",
+)
+
+_EXPORTER_TRACE_COLUMNS = (
+    Column("Timestamp", TIME, codec="Delta(8), ZSTD(1)"),
+    Column("TraceId", "String"),
+    Column("SpanId", "String"),
+    Column("ParentSpanId", "String"),
+    Column("TraceState", "String"),
+    Column("SpanName", LOW),
+    Column("SpanKind", LOW),
+    Column("ServiceName", LOW),
+    Column("ResourceAttributes", MAP),
+    Column("ScopeName", "String"),
+    Column("ScopeVersion", "String"),
+    Column("SpanAttributes", MAP),
+    Column("Duration", "UInt64", codec="T64, ZSTD(1)"),
+    Column("StatusCode", LOW),
+    Column("StatusMessage", "String"),
+    Column("Events.Timestamp", f"Array({TIME})"),
+    Column("Events.Name", f"Array({LOW})"),
+    Column("Events.Attributes", f"Array({MAP})"),
+    Column("Links.TraceId", "Array(String)"),
+    Column("Links.SpanId", "Array(String)"),
+    Column("Links.TraceState", "Array(String)"),
+    Column("Links.Attributes", f"Array({MAP})"),
+)
+
+_ITEMS = (
+    "arrayMap(kv -> concat(kv.1, '=', kv.2), CAST({column}, 'Array(Tuple(String, String))'))"
+)
+
+_SAMPLING_KEYS = ", ".join(f"'{name}'" for name in semconv.REQUEST_SAMPLING)
+
+_OWN_TRACE_COLUMNS = (
+    Column("TenantId", LOW, tenant_of("SpanAttributes", "ResourceAttributes")),
+    Column("UserId", "String", span_attribute(semconv.USER_ID, semconv.ENDUSER_ID_LEGACY)),
+    Column("SessionId", "String", span_attribute(semconv.CONVERSATION_ID, semconv.SESSION_ID)),
+    Column("Op", LOW, span_attribute(semconv.OPERATION_NAME)),
+    Column("AgentName", LOW, span_attribute(semconv.AGENT_NAME)),
+    Column("AgentVersion", LOW, span_attribute(semconv.AGENT_VERSION)),
+    Column("Provider", LOW, span_attribute(semconv.PROVIDER_NAME, semconv.SYSTEM_LEGACY)),
+    Column("Model", LOW, span_attribute(semconv.RESPONSE_MODEL, semconv.REQUEST_MODEL)),
+    Column("ToolName", LOW, span_attribute(semconv.TOOL_NAME)),
+    Column("ToolCallId", "String", span_attribute(semconv.TOOL_CALL_ID)),
+    Column("TaskType", LOW, span_attribute(semconv.TASK_TYPE)),
+    Column("TaskId", "String", span_attribute(semconv.TASK_ID)),
+    Column("ErrorType", LOW, span_attribute(semconv.ERROR_TYPE)),
+    Column(
+        "InputTokens",
+        "Nullable(UInt64)",
+        _tokens(semconv.USAGE_INPUT_TOKENS, semconv.USAGE_PROMPT_TOKENS_LEGACY),
+    ),
+    Column(
+        "OutputTokens",
+        "Nullable(UInt64)",
+        _tokens(semconv.USAGE_OUTPUT_TOKENS, semconv.USAGE_COMPLETION_TOKENS_LEGACY),
+    ),
+    Column("CacheReadTokens", "Nullable(UInt64)", _tokens(semconv.USAGE_CACHE_READ)),
+    Column(
+        "CacheWriteTokens",
+        "Nullable(UInt64)",
+        _tokens(semconv.USAGE_CACHE_WRITE, semconv.USAGE_CACHE_CREATION_LEGACY),
+    ),
+    Column("ReasoningTokens", "Nullable(UInt64)", _tokens(semconv.USAGE_REASONING)),
+    Column("ToolArguments", "String", span_attribute(semconv.TOOL_CALL_ARGUMENTS)),
+    Column("ToolResult", "String", span_attribute(semconv.TOOL_CALL_RESULT)),
+    # What a harness is made of, as hashes: the sealing job need not read the text of every span.
+    Column(
+        "InstructionsHash",
+        "UInt64",
+        f"if({span_attribute(semconv.SYSTEM_INSTRUCTIONS)} = '', 0, "
+        f"sipHash64({span_attribute(semconv.SYSTEM_INSTRUCTIONS)}))",
+    ),
+    Column(
+        "ToolDefinitionsHash",
+        "UInt64",
+        f"if({span_attribute(semconv.TOOL_DEFINITIONS)} = '', 0, "
+        f"sipHash64({span_attribute(semconv.TOOL_DEFINITIONS)}))",
+    ),
+    Column(
+        "Sampling",
+        LOW,
+        f"if(Op IN {semconv.INFERENCE_OPS}, "
+        f"toJSONString(mapSort(mapFilter((k, v) -> k IN ({_SAMPLING_KEYS}), SpanAttributes))), '')",
+    ),
+    Column(
+        "Revision",
+        LOW,
+        f"multiIf(SpanAttributes['{semconv.HARNESS_VERSION}'] != '', "
+        f"SpanAttributes['{semconv.HARNESS_VERSION}'], "
+        f"ResourceAttributes['{semconv.VCS_REVISION}'] != '', "
+        f"ResourceAttributes['{semconv.VCS_REVISION}'], "
+        f"ResourceAttributes['{semconv.SERVICE_VERSION}'])",
+    ),
+    Column("TimeUnknown", "UInt8", f"{span_attribute(semconv.TIME_UNKNOWN)} = 'true'"),
+    Column("ResourceAttributeTypes", "Array(UInt8)"),
+    Column("SpanAttributeTypes", "Array(UInt8)"),
+    Column("ScopeAttributes", MAP),
+    Column("StartUnixNano", "UInt64", "toUnixTimestamp64Nano(Timestamp)", "Delta(8), ZSTD(1)"),
+    Column("EndUnixNano", "UInt64", "StartUnixNano + Duration", "Delta(8), ZSTD(1)"),
+    Column("Incomplete", "UInt8", f"{span_attribute(semconv.INCOMPLETE)} = 'true'"),
+    *_PROVENANCE,
+    # A complete span beats an incomplete one, then the later received wins.
+    Column(
+        "RowVersion",
+        "UInt64",
+        "bitOr(if(Incomplete, 0, bitShiftLeft(toUInt64(1), 63)), toUnixTimestamp64Nano(ReceivedAt))",
+        "Delta(8), ZSTD(1)",
+    ),
+    Column("InputMessages", "String", span_attribute(semconv.INPUT_MESSAGES), alias=True),
+    Column("OutputMessages", "String", span_attribute(semconv.OUTPUT_MESSAGES), alias=True),
+    Column("SystemInstructions", "String", span_attribute(semconv.SYSTEM_INSTRUCTIONS), alias=True),
+    Column("ToolDefinitions", "String", span_attribute(semconv.TOOL_DEFINITIONS), alias=True),
+    Column(
+        "ResourceAttributeItems",
+        "Array(String)",
+        _ITEMS.format(column="ResourceAttributes"),
+        alias=True,
+    ),
+    Column(
+        "SpanAttributeItems", "Array(String)", _ITEMS.format(column="SpanAttributes"), alias=True
+    ),
+)
+
+OTEL_TRACES = Table(
+    name=TRACES,
+    columns=_EXPORTER_TRACE_COLUMNS + _OWN_TRACE_COLUMNS,
+    engine="ReplacingMergeTree(RowVersion)",
+    partition_by="toYYYYMM(Timestamp)",
+    order_by="(TenantId, toStartOfHour(Timestamp), TraceId, SpanId)",
+    indexes=(
+        "idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
+        "idx_user_id UserId TYPE bloom_filter(0.01) GRANULARITY 1",
+        "idx_session_id SessionId TYPE bloom_filter(0.01) GRANULARITY 1",
+        "idx_duration Duration TYPE minmax GRANULARITY 1",
+        *_PROVENANCE_INDEXES,
+    ),
+    settings=_DURABLE,
+)
+
+OTEL_TRACES_TRACE_ID_TS = Table(
+    name=TRACE_TIMES,
+    columns=(
+        Column("TraceId", "String"),
+        Column("Start", "SimpleAggregateFunction(min, DateTime)"),
+        Column("End", "SimpleAggregateFunction(max, DateTime)"),
+    ),
+    engine="AggregatingMergeTree",
+    partition_by="toYYYYMM(Start)",
+    order_by="TraceId",
+    settings=_DURABLE,
+)
+
+OTEL_LOGS = Table(
+    name=LOGS,
+    columns=(
+        Column("Timestamp", TIME, codec="Delta(8), ZSTD(1)"),
+        Column("TimestampTime", "DateTime", "toDateTime(Timestamp)", codec=""),
+        Column("TraceId", "String"),
+        Column("SpanId", "String"),
+        Column("TraceFlags", "UInt8", codec=""),
+        Column("SeverityText", LOW),
+        Column("SeverityNumber", "UInt8", codec=""),
+        Column("ServiceName", LOW),
+        Column("Body", "String"),
+        Column("ResourceSchemaUrl", LOW),
+        Column("ResourceAttributes", MAP),
+        Column("ScopeSchemaUrl", LOW),
+        Column("ScopeName", "String"),
+        Column("ScopeVersion", LOW),
+        Column("ScopeAttributes", MAP),
+        Column("LogAttributes", MAP),
+        Column(
+            "EventName",
+            "String",
+            f"LogAttributes['{semconv.EVENT_NAME_LEGACY}']",
+        ),
+        Column("TenantId", LOW, tenant_of("LogAttributes", "ResourceAttributes")),
+        Column("LogAttributeTypes", "Array(UInt8)"),
+        *_PROVENANCE,
+    ),
+    engine="MergeTree",
+    partition_by="toYYYYMM(Timestamp)",
+    order_by="(TenantId, toStartOfHour(Timestamp), TraceId, Timestamp)",
+    indexes=(
+        "idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
+        *_PROVENANCE_INDEXES,
+    ),
+    settings=_DURABLE,
+)
+
+_NANOS = "Delta(8), ZSTD(1)"
+
+AGENT_RUNS = Table(
+    name=RUNS,
+    columns=(
+        Column("TenantId", LOW),
+        Column("TraceId", "String"),
+        Column("RootSpanId", "String"),
+        Column("State", LOW),
+        Column("ServiceName", LOW),
+        Column("AgentName", LOW),
+        Column("AgentVersion", LOW),
+        Column("UserId", "String"),
+        Column("SessionId", "String"),
+        Column("TaskType", LOW),
+        Column("TaskId", "String"),
+        Column("Provider", LOW),
+        Column("Model", LOW),
+        Column("StartedAt", TIME, codec=_NANOS),
+        Column("EndedAt", TIME, codec=_NANOS),
+        Column("DurationMs", "Float64"),
+        Column("TimeUnknown", "UInt8"),
+        Column("Spans", "UInt64"),
+        Column("Steps", "UInt64"),
+        Column("ToolCalls", "UInt64"),
+        Column("ToolErrors", "UInt64"),
+        Column("InputTokens", "Nullable(UInt64)"),
+        Column("OutputTokens", "Nullable(UInt64)"),
+        Column("CostUsd", "Nullable(Float64)"),
+        Column("Outcome", LOW),
+        Column("OutcomeScore", "Nullable(Float64)"),
+        Column("OutcomeSource", LOW),
+        Column("HarnessHash", "String"),
+        Column("InstructionsHash", "String"),
+        Column("ToolDefinitionsHash", "String"),
+        Column("Sampling", LOW),
+        Column("Revision", LOW),
+        Column("ContentHash", "UInt64"),
+        Column("LastReceivedAt", TIME, codec=_NANOS),
+        Column("SealedAt", TIME, codec=_NANOS),
+        Column("Version", "UInt64", codec=_NANOS),
+    ),
+    engine="ReplacingMergeTree(Version)",
+    order_by="(TenantId, TraceId)",
+    indexes=(
+        "idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
+        "idx_started StartedAt TYPE minmax GRANULARITY 1",
+        "idx_sealed SealedAt TYPE minmax GRANULARITY 1",
+    ),
+)
+
+# A judgement said again, or imported again, replaces itself: the later one by its own time.
+JUDGEMENTS_TABLE = Table(
+    name=JUDGEMENTS,
+    columns=(
+        Column("TenantId", LOW),
+        Column("TraceId", "String"),
+        Column("SpanId", "String"),
+        Column("Name", LOW),
+        Column("Score", "Nullable(Float64)"),
+        Column("Label", LOW),
+        Column("Explanation", "String"),
+        Column("Source", LOW),
+        Column("Evaluator", LOW),
+        Column("JudgementId", "String"),
+        Column("At", TIME, codec=_NANOS),
+        *_PROVENANCE,
+        Column("Version", "UInt64", "toUnixTimestamp64Nano(At)", _NANOS),
+    ),
+    engine="ReplacingMergeTree(Version)",
+    order_by="(TenantId, TraceId, SpanId, Name, Source, Evaluator)",
+    indexes=(
+        "idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
+        *_PROVENANCE_INDEXES,
+    ),
+    settings=_DURABLE,
+)
+
+# The texts that harness fingerprints were taken of. RawHash is what the spans carry, Hash what
+# stays the same when only a date changed or tools were listed in another order.
+HARNESS_PARTS_TABLE = Table(
+    name=HARNESS_PARTS,
+    columns=(
+        Column("Kind", LOW),
+        Column("RawHash", "UInt64"),
+        Column("Hash", "String"),
+        Column("Content", "String", codec="ZSTD(3)"),
+        Column("At", TIME),
+    ),
+    engine="ReplacingMergeTree(At)",
+    order_by="(Kind, RawHash)",
+)
+
+FINDINGS_TABLE = Table(
+    name=FINDINGS,
+    columns=(
+        Column("FindingId", "String"),
+        Column("Analyzer", LOW),
+        Column("AnalyzerVersion", LOW),
+        Column("Title", "String"),
+        Column("N", "UInt64"),
+        Column("K", "UInt64"),
+        Column("Effect", "Nullable(Float64)"),
+        Column("IntervalLow", "Nullable(Float64)"),
+        Column("IntervalHigh", "Nullable(Float64)"),
+        Column("P", "Nullable(Float64)"),
+        Column("Q", "Nullable(Float64)"),
+        Column("AdjustedFor", "Array(String)"),
+        Column("Confirmed", "UInt8"),
+        Column("Reason", "String"),
+        Column("Evidence", "Array(String)"),
+        Column("CounterEvidence", "Array(String)"),
+        Column("Detail", "String"),
+        Column("AnalysisId", "String"),
+        Column("At", TIME),
+        Column("Version", "UInt64"),
+    ),
+    engine="MergeTree",
+    order_by="(FindingId, Version)",
+)
+
+# Append-only: a lesson's state is its latest version.
+LESSONS_TABLE = Table(
+    name=LESSONS,
+    columns=(
+        Column("LessonId", "String"),
+        Column("Version", "UInt64"),
+        Column("State", LOW),
+        Column("Layer", LOW),
+        Column("Scope", LOW),
+        Column("ScopeKey", "String"),
+        Column("TenantId", "String"),
+        Column("Kind", LOW),
+        Column("Title", "String"),
+        Column("Body", "String"),
+        Column("Patch", "String"),
+        Column("BasePath", "String"),
+        Column("BaseHash", "String"),
+        Column("Findings", "Array(String)"),
+        Column("Evidence", "Array(String)"),
+        Column("Evaluations", "String"),
+        Column("Approvals", "String"),
+        Column("At", TIME),
+        Column("By", "String"),
+    ),
+    engine="MergeTree",
+    order_by="(LessonId, Version)",
+)
+
+# One row a learn: what it counted, which is also how the next one knows what is new.
+ANALYSES_TABLE = Table(
+    name=ANALYSES,
+    columns=(
+        Column("AnalysisId", "String"),
+        Column("At", TIME),
+        Column("SealedBefore", TIME),
+        Column("Analyzers", "Array(String)"),
+        Column("Runs", "UInt64"),
+        Column("Spans", "UInt64"),
+        Column("Findings", "UInt64"),
+        Column("Confirmed", "UInt64"),
+        Column("Failed", "Array(String)"),
+    ),
+    engine="MergeTree",
+    order_by="(At, AnalysisId)",
+)
+
+ALL = (
+    OTEL_TRACES,
+    OTEL_TRACES_TRACE_ID_TS,
+    OTEL_LOGS,
+    AGENT_RUNS,
+    JUDGEMENTS_TABLE,
+    HARNESS_PARTS_TABLE,
+    FINDINGS_TABLE,
+    LESSONS_TABLE,
+    ANALYSES_TABLE,
+)
+BY_NAME = {table.name: table for table in ALL}
+
+# Exact readers read one row a span: the store folds duplicates only when it merges.
+LATEST_SPAN = "ORDER BY RowVersion DESC LIMIT 1 BY TenantId, TraceId, SpanId"
+LATEST_RUN = "ORDER BY Version DESC LIMIT 1 BY TraceId"

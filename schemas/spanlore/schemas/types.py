@@ -1,0 +1,101 @@
+"""The values that the parts of spanlore hand to each other: frozen, plain, keyword-only.
+
+A span has no class here: spans are columns from the wire to the store and from the store to an
+analyzer (building one object a span costs more than storing it).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Layer = Literal["context", "harness", "model"]
+ScopeLevel = Literal["user", "tenant", "global"]
+JudgementSource = Literal["human", "end_user", "environment", "code", "llm"]
+JUDGEMENT_SOURCES: tuple[JudgementSource, ...] = ("human", "end_user", "environment", "code", "llm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One agent execution, sealed from the spans of one trace (a row of ``agent_runs``).
+
+    Times are UTC; ``started_at`` is None where the source gave none. Durations are milliseconds,
+    ``cost_usd`` US dollars, None where a price or a token count is unknown.
+    """
+
+    trace_id: str
+    agent: str | None
+    tenant: str
+    user: str | None
+    task: str | None
+    task_id: str | None
+    state: str
+    outcome: str | None
+    outcome_score: float | None
+    outcome_source: str | None
+    started_at: datetime | None
+    duration_ms: float | None
+    steps: int
+    tool_calls: int
+    tool_errors: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    harness: str
+    model: str | None
+    spans: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What an analyzer saw and how sure it is.
+
+    ``n`` is how many calls (or runs) were looked at, ``k`` in how many of them the thing was
+    seen; ``effect`` is the risk difference against the comparison named in ``detail``,
+    ``interval`` its 95 % interval (low, high); ``p`` the two-sided test's p value and ``q`` the
+    Benjamini-Hochberg adjusted one over the whole analysis. ``evidence`` and
+    ``counter_evidence`` are trace ids, hex. ``reason`` says why an unconfirmed finding is held
+    back and is None on a confirmed one.
+    """
+
+    finding_id: str
+    analyzer: str
+    title: str
+    n: int
+    k: int
+    effect: float | None
+    interval: tuple[float, float] | None
+    p: float | None
+    q: float | None
+    adjusted_for: tuple[str, ...]
+    confirmed: bool
+    evidence: tuple[str, ...]
+    counter_evidence: tuple[str, ...]
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """A proposed change born from findings.
+
+    ``scope_key`` names the user or tenant the lesson holds for ("" for global). ``patch`` is a
+    unified diff for ``git apply``, None where there is nothing to change in a file;
+    ``base_path`` and ``base_hash`` (SHA-256, hex) bind it to the file it was written against.
+    """
+
+    lesson_id: str
+    layer: Layer
+    scope: ScopeLevel
+    scope_key: str
+    kind: str
+    title: str
+    body: str
+    patch: str | None
+    base_path: str | None
+    base_hash: str | None
+    findings: tuple[str, ...]
+    evidence: tuple[str, ...]
+    state: str = "proposed"
+    evaluations: tuple[Mapping[str, Any], ...] = ()
+    approvals: tuple[Mapping[str, Any], ...] = ()

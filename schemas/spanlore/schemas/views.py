@@ -1,0 +1,55 @@
+"""The materialized views: they derive rows from rows, so they are replaced when their SQL changes.
+
+They hold no data of their own and are not part of the numbered migrations.
+"""
+
+from dataclasses import dataclass
+
+from spanlore.schemas import otlp, semconv, tables
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A materialized view that fills the table ``target``."""
+
+    name: str
+    target: str
+    select: str
+
+    def ddl(self) -> str:
+        """Render CREATE MATERIALIZED VIEW."""
+        return f"CREATE MATERIALIZED VIEW {self.name} TO {self.target} AS {self.select}"
+
+
+_TRACE_TIMES_SQL = f"""SELECT
+    TraceId,
+    min(toDateTime(Timestamp)) AS Start,
+    max(toDateTime(Timestamp)) AS End
+FROM {tables.TRACES}
+WHERE TraceId != ''
+GROUP BY TraceId"""
+
+_JUDGEMENTS_SQL = f"""SELECT
+    TenantId,
+    TraceId,
+    SpanId,
+    LogAttributes['{semconv.EVALUATION_NAME}'] AS Name,
+    toFloat64OrNull(LogAttributes['{semconv.EVALUATION_SCORE}']) AS Score,
+    lower(LogAttributes['{semconv.EVALUATION_LABEL}']) AS Label,
+    LogAttributes['{semconv.EVALUATION_EXPLANATION}'] AS Explanation,
+    LogAttributes['{semconv.JUDGEMENT_SOURCE}'] AS Source,
+    LogAttributes['{semconv.JUDGEMENT_EVALUATOR}'] AS Evaluator,
+    LogAttributes['{semconv.JUDGEMENT_ID}'] AS JudgementId,
+    Timestamp AS At,
+    ReceivedAt,
+    LogId,
+    LogSeq
+FROM {tables.LOGS}
+WHERE EventName = '{semconv.EVENT_EVALUATION}' AND TraceId != ''"""
+
+ALL = (
+    View(f"{tables.TRACES}_from_otlp", tables.TRACES, otlp.traces_view_sql()),
+    View(f"{tables.LOGS}_from_otlp", tables.LOGS, otlp.logs_view_sql()),
+    View(f"{tables.TRACE_TIMES}_mv", tables.TRACE_TIMES, _TRACE_TIMES_SQL),
+    View(f"{tables.JUDGEMENTS}_from_logs", tables.JUDGEMENTS, _JUDGEMENTS_SQL),
+)
