@@ -1,0 +1,133 @@
+"""An import from end to end: files in, batches out, and what became of each line."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spanlore.instrumentation.history import json_text
+from spanlore.instrumentation.history.batches import batches, check_size
+from spanlore.instrumentation.history.files import BadLine, Line, read_lines
+from spanlore.instrumentation.history.formats import (
+    Format,
+    NotImportable,
+    sign_of_trajectory,
+    split_runs,
+    trajectory_object,
+)
+from spanlore.instrumentation.history.sending import Sender
+from spanlore.instrumentation.history.trajectory import Trajectory, trajectory_of
+
+BAD_LINES_KEPT_MAX = 10_000
+REASONS_KEPT_MAX = 20
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import did so far. ``duplicates`` counts lines that an earlier line equals.
+
+    ``bad`` counts the lines that were not imported, of which ``bad_lines`` keeps the first;
+    ``reasons`` are the receiver's for what it rejected, each once; ``seconds`` is wall time.
+    """
+
+    runs: int = 0
+    spans: int = 0
+    judgements: int = 0
+    duplicates: int = 0
+    rejected_spans: int = 0
+    rejected_judgements: int = 0
+    reasons: list[str] = field(default_factory=list)
+    bad: int = 0
+    bad_lines: list[BadLine] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def detect_format(path: Path) -> tuple[Format, str]:
+    """Return the format of a file and the sign it was told by; raise OSError."""
+    with closing(read_lines(path, on_bytes=_nobody)) as lines:
+        for line in lines:
+            if isinstance(line, BadLine):
+                continue
+            try:
+                sign = sign_of_trajectory(json_text.parse(line.text))
+            except json_text.NotJson:
+                continue
+            if sign is None:
+                break
+            return Format.TRAJECTORY, f'the first line has "{sign}"'
+    return Format.OPENAI, "the first line has no run_id, outcome, task or agent"
+
+
+def import_files(
+    files: Sequence[tuple[Path, Format]],
+    sender: Sender,
+    *,
+    report: Report,
+    on_bytes: Callable[[int], None],
+) -> None:
+    """Send every run of the files, noting in ``report`` what was sent and what was not.
+
+    Raise Unreachable or Refused (``report`` then holds what was sent before) and OSError for a
+    file that cannot be read.
+    """
+    began = time.monotonic()
+    runs = _runs(files, report=report, on_bytes=on_bytes)
+    try:
+        for batch in batches(runs):
+            rejected = sender.send(batch)
+            report.runs += batch.runs
+            report.spans += batch.spans
+            report.judgements += batch.judgements
+            report.rejected_spans += rejected.spans
+            report.rejected_judgements += rejected.judgements
+            new = (reason for reason in rejected.reasons if reason not in report.reasons)
+            report.reasons = [*report.reasons, *new][:REASONS_KEPT_MAX]
+    finally:
+        report.seconds += time.monotonic() - began
+
+
+def _runs(
+    files: Sequence[tuple[Path, Format]], *, report: Report, on_bytes: Callable[[int], None]
+) -> Iterator[Trajectory]:
+    """Yield each different run of the files, noting in ``report`` the lines that are none."""
+    seen: set[bytes] = set()
+    for path, file_format in files:
+        for line in read_lines(path, on_bytes=on_bytes):
+            for run in [line] if isinstance(line, BadLine) else runs_of(line, file_format):
+                if isinstance(run, BadLine):
+                    _note_bad(report, run)
+                elif run.trace_id in seen:
+                    report.duplicates += 1
+                else:
+                    seen.add(run.trace_id)
+                    yield run
+
+
+def _note_bad(report: Report, line: BadLine) -> None:
+    report.bad += 1
+    if len(report.bad_lines) < BAD_LINES_KEPT_MAX:
+        report.bad_lines.append(line)
+
+
+def runs_of(line: Line, file_format: Format) -> Iterator[Trajectory | BadLine]:
+    """Yield what a line holds: usually one run, or what is wrong with it."""
+    try:
+        value = json_text.parse(line.text)
+    except json_text.NotJson as error:
+        yield BadLine(line.file, line.number, f"{error}; correct or remove the line")
+        return
+    for where, member in split_runs(value):
+        try:
+            run = trajectory_of(member, trajectory_object(member, file_format))
+            check_size(run)
+        except NotImportable as error:
+            yield BadLine(line.file, line.number, f"{where}{error}")
+        except RecursionError:
+            yield BadLine(line.file, line.number, f"{where}nested too deeply; flatten the values")
+        else:
+            yield run
+
+
+def _nobody(_used: int) -> None:
+    """Hear of no progress."""

@@ -1,0 +1,101 @@
+"""The outcome a recording gives a run, as the judgement event of the GenAI conventions."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_INFO, LogRecord
+
+from spanlore.instrumentation.history import json_text
+from spanlore.instrumentation.history.attributes import Value, attributes, extra_attributes
+from spanlore.instrumentation.history.spans import identity, span_id
+from spanlore.instrumentation.history.trajectory import Trajectory
+from spanlore.schemas import semconv
+from spanlore.schemas.types import JUDGEMENT_SOURCES
+
+_LABELS = {
+    **dict.fromkeys(("pass", "passed", "success", "succeeded", "true", "resolved"), "pass"),
+    **dict.fromkeys(("fail", "failed", "failure", "false", "unresolved"), "fail"),
+}
+_SOURCES = {source: source for source in JUDGEMENT_SOURCES} | {
+    "annotator": "human",
+    "customer": "end_user",
+    "env": "environment",
+    "judge": "llm",
+    "model": "llm",
+    "reviewer": "human",
+    "test": "code",
+    "tests": "code",
+    "user": "end_user",
+}
+# What scores a recorded run and does not say who it is, is the environment the run was made in.
+_SOURCE_UNKNOWN = "environment"
+
+
+def judgement_of(run: Trajectory) -> LogRecord | None:
+    """Return the event that says how the run came out, None where the recording does not say."""
+    outcome = run.outcome if isinstance(run.outcome, dict) else {"label": run.outcome}
+    label, score = _label_and_score(outcome)
+    if label is None and score is None:
+        return None
+    source = json_text.text_of(outcome.get("source"))
+    known = _SOURCES.get((source or "").strip().lower())
+    identifier = hashlib.sha256(run.trace_id + b"outcome").hexdigest()[:32]
+    values: dict[str, Value] = {
+        semconv.EVALUATION_NAME: semconv.EVALUATION_TASK_SUCCESS,
+        semconv.EVALUATION_SCORE: score,
+        semconv.EVALUATION_LABEL: label,
+        semconv.EVALUATION_EXPLANATION: _explanation(outcome, None if known else source),
+        semconv.JUDGEMENT_SOURCE: known or _SOURCE_UNKNOWN,
+        semconv.JUDGEMENT_ID: identifier,
+        semconv.TIME_UNKNOWN: None if run.times.known else True,
+        **identity(run),
+        **extra_attributes(_rest(outcome), prefix="outcome."),
+    }
+    return LogRecord(
+        time_unix_nano=run.times.end_ns,
+        observed_time_unix_nano=run.times.end_ns,
+        severity_number=SEVERITY_NUMBER_INFO,
+        event_name=semconv.EVENT_EVALUATION,
+        trace_id=run.trace_id,
+        span_id=span_id(run.trace_id, 0),
+        attributes=attributes(values),
+    )
+
+
+def _label_and_score(outcome: Mapping[str, Any]) -> tuple[str | None, float | None]:
+    """Read label and score; without a label a score of exactly 1 or 0 says pass or fail."""
+    given = outcome.get("label")
+    score = _number(outcome.get("score"))
+    if score is None:
+        score = _number(given)
+    if given is None or _number(given) is not None:
+        return {1.0: "pass", 0.0: "fail"}.get(-1.0 if score is None else score), score
+    text = json_text.text_of(given)
+    return _LABELS.get((text or "").strip().lower(), text), score
+
+
+def _number(value: Any) -> float | None:
+    """Return a number, also one written as text; true is 1 and false 0."""
+    if not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _explanation(outcome: Mapping[str, Any], unknown_source: str | None) -> str | None:
+    given = outcome.get("explanation", outcome.get("reason"))
+    source = None if unknown_source is None else f"source: {unknown_source}"
+    said = [text for text in (json_text.text_of(given), source) if text]
+    return "; ".join(said) or None
+
+
+def _rest(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    read = {"label", "score", "source", "explanation"} | (
+        set() if "explanation" in outcome else {"reason"}
+    )
+    return {key: value for key, value in outcome.items() if key not in read}

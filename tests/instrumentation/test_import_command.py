@@ -1,0 +1,151 @@
+"""`spanlore import` as a user runs it: what it prints, where it sends, how it exits."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.instrumentation.otlp_receiver import collector_door, receiver
+
+from spanlore.cli.datadir import held, write_run_file
+from spanlore.cli.import_ import import_command
+from spanlore.schemas import credentials
+
+RUN = {"run_id": "1", "messages": [{"role": "assistant", "content": "hi"}], "outcome": "pass"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPANLORE_DATA_DIR", str(tmp_path / "nothing"))
+    for name in ("ENDPOINT", "HEADERS", "PROTOCOL"):
+        monkeypatch.delenv(f"OTEL_EXPORTER_OTLP_{name}", raising=False)
+    monkeypatch.delenv("SPANLORE_STORE_URL", raising=False)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    path = tmp_path / "runs.jsonl"
+    path.write_text(json.dumps(RUN) + "\n")
+    return path
+
+
+def _import(*arguments: Any) -> Result:
+    return CliRunner().invoke(import_command, [str(each) for each in arguments])
+
+
+@contextmanager
+def _running(data_dir: Path, *, grpc_address: str, http_url: str) -> Iterator[str]:
+    """Leave the note a running spanlore leaves; yield its collector's token."""
+    data_dir.mkdir(mode=0o700)
+    with held(data_dir):
+        token = credentials.load_or_create(data_dir).collector_token
+        ports = {
+            "grpc_port": int(grpc_address.rpartition(":")[2]),
+            "http_port": urlsplit(http_url).port,
+        }
+        store = {"pid": 1, "url": "clickhouse://127.0.0.1:1/spanlore"}
+        write_run_file(data_dir, {"store": store, "collector": {"pid": 1, **ports}})
+        yield token
+
+
+def test_runs_go_to_the_running_spanlore_and_are_waited_for(runs: Path, tmp_path: Path) -> None:
+    done = b'{"loaded_seq": 1, "sealed_runs": 1}'
+    with (
+        receiver() as state,
+        collector_door((200, done)) as (url, asked),
+        _running(tmp_path / "data", grpc_address=state.address, http_url=url) as token,
+    ):
+        result = _import(runs, "--data-dir", tmp_path / "data", "--json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert (document["runs"], document["spans"], document["judgements"]) == (1, 2, 1)
+    assert (document["bad_lines"], document["flushed"]) == ([], True)
+    assert document["endpoint"] == state.address
+    assert asked == [("/flush", f"Bearer {token}")]
+    assert len(state.spans()) == 2
+
+
+def test_a_flush_that_fails_is_exit_three_and_says_why(runs: Path, tmp_path: Path) -> None:
+    with (
+        receiver() as state,
+        collector_door((504, b"")) as (url, _),
+        _running(tmp_path / "data", grpc_address=state.address, http_url=url),
+    ):
+        result = _import(runs, "--data-dir", tmp_path / "data", "--json")
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert "the spans are safe in its log" in result.stderr
+
+
+def test_a_named_endpoint_is_sent_to_and_not_waited_for(runs: Path) -> None:
+    with receiver() as state:
+        result = _import(runs, "--endpoint", f"http://{state.address}")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith(f"1 runs (2 spans, 1 judgements) sent to {state.address} in ")
+    assert 'read as trajectory (the first line has "run_id")' in result.stderr
+    assert "not waited for" in result.stderr
+
+
+def test_opentelemetrys_variable_names_an_endpoint(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiver() as state:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{state.address}")
+        assert _import(runs).exit_code == 0
+        assert len(state.spans()) == 2
+
+
+def test_a_bad_line_is_named_and_the_exit_code_is_one(runs: Path) -> None:
+    runs.write_text(f"{json.dumps(RUN)}\nnot json\n")
+    with receiver() as state:
+        result = _import(runs, "--endpoint", state.address, "--json")
+        assert len(state.spans()) == 2
+    assert result.exit_code == 1
+    (bad,) = json.loads(result.stdout)["bad_lines"]
+    assert bad == {
+        "file": str(runs),
+        "line": 2,
+        "error": "not JSON (Expecting value at column 1); correct or remove the line",
+    }
+
+
+def test_a_pattern_a_shell_left_alone_is_expanded(runs: Path) -> None:
+    with receiver() as state:
+        assert _import(runs.with_name("*.jsonl"), "--endpoint", state.address).exit_code == 0
+        assert len(state.spans()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ((), "Missing argument"),
+        (("nowhere-*.jsonl",), "no file matches nowhere-*.jsonl"),
+        ((".",), "is a directory; name files"),
+        (("runs.jsonl", "--format", "atif"), "atif cannot be imported yet"),
+        (("runs.jsonl", "--format", "otlp-json"), "supported: trajectory, openai"),
+        (("runs.jsonl", "--endpoint", "ftp://host"), "write http://host:4317"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], problem: str
+) -> None:
+    monkeypatch.chdir(runs.parent)
+    result = _import(*arguments)
+    assert (result.exit_code, problem in result.stderr) == (2, True), result.stderr
+
+
+def test_nothing_running_is_exit_three_with_the_next_step(runs: Path, tmp_path: Path) -> None:
+    result = _import(runs, "--data-dir", tmp_path / "nothing")
+    assert result.exit_code == 3
+    assert "start it: spanlore up" in result.stderr
+
+
+def test_nothing_answering_is_exit_three_with_the_next_step(runs: Path) -> None:
+    result = _import(runs, "--endpoint", "127.0.0.1:1")
+    assert result.exit_code == 3
+    assert "nothing answers at 127.0.0.1:1; start it: spanlore up --detach" in result.stderr
+    assert "(0 runs were sent)" in result.stderr
