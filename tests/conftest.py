@@ -1,6 +1,5 @@
 """The real parts that tests in several folders use: a store process, and the recorded runs."""
 
-import itertools
 import json
 import os
 import signal
@@ -11,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from spanlore.schemas import credentials, migrate
+from spanlore.schemas import credentials, migrate, tables
 from spanlore.schemas.store import Store
 
 STOP_S = 30
-_database_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -45,16 +43,25 @@ def store_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert process.wait(STOP_S) == 0
 
 
-@pytest.fixture
-def store_url(store_server_url: str) -> str:
-    """Return the URL of a database of its own for one test, migrated."""
-    url = f"{store_server_url}/test_{os.getpid()}_{next(_database_numbers)}"
+@pytest.fixture(scope="session")
+def migrated_url(store_server_url: str) -> str:
+    """Return the URL of the session's database, migrated."""
+    url = f"{store_server_url}/tests"
     migrate.migrate(url)
     return url
 
 
 @pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    """Open the store of one test."""
-    with Store.connect(store_url) as opened:
+def store(migrated_url: str) -> Iterator[Store]:
+    """Open the session's database, emptied for one test."""
+    with Store.connect(migrated_url) as opened:
+        for table in tables.ALL:
+            opened.command(f"TRUNCATE TABLE {table.name} SYNC")
         yield opened
+
+
+@pytest.fixture
+def store_url(store: Store, migrated_url: str) -> str:
+    """Return the URL of the session's database, emptied for one test."""
+    del store
+    return migrated_url

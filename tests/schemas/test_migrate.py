@@ -1,3 +1,5 @@
+import pytest
+
 from spanlore.schemas import migrate, otlp, tables, views
 from spanlore.schemas.store import Store
 
@@ -30,20 +32,23 @@ def test_migrating_again_changes_nothing(store_url: str) -> None:
     assert migrate.migrate(store_url) == []
 
 
-def test_a_view_whose_sql_changed_is_made_again(store: Store, store_url: str) -> None:
-    store.command(
-        "INSERT INTO schema_migrations (Name, Hash, At) SELECT 'views', 'old', now64(9) + 1"
-    )
-    assert migrate.migrate(store_url) == ["views"]
-    made = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
+def test_a_view_whose_sql_changed_is_made_again(store_server_url: str) -> None:
+    url = f"{store_server_url}/changed_view"
+    migrate.migrate(url)
+    with Store.connect(url) as store:
+        store.command("TRUNCATE TABLE schema_migrations")
+        assert migrate.migrate(url) == ["0001_tables", "views"]
+        store.command(
+            "ALTER TABLE schema_migrations DELETE WHERE Name = 'views' SETTINGS mutations_sync = 2"
+        )
+        store.insert("schema_migrations", [{"Name": "views", "Hash": "of other SQL"}])
+        assert migrate.migrate(url) == ["views"]
+        assert migrate.migrate(url) == []
+        made = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
     names = {row["name"] for row in made}
     assert {otlp.OTLP_IN, *(view.name for view in views.ALL)} <= names
 
 
 def test_a_url_of_another_kind_is_refused_with_the_right_form() -> None:
-    try:
+    with pytest.raises(ValueError, match="clickhouse://user:password@host:8123/database"):
         Store.connect("http://somewhere")
-    except ValueError as error:
-        assert "clickhouse://user:password@host:8123/database" in str(error)
-    else:
-        raise AssertionError

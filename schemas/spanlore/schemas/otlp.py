@@ -47,7 +47,9 @@ message WalRecord { string tenant = 1; fixed64 received_ns = 2; uint64 seq = 3;
   fixed32 crc32c = 4; fixed32 log_id = 5; Traces traces = 10; Logs logs = 11; }
 """
 
-_SCALAR_KINDS = "'none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4"
+_SCALAR_KINDS = (
+    "'none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4"
+)
 _SCALAR = (
     f"Tuple(value Enum8({_SCALAR_KINDS}, 'bytes_value' = 7), string_value String, "
     "bool_value Bool, int_value Int64, double_value Float64, bytes_value String)"
@@ -63,8 +65,7 @@ _RESOURCE = f"Tuple(attributes {_ATTRIBUTES})"
 _SCOPE = f"Tuple(name String, version String, attributes {_ATTRIBUTES})"
 _EVENTS = f"Array(Tuple(time_unix_nano UInt64, name String, attributes {_ATTRIBUTES}))"
 _LINKS = (
-    "Array(Tuple(trace_id String, span_id String, trace_state String, "
-    f"attributes {_ATTRIBUTES}))"
+    f"Array(Tuple(trace_id String, span_id String, trace_state String, attributes {_ATTRIBUTES}))"
 )
 _SPANS = (
     "Array(Tuple(trace_id String, span_id String, trace_state String, parent_span_id String, "
@@ -134,10 +135,7 @@ def _text(value: str) -> str:
 
 def _map(attributes: str) -> str:
     """SQL for a list of attributes as a map. A key that comes twice keeps both its values."""
-    return (
-        f"mapFromArrays({attributes}.key, "
-        f"arrayMap(v -> {_text('v')}, {attributes}.value))"
-    )
+    return f"mapFromArrays({attributes}.key, arrayMap(v -> {_text('v')}, {attributes}.value))"
 
 
 def _types(attributes: str) -> str:
@@ -170,7 +168,7 @@ def traces_view_sql() -> str:
         groups="traces.resource_spans", scopes="scope_spans", records="spans", record="s"
     )
     return f"""SELECT
-    {_time('s.start_time_unix_nano')} AS Timestamp,
+    {_time("s.start_time_unix_nano")} AS Timestamp,
     lower(hex(s.trace_id)) AS TraceId,
     lower(hex(s.span_id)) AS SpanId,
     lower(hex(s.parent_span_id)) AS ParentSpanId,
@@ -181,25 +179,25 @@ def traces_view_sql() -> str:
     resource AS ResourceAttributes,
     scope_name AS ScopeName,
     scope_version AS ScopeVersion,
-    {_map('s.attributes')} AS SpanAttributes,
+    {_map("s.attributes")} AS SpanAttributes,
     s.end_time_unix_nano - least(s.start_time_unix_nano, s.end_time_unix_nano) AS Duration,
     if(s.status.code BETWEEN 1 AND 2, {_STATUS_CODES}[s.status.code], 'Unset') AS StatusCode,
     s.status.message AS StatusMessage,
-    arrayMap(ns -> {_time('ns')}, s.events.time_unix_nano) AS `Events.Timestamp`,
+    arrayMap(ns -> {_time("ns")}, s.events.time_unix_nano) AS `Events.Timestamp`,
     s.events.name AS `Events.Name`,
-    arrayMap(a -> {_map('a')}, s.events.attributes) AS `Events.Attributes`,
+    arrayMap(a -> {_map("a")}, s.events.attributes) AS `Events.Attributes`,
     arrayMap(id -> lower(hex(id)), s.links.trace_id) AS `Links.TraceId`,
     arrayMap(id -> lower(hex(id)), s.links.span_id) AS `Links.SpanId`,
     s.links.trace_state AS `Links.TraceState`,
-    arrayMap(a -> {_map('a')}, s.links.attributes) AS `Links.Attributes`,
-    if(tenant = '', {tables.tenant_of('SpanAttributes', 'resource')}, tenant) AS TenantId,
+    arrayMap(a -> {_map("a")}, s.links.attributes) AS `Links.Attributes`,
+    if(tenant = '', {tables.tenant_of("SpanAttributes", "resource")}, tenant) AS TenantId,
     resource_types AS ResourceAttributeTypes,
-    {_types('s.attributes')} AS SpanAttributeTypes,
+    {_types("s.attributes")} AS SpanAttributeTypes,
     scope_attributes AS ScopeAttributes,
     s.start_time_unix_nano AS StartUnixNano,
     s.end_time_unix_nano AS EndUnixNano,
     s.end_time_unix_nano = 0 OR SpanAttributes['{semconv.INCOMPLETE}'] = 'true' AS Incomplete,
-    {_time('received_ns')} AS ReceivedAt,
+    {_time("received_ns")} AS ReceivedAt,
     log_id AS LogId,
     seq AS LogSeq
 FROM ({rows})"""
@@ -223,18 +221,18 @@ def logs_view_sql() -> str:
     r.severity_text AS SeverityText,
     toUInt8(bitAnd(r.severity_number, 255)) AS SeverityNumber,
     resource['{semconv.SERVICE_NAME}'] AS ServiceName,
-    {_text('r.body')} AS Body,
+    {_text("r.body")} AS Body,
     resource_schema AS ResourceSchemaUrl,
     resource AS ResourceAttributes,
     scope_schema AS ScopeSchemaUrl,
     scope_name AS ScopeName,
     scope_version AS ScopeVersion,
     scope_attributes AS ScopeAttributes,
-    {_map('r.attributes')} AS LogAttributes,
+    {_map("r.attributes")} AS LogAttributes,
     if(r.event_name = '', LogAttributes['{semconv.EVENT_NAME_LEGACY}'], r.event_name) AS EventName,
-    if(tenant = '', {tables.tenant_of('LogAttributes', 'resource')}, tenant) AS TenantId,
-    {_types('r.attributes')} AS LogAttributeTypes,
-    {_time('received_ns')} AS ReceivedAt,
+    if(tenant = '', {tables.tenant_of("LogAttributes", "resource")}, tenant) AS TenantId,
+    {_types("r.attributes")} AS LogAttributeTypes,
+    {_time("received_ns")} AS ReceivedAt,
     log_id AS LogId,
     seq AS LogSeq
 FROM ({rows})"""

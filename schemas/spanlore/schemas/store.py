@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
@@ -157,7 +157,7 @@ class Store:
             )
         return cls(client, address)
 
-    def __enter__(self) -> "Store":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -212,7 +212,7 @@ class Store:
 
 @contextmanager
 def _translated(doing: str) -> Iterator[None]:
-    """Turn the driver's exceptions into ours: would trying again help?"""
+    """Turn the driver's exceptions into ours, which say whether trying again may help."""
     try:
         yield
     except ClickHouseError as error:

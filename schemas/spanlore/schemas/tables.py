@@ -145,9 +145,7 @@ _EXPORTER_TRACE_COLUMNS = (
     Column("Links.Attributes", f"Array({MAP})"),
 )
 
-_ITEMS = (
-    "arrayMap(kv -> concat(kv.1, '=', kv.2), CAST({column}, 'Array(Tuple(String, String))'))"
-)
+_ITEMS = "arrayMap(kv -> concat(kv.1, '=', kv.2), CAST({column}, 'Array(Tuple(String, String))'))"
 
 _SAMPLING_KEYS = ", ".join(f"'{name}'" for name in semconv.REQUEST_SAMPLING)
 
@@ -224,7 +222,8 @@ _OWN_TRACE_COLUMNS = (
     Column(
         "RowVersion",
         "UInt64",
-        "bitOr(if(Incomplete, 0, bitShiftLeft(toUInt64(1), 63)), toUnixTimestamp64Nano(ReceivedAt))",
+        "bitOr(if(Incomplete, 0, bitShiftLeft(toUInt64(1), 63)), "
+        "toUnixTimestamp64Nano(ReceivedAt))",
         "Delta(8), ZSTD(1)",
     ),
     Column("InputMessages", "String", span_attribute(semconv.INPUT_MESSAGES), alias=True),
