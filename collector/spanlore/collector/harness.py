@@ -1,0 +1,134 @@
+"""The harness fingerprint: which instructions, tools, model and sampling a run had.
+
+Two runs have the same harness when only a date in the instructions or the order of the tools
+differs. Spans carry the raw text's hash; the comparable hash is made once for each raw text and
+both are kept with the text in ``harness_parts``.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from spanlore.schemas import tables
+from spanlore.schemas.store import Store
+
+INSTRUCTIONS = "instructions"
+TOOL_DEFINITIONS = "tool_definitions"
+
+_HASH_CHARACTERS = 16
+
+# Slots that change from run to run without the instructions being others.
+_TIMES = re.compile(
+    r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+    r"|\b\d{1,2}:\d{2}(?::\d{2})?\b"
+    r"|\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b"
+    r"|\b(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+    r"\s+\d{1,2}(?:,?\s+\d{4})?"
+)
+
+# Part, the aggregate that names its raw hash, the column of the spans with that hash, its text.
+_PARTS = (
+    (INSTRUCTIONS, "instructions_raw", "InstructionsHash", "SystemInstructions"),
+    (TOOL_DEFINITIONS, "tools_raw", "ToolDefinitionsHash", "ToolDefinitions"),
+)
+
+_KNOWN_SQL = f"""SELECT RawHash, argMax(Hash, At) AS Hash FROM {tables.HARNESS_PARTS}
+WHERE Kind = %(kind)s AND RawHash IN %(hashes)s GROUP BY RawHash"""
+
+
+def comparable_hashes(
+    store: Store, aggregates: Iterable[Mapping[str, Any]], *, now_ns: int
+) -> dict[tuple[str, int], str]:
+    """Return the comparable hash of each (part, raw hash) of these runs.
+
+    Texts that were never seen are read from the spans and kept.
+    """
+    runs = list(aggregates)
+    found: dict[tuple[str, int], str] = {}
+    for kind, raw_name, hash_column, text_column in _PARTS:
+        wanted = {run[raw_name]: run["TraceId"] for run in runs if run[raw_name]}
+        if not wanted:
+            continue
+        params = {"kind": kind, "hashes": tuple(wanted)}
+        known = {row["RawHash"]: row["Hash"] for row in store.query(_KNOWN_SQL, params)}
+        unknown = {raw: trace for raw, trace in wanted.items() if raw not in known}
+        if unknown:
+            known |= _learn(store, kind, (hash_column, text_column), unknown, now_ns=now_ns)
+        found |= {(kind, raw): comparable for raw, comparable in known.items()}
+    return found
+
+
+def _learn(
+    store: Store,
+    kind: str,
+    columns: tuple[str, str],
+    unknown: Mapping[int, str],
+    *,
+    now_ns: int,
+) -> dict[int, str]:
+    """Read these texts from the spans, keep them with their comparable hash, return the hashes."""
+    hash_column, text_column = columns
+    texts = store.query(
+        f"SELECT {hash_column} AS RawHash, any({text_column}) AS Content FROM {tables.TRACES} "
+        f"WHERE TraceId IN %(ids)s AND {hash_column} IN %(hashes)s GROUP BY RawHash",
+        {"ids": tuple(unknown.values()), "hashes": tuple(unknown)},
+    )
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_ns // 1_000)
+    rows = [
+        {"Kind": kind, **row, "Hash": comparable_hash(kind, row["Content"]), "At": at}
+        for row in texts
+    ]
+    store.insert(tables.HARNESS_PARTS, rows)
+    return {row["RawHash"]: row["Hash"] for row in rows}
+
+
+def fingerprint(instructions: str, tools: str, model: str, sampling: str) -> str:
+    """Return a run's harness hash (16 hex digits), '' where nothing of the harness is known.
+
+    The code revision is left out on purpose: a cohort of one run could be compared with nothing.
+    """
+    if not (instructions or tools or model):
+        return ""
+    return _hash(f"{instructions}\0{tools}\0{model}\0{sampling}")
+
+
+def comparable_hash(kind: str, content: str) -> str:
+    """Return the hash (16 hex digits) of a harness text without what varies from run to run."""
+    return _hash(_instructions(content) if kind == INSTRUCTIONS else _tool_definitions(content))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARACTERS]
+
+
+def _instructions(content: str) -> str:
+    """Return the text of system instructions with dates and times masked."""
+    parts = _parsed(content)
+    if isinstance(parts, list):
+        texts = [part["content"] for part in parts if isinstance(part, dict) and "content" in part]
+        content = "\n".join(str(text) for text in texts)
+    return _TIMES.sub("<time>", content)
+
+
+def _tool_definitions(content: str) -> str:
+    """Return tool definitions as canonical JSON, sorted by name."""
+    definitions = _parsed(content)
+    if not isinstance(definitions, list):
+        return content
+    return json.dumps(sorted(definitions, key=_tool_name), sort_keys=True)
+
+
+def _tool_name(definition: object) -> str:
+    return str(definition.get("name", "")) if isinstance(definition, dict) else ""
+
+
+def _parsed(content: str) -> object:
+    """Return the JSON value of a text, or None where it is plain text."""
+    try:
+        value: object = json.loads(content)
+    except ValueError:
+        return None
+    return value

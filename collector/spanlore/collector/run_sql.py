@@ -1,0 +1,92 @@
+"""The SQL that adds up the spans of a trace: one row a trace, for the sealing job.
+
+Client-side parameter ``ids``: a tuple of trace ids (as ``%(ids)s``, so that a few hundred ids
+travel in the statement and not in its URL).
+"""
+
+from spanlore.schemas import prices, semconv, tables
+
+_INFERENCE = f"Op IN {semconv.INFERENCE_OPS}"
+_TOOL = f"Op = '{semconv.OP_EXECUTE_TOOL}'"
+_ROOT_OP = f"Op IN {semconv.ROOT_OPS}"
+# An inference span right below another inference span is the same call seen by two
+# instrumentations: it counts once.
+_COUNTED = f"{_INFERENCE} AND NOT duplicate"
+
+_TIMES = f"FROM {tables.TRACE_TIMES} WHERE TraceId IN %(ids)s"
+_SPANS_SQL = f"""SELECT {{columns}} FROM {tables.TRACES}
+    WHERE TraceId IN %(ids)s
+        AND Timestamp >= (SELECT toDateTime64(min(Start), 9) {_TIMES})
+        AND Timestamp < (SELECT toDateTime64(max(End), 9) + INTERVAL 1 SECOND {_TIMES})
+    {tables.LATEST_SPAN}"""
+_SPANS = _SPANS_SQL.format(
+    columns="TenantId, TraceId, SpanId, ParentSpanId, Timestamp, StartUnixNano, EndUnixNano, "
+    "ServiceName, Op, AgentName, AgentVersion, UserId, SessionId, TaskType, TaskId, Provider, "
+    "Model, InputTokens, OutputTokens, CacheReadTokens, ErrorType, StatusCode, InstructionsHash, "
+    "ToolDefinitionsHash, Sampling, Revision, TimeUnknown, Incomplete, ReceivedAt"
+)
+_PARENTS = _SPANS_SQL.format(columns="TraceId, SpanId, Op")
+
+_COST = prices.cost_sql(
+    model="Model",
+    at="Timestamp",
+    input_tokens="InputTokens",
+    output_tokens="OutputTokens",
+    cached="CacheReadTokens",
+)
+
+
+def _first(column: str) -> str:
+    """SQL for a fact of the run: the root's word, else the earliest span's that has one."""
+    return f"argMinIf({column}, order, {column} != '') AS {column}"
+
+
+RUN_ROWS_SQL = f"""SELECT
+    TraceId,
+    argMin(TenantId, order) AS TenantId,
+    argMin(SpanId, order) AS RootSpanId,
+    argMin(order.1, order) AS root_rank,
+    argMin(Incomplete, order) AS root_open,
+    countIf(ParentSpanId != '' AND NOT parent_known) AS orphans,
+    max(toUnixTimestamp64Nano(ReceivedAt)) AS last_received_ns,
+    {_first("ServiceName")},
+    {_first("AgentName")},
+    {_first("AgentVersion")},
+    {_first("UserId")},
+    {_first("SessionId")},
+    {_first("TaskType")},
+    {_first("TaskId")},
+    {_first("Provider")},
+    {_first("Revision")},
+    argMinIf(Model, (NOT {_INFERENCE}, order), Model != '') AS Model,
+    argMinIf(Sampling, order, Sampling NOT IN ('', '{{}}')) AS Sampling,
+    argMinIf(InstructionsHash, (NOT {_INFERENCE}, order), InstructionsHash != 0)
+        AS instructions_raw,
+    argMinIf(ToolDefinitionsHash, (NOT {_INFERENCE}, order), ToolDefinitionsHash != 0)
+        AS tools_raw,
+    min(Timestamp) AS StartedAt,
+    addNanoseconds(StartedAt, DurationMs * 1e6) AS EndedAt,
+    (max(greatest(EndUnixNano, StartUnixNano)) - min(StartUnixNano)) / 1e6 AS DurationMs,
+    max(TimeUnknown) AS TimeUnknown,
+    count() AS Spans,
+    countIf({_COUNTED}) AS Steps,
+    countIf({_TOOL}) AS ToolCalls,
+    countIf({_TOOL} AND (StatusCode = 'Error' OR ErrorType != '')) AS ToolErrors,
+    sumOrNullIf(InputTokens, {_COUNTED}) AS inference_input,
+    sumOrNullIf(OutputTokens, {_COUNTED}) AS inference_output,
+    argMin(tuple(InputTokens), order).1 AS root_input,
+    argMin(tuple(OutputTokens), order).1 AS root_output,
+    countIf({_COUNTED} AND isNotNull(InputTokens) AND isNull(cost)) AS unpriced,
+    sumOrNullIf(cost, {_COUNTED}) AS known_cost
+FROM (
+    SELECT s.*,
+        parent.SpanId != '' AS parent_known,
+        s.{_INFERENCE} AND parent.{_INFERENCE} AS duplicate,
+        (multiIf(ParentSpanId = '' AND s.{_ROOT_OP}, 0, ParentSpanId = '', 1, s.{_ROOT_OP}, 2, 3),
+            Timestamp, s.SpanId) AS order,
+        {_COST} AS cost
+    FROM ({_SPANS}) AS s
+    LEFT JOIN ({_PARENTS}) AS parent
+    ON s.TraceId = parent.TraceId AND s.ParentSpanId = parent.SpanId
+)
+GROUP BY TraceId"""

@@ -1,0 +1,171 @@
+"""Sealing: the spans of a trace become one row of ``agent_runs``.
+
+Idempotent: a row is computed from all spans of its trace each time, never summed up, so spans
+that come late, twice or in any order lead to the same row, and a row that says nothing new is not
+written. Whole-trace facts are made here: state, duplicated inference, tokens, cost, outcome and
+the harness fingerprint. A trace without any GenAI span is no run.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from spanlore.collector import harness
+from spanlore.collector.run_sql import RUN_ROWS_SQL
+from spanlore.schemas import semconv, tables
+from spanlore.schemas.store import Store
+from spanlore.schemas.types import JUDGEMENT_SOURCES
+
+QUIET_S = 30
+"""A run whose root or parents are missing is waited for this long after its last span."""
+
+_TRACES_A_QUERY_MAX = 500
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PASSED = frozenset({"pass", "passed", "success", "true", "yes"})
+_FAILED = frozenset({"fail", "failed", "failure", "false", "no"})
+_PASSING_SCORE = 0.5
+
+# Which of a trace's spans the run stands on (see ``run_sql``): 0 a root that is an agent or a
+# workflow, 1 another root, 2 an agent or workflow below a caller we do not see, 3 anything else.
+_ROOT_RANK_MAX = 1
+_AGENT_RANK_MAX = 2
+
+_LOADED_SQL = f"""SELECT DISTINCT TraceId FROM {tables.TRACES}
+WHERE LogId = {{log_id:UInt32}} AND LogSeq BETWEEN {{first_seq:UInt64}} AND {{last_seq:UInt64}}
+    AND (Op != '' OR TraceId IN (SELECT TraceId FROM {tables.RUNS}))
+UNION DISTINCT
+SELECT DISTINCT TraceId FROM {tables.JUDGEMENTS}
+WHERE LogId = {{log_id:UInt32}} AND LogSeq BETWEEN {{first_seq:UInt64}} AND {{last_seq:UInt64}}"""
+
+_RECEIVED_SQL = f"""SELECT DISTINCT TraceId FROM {tables.TRACES}
+WHERE Op != '' AND ReceivedAt > fromUnixTimestamp64Nano({{since_ns:Int64}})"""
+# Rows that another collector's exporter wrote carry no mark of a log of ours.
+_FOREIGN_SQL = f"{_RECEIVED_SQL} AND LogId = 0"
+
+_WAITING_SQL = f"""SELECT TraceId FROM (
+    SELECT TraceId, State, LastReceivedAt FROM {tables.RUNS} {tables.LATEST_RUN}
+)
+WHERE State = 'open' AND LastReceivedAt <= fromUnixTimestamp64Nano({{quiet_ns:Int64}})"""
+
+_JUDGEMENTS_SQL = f"""SELECT TraceId, Label, Score, Source, toUnixTimestamp64Nano(At) AS at_ns
+FROM {tables.JUDGEMENTS}
+WHERE Name = '{semconv.EVALUATION_TASK_SUCCESS}' AND TraceId IN %(ids)s
+ORDER BY Version DESC LIMIT 1 BY TenantId, TraceId, SpanId, Name, Source, Evaluator"""
+
+_STANDING_SQL = f"""SELECT TraceId, argMax(ContentHash, Version) AS hash, max(Version) AS version
+FROM {tables.RUNS} WHERE TraceId IN %(ids)s GROUP BY TraceId"""
+
+
+def seal_loaded(store: Store, *, log_id: int, first_seq: int, last_seq: int, now_ns: int) -> int:
+    """Seal every run that these records of a write-ahead log touched; return how many."""
+    params = {"log_id": log_id, "first_seq": first_seq, "last_seq": last_seq}
+    return _seal(store, store.query(_LOADED_SQL, params), now_ns=now_ns)
+
+
+def seal_foreign(store: Store, *, since_ns: int, now_ns: int) -> int:
+    """Seal the runs whose spans another collector wrote into the store since then."""
+    return _seal(store, store.query(_FOREIGN_SQL, {"since_ns": since_ns}), now_ns=now_ns)
+
+
+def seal_received(store: Store, *, since_ns: int, now_ns: int) -> int:
+    """Seal the runs of all spans received since then, whoever wrote them; return how many."""
+    return _seal(store, store.query(_RECEIVED_SQL, {"since_ns": since_ns}), now_ns=now_ns)
+
+
+def seal_waiting(store: Store, *, now_ns: int) -> int:
+    """Look again at the open runs for which nothing has come for ``QUIET_S`` seconds."""
+    quiet_ns = now_ns - QUIET_S * 1_000_000_000
+    return _seal(store, store.query(_WAITING_SQL, {"quiet_ns": quiet_ns}), now_ns=now_ns)
+
+
+def _seal(store: Store, traces: Sequence[Mapping[str, Any]], *, now_ns: int) -> int:
+    trace_ids = [row["TraceId"] for row in traces]
+    for start in range(0, len(trace_ids), _TRACES_A_QUERY_MAX):
+        ids = tuple(trace_ids[start : start + _TRACES_A_QUERY_MAX])
+        store.insert(tables.RUNS, list(_news(store, ids, now_ns=now_ns)))
+    return len(trace_ids)
+
+
+def _news(store: Store, ids: tuple[str, ...], *, now_ns: int) -> Iterator[dict[str, Any]]:
+    """Yield the rows of these traces that say something their standing rows do not."""
+    aggregates = store.query(RUN_ROWS_SQL, {"ids": ids})
+    parts = harness.comparable_hashes(store, aggregates, now_ns=now_ns)
+    outcomes = _outcomes(store.query(_JUDGEMENTS_SQL, {"ids": ids}))
+    standing = {row["TraceId"]: row for row in store.query(_STANDING_SQL, {"ids": ids})}
+    for facts in aggregates:
+        row = _row(facts, outcomes.get(facts["TraceId"]), parts, now_ns=now_ns)
+        before = standing.get(row["TraceId"], {"hash": None, "version": 0})
+        if row["ContentHash"] != before["hash"]:
+            # Versions go up even where the clock goes back.
+            yield {**row, "Version": max(now_ns, before["version"] + 1)}
+
+
+def _row(
+    facts: Mapping[str, Any],
+    judgement: Mapping[str, Any] | None,
+    parts: Mapping[tuple[str, int], str],
+    *,
+    now_ns: int,
+) -> dict[str, Any]:
+    """Make the row of a run from what its spans add up to and what was said about it."""
+    columns = {column.name for column in tables.AGENT_RUNS.columns}
+    instructions = parts.get((harness.INSTRUCTIONS, facts["instructions_raw"]), "")
+    tools = parts.get((harness.TOOL_DEFINITIONS, facts["tools_raw"]), "")
+    content = {
+        **{name: value for name, value in facts.items() if name in columns},
+        "State": _state(facts, now_ns=now_ns),
+        "InputTokens": _known(facts["inference_input"], facts["root_input"]),
+        "OutputTokens": _known(facts["inference_output"], facts["root_output"]),
+        "CostUsd": None if facts["unpriced"] else facts["known_cost"],
+        "InstructionsHash": instructions,
+        "ToolDefinitionsHash": tools,
+        "HarnessHash": harness.fingerprint(instructions, tools, facts["Model"], facts["Sampling"]),
+        **_verdict(judgement),
+    }
+    identity = repr(sorted(content.items())).encode()
+    return {
+        **content,
+        "ContentHash": int.from_bytes(hashlib.sha256(identity).digest()[:8], "big"),
+        "LastReceivedAt": _time(facts["last_received_ns"]),
+        "SealedAt": _time(now_ns),
+    }
+
+
+def _state(facts: Mapping[str, Any], *, now_ns: int) -> str:
+    """Return sealed, open or stalled: what is known of the run's end."""
+    rank, ended = facts["root_rank"], not facts["root_open"]
+    if rank <= _ROOT_RANK_MAX and ended and not facts["orphans"]:
+        return "sealed"
+    if now_ns - facts["last_received_ns"] < QUIET_S * 1_000_000_000:
+        return "open"
+    return "sealed" if rank <= _AGENT_RANK_MAX and ended else "stalled"
+
+
+def _outcomes(judgements: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the judgement that decides each trace: the best source's latest word."""
+    ranks = {source: rank for rank, source in enumerate(reversed(JUDGEMENT_SOURCES))}
+    decided: dict[str, Mapping[str, Any]] = {}
+    for one in sorted(judgements, key=lambda row: (ranks.get(row["Source"], -1), row["at_ns"])):
+        decided[one["TraceId"]] = one
+    return decided
+
+
+def _verdict(judgement: Mapping[str, Any] | None) -> dict[str, Any]:
+    if judgement is None:
+        return {"Outcome": "", "OutcomeScore": None, "OutcomeSource": ""}
+    label, score = judgement["Label"], judgement["Score"]
+    outcome = ""
+    if label in _PASSED or (label not in _FAILED and score is not None and score >= _PASSING_SCORE):
+        outcome = "pass"
+    elif label in _FAILED or score is not None:
+        outcome = "fail"
+    return {"Outcome": outcome, "OutcomeScore": score, "OutcomeSource": judgement["Source"]}
+
+
+def _known(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first
+
+
+def _time(nanoseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1_000)

@@ -1,0 +1,280 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from spanlore.collector import seal
+from spanlore.schemas import semconv, tables
+from spanlore.schemas.store import Store
+from tests.schemas.segments import LOG_ID, RECEIVED_NS, segment
+
+START_NS = 1_750_000_000_000_000_000
+SECOND_NS = 1_000_000_000
+SOON_NS = RECEIVED_NS + SECOND_NS
+LATE_NS = RECEIVED_NS + 3_600 * SECOND_NS
+TRACE = b"\x01" * 16
+
+Load = Callable[..., None]
+
+
+def attributes(values: dict[str, Any]) -> list[KeyValue]:
+    made = []
+    for key, value in values.items():
+        kind = {str: "string_value", bool: "bool_value", int: "int_value", float: "double_value"}
+        made.append(KeyValue(key=key, value=AnyValue(**{kind[type(value)]: value})))
+    return made
+
+
+def span(
+    number: int, parent: int | None, op: str, /, *, trace: bytes = TRACE, **extra: Any
+) -> Span:
+    fields = {key: extra.pop(key) for key in list(extra) if key in Span.DESCRIPTOR.fields_by_name}
+    named = {semconv.OPERATION_NAME: op, **extra.pop("also", {})}
+    values: dict[str, Any] = {
+        "trace_id": trace,
+        "span_id": number.to_bytes(8, "big"),
+        "parent_span_id": parent.to_bytes(8, "big") if parent else b"",
+        "name": op,
+        "start_time_unix_nano": START_NS + number * SECOND_NS,
+        "end_time_unix_nano": START_NS + number * SECOND_NS + SECOND_NS // 2,
+        "attributes": attributes(named),
+    }
+    return Span(**{**values, **fields})
+
+
+def request(*spans: Span) -> ExportTraceServiceRequest:
+    made = ExportTraceServiceRequest()
+    made.resource_spans.add().scope_spans.add().spans.extend(spans)
+    return made
+
+
+def judged(label: str, source: str, at_ns: int, *, score: float | None = None) -> Any:
+    made = ExportLogsServiceRequest()
+    entry = made.resource_logs.add().scope_logs.add().log_records.add()
+    entry.time_unix_nano = at_ns
+    entry.trace_id, entry.span_id = TRACE, (1).to_bytes(8, "big")
+    entry.event_name = semconv.EVENT_EVALUATION
+    said: dict[str, Any] = {
+        semconv.EVALUATION_NAME: semconv.EVALUATION_TASK_SUCCESS,
+        semconv.JUDGEMENT_SOURCE: source,
+    }
+    if label:
+        said[semconv.EVALUATION_LABEL] = label
+    if score is not None:
+        said[semconv.EVALUATION_SCORE] = score
+    entry.attributes.extend(attributes(said))
+    return made
+
+
+@pytest.fixture
+def load(store: Store, tmp_path: Path) -> Load:
+    """Return a function that stores requests as the collector does and seals what they touched."""
+    seqs = iter(range(1, 10_000_000))
+
+    def loaded(*requests: Any, now_ns: int = SOON_NS) -> None:
+        numbers = [next(seqs) for _ in requests]
+        path = segment(tmp_path, requests, first_seq=numbers[0])
+        store.insert_segment(path, token=path.stem)
+        seal.seal_loaded(
+            store, log_id=LOG_ID, first_seq=numbers[0], last_seq=numbers[-1], now_ns=now_ns
+        )
+
+    return loaded
+
+
+def runs(store: Store) -> list[dict[str, Any]]:
+    return store.query(f"SELECT * FROM {tables.RUNS} {tables.LATEST_RUN}")
+
+
+def whole_run() -> list[Span]:
+    usage = {
+        semconv.REQUEST_MODEL: "gpt-4o",
+        semconv.USAGE_INPUT_TOKENS: 1_000,
+        semconv.USAGE_OUTPUT_TOKENS: 100,
+    }
+    who = {
+        semconv.AGENT_NAME: "agent",
+        semconv.USER_ID: "u",
+        semconv.TENANT_ID: "t",
+        semconv.TASK_TYPE: "booking",
+        semconv.TASK_ID: "7",
+    }
+    instructions = '[{"type":"text","content":"Today is 2025-01-02."}]'
+    return [
+        span(1, None, "invoke_agent", also={**who, semconv.SYSTEM_INSTRUCTIONS: instructions}),
+        span(2, 1, "chat", also=usage),
+        span(3, 1, "execute_tool", also={semconv.TOOL_NAME: "look"}),
+        span(4, 1, "execute_tool", also={semconv.ERROR_TYPE: "tool_error"}, status={"code": 2}),
+        span(5, 1, "chat", also=usage),
+    ]
+
+
+def test_a_whole_trace_is_sealed_at_once_with_what_its_spans_say(store: Store, load: Load) -> None:
+    load(request(*whole_run()))
+    (run,) = runs(store)
+    assert run["State"] == "sealed"
+    assert (run["TenantId"], run["UserId"], run["AgentName"]) == ("t", "u", "agent")
+    assert (run["TaskType"], run["TaskId"], run["Model"]) == ("booking", "7", "gpt-4o")
+    assert (run["Spans"], run["Steps"], run["ToolCalls"], run["ToolErrors"]) == (5, 2, 2, 1)
+    assert (run["InputTokens"], run["OutputTokens"]) == (2_000, 200)
+    assert run["CostUsd"] == pytest.approx((2_000 * 2.5 + 200 * 10) / 1e6)
+    assert run["DurationMs"] == 4_500
+    assert run["Outcome"] == ""
+    assert len(run["HarnessHash"]) == 16
+
+
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(order=st.permutations(range(5)), twice=st.booleans())
+def test_spans_in_any_order_and_twice_seal_to_the_same_row(
+    store: Store, load: Load, order: list[int], twice: bool
+) -> None:
+    store.command(f"TRUNCATE TABLE {tables.RUNS}")
+    spans = whole_run()
+    for index in order:
+        load(request(spans[index]))
+        if twice:
+            load(request(spans[index]))
+    (run,) = runs(store)
+    assert (run["State"], run["Spans"], run["InputTokens"]) == ("sealed", 5, 2_000)
+
+
+def test_sealing_again_what_says_nothing_new_writes_nothing(store: Store, load: Load) -> None:
+    load(request(*whole_run()))
+    load(request(*whole_run()), now_ns=LATE_NS)
+    assert store.query(f"SELECT count() AS n FROM {tables.RUNS}") == [{"n": 1}]
+
+
+def test_a_run_without_its_root_waits_and_is_then_stalled(store: Store, load: Load) -> None:
+    load(request(*whole_run()[1:]))
+    assert [run["State"] for run in runs(store)] == ["open"]
+    seal.seal_waiting(store, now_ns=SOON_NS + 1)
+    assert [run["State"] for run in runs(store)] == ["open"]
+    seal.seal_waiting(store, now_ns=LATE_NS)
+    assert [run["State"] for run in runs(store)] == ["stalled"]
+    load(request(whole_run()[0]), now_ns=LATE_NS + 1)
+    assert [run["State"] for run in runs(store)] == ["sealed"]
+
+
+def test_an_agent_below_a_caller_that_sends_no_spans_is_sealed_after_a_quiet_time(
+    store: Store, load: Load
+) -> None:
+    load(request(span(2, 1, "invoke_agent"), span(3, 2, "chat")))
+    assert [run["State"] for run in runs(store)] == ["open"]
+    seal.seal_waiting(store, now_ns=LATE_NS)
+    assert [run["State"] for run in runs(store)] == ["sealed"]
+
+
+def test_a_root_that_never_ended_is_stalled(store: Store, load: Load) -> None:
+    load(request(span(1, None, "invoke_agent", end_time_unix_nano=0), span(2, 1, "chat")))
+    seal.seal_waiting(store, now_ns=LATE_NS)
+    assert [run["State"] for run in runs(store)] == ["stalled"]
+
+
+def test_inference_seen_by_two_instrumentations_counts_once(store: Store, load: Load) -> None:
+    usage = {semconv.USAGE_INPUT_TOKENS: 10, semconv.USAGE_OUTPUT_TOKENS: 1}
+    spans = [span(1, None, "invoke_agent"), span(2, 1, "chat", also=usage)]
+    load(request(*spans, span(3, 2, "chat", also=usage)))
+    (run,) = runs(store)
+    assert (run["Steps"], run["InputTokens"]) == (1, 10)
+
+
+def test_the_roots_own_usage_is_never_added_to_its_childrens(store: Store, load: Load) -> None:
+    usage = {semconv.USAGE_INPUT_TOKENS: 10, semconv.USAGE_OUTPUT_TOKENS: 1}
+    load(request(span(1, None, "invoke_agent", also=usage), span(2, 1, "chat", also=usage)))
+    (run,) = runs(store)
+    assert run["InputTokens"] == 10
+
+
+def test_unknown_tokens_and_prices_are_unknown_not_zero(store: Store, load: Load) -> None:
+    usage = {
+        semconv.USAGE_INPUT_TOKENS: 10,
+        semconv.USAGE_OUTPUT_TOKENS: 1,
+        semconv.REQUEST_MODEL: "nobody-knows-this",
+    }
+    load(request(span(1, None, "invoke_agent"), span(2, 1, "chat", also=usage)))
+    other = b"\x02" * 16
+    load(request(span(1, None, "invoke_agent", trace=other), span(2, 1, "chat", trace=other)))
+    found = {run["TraceId"][:2]: (run["InputTokens"], run["CostUsd"]) for run in runs(store)}
+    assert found == {"01": (10, None), "02": (None, None)}
+
+
+def test_a_judgement_that_comes_later_seals_the_run_again(store: Store, load: Load) -> None:
+    load(request(*whole_run()))
+    load(judged("fail", "environment", START_NS), now_ns=LATE_NS)
+    (run,) = runs(store)
+    assert (run["Outcome"], run["OutcomeSource"]) == ("fail", "environment")
+
+
+def test_a_humans_word_goes_before_the_environments_and_the_later_before_the_earlier(
+    store: Store, load: Load
+) -> None:
+    load(
+        request(*whole_run()),
+        judged("pass", "human", START_NS),
+        judged("fail", "human", START_NS + 5),
+        judged("pass", "environment", START_NS + 9),
+    )
+    (run,) = runs(store)
+    assert (run["Outcome"], run["OutcomeSource"]) == ("fail", "human")
+
+
+def test_a_score_without_a_label_is_an_outcome(store: Store, load: Load) -> None:
+    load(request(*whole_run()), judged("", "code", START_NS, score=0.2))
+    (run,) = runs(store)
+    assert (run["Outcome"], run["OutcomeScore"]) == ("fail", 0.2)
+
+
+def harness_of(store: Store, load: Load, trace: bytes, **root: str) -> str:
+    names = {"instructions": semconv.SYSTEM_INSTRUCTIONS, "tools": semconv.TOOL_DEFINITIONS}
+    also = {names[key]: value for key, value in root.items()}
+    chat = {semconv.REQUEST_MODEL: "m"}
+    load(
+        request(
+            span(1, None, "invoke_agent", trace=trace, also=also),
+            span(2, 1, "chat", trace=trace, also=chat),
+        )
+    )
+    (run,) = [run for run in runs(store) if run["TraceId"] == trace.hex()]
+    return str(run["HarnessHash"])
+
+
+def test_the_fingerprint_ignores_dates_and_tool_order_and_sees_a_changed_word(
+    store: Store, load: Load
+) -> None:
+    a, b = '{"name":"a","description":"A"}', '{"name":"b"}'
+    one = harness_of(
+        store, load, b"\x01" * 16, instructions="It is 2025-01-02.", tools=f"[{a},{b}]"
+    )
+    two = harness_of(
+        store, load, b"\x02" * 16, instructions="It is 2026-07-08.", tools=f"[{b}, {a}]"
+    )
+    other = harness_of(
+        store, load, b"\x03" * 16, instructions="It was 2025-01-02.", tools=f"[{a},{b}]"
+    )
+    changed = a.replace("A", "B")
+    tool = harness_of(
+        store, load, b"\x04" * 16, instructions="It is 2025-01-02.", tools=f"[{changed},{b}]"
+    )
+    assert one == two
+    assert len({one, other, tool}) == 3
+
+
+def test_rows_of_a_foreign_exporter_are_sealed_too(store: Store) -> None:
+    store.command(
+        f"INSERT INTO {tables.TRACES} "
+        "(Timestamp, TraceId, SpanId, SpanName, SpanAttributes, Duration)"
+        " SELECT now64(9), 'aa', 'bb', 'invoke_agent x', "
+        "map('gen_ai.operation.name', 'invoke_agent', 'gen_ai.agent.name', 'x'), 5"
+    )
+    seal.seal_foreign(store, since_ns=0, now_ns=LATE_NS)
+    (run,) = runs(store)
+    assert (run["AgentName"], run["State"], run["TenantId"]) == ("x", "sealed", "default")
