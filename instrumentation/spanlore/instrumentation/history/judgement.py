@@ -5,7 +5,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_INFO, LogRecord
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import (
+    SEVERITY_NUMBER_INFO,
+    LogRecord,
+    ResourceLogs,
+    ScopeLogs,
+)
 
 from spanlore.instrumentation.history import json_text
 from spanlore.instrumentation.history.attributes import Value, attributes, extra_attributes
@@ -53,13 +59,26 @@ def judgement_of(run: Trajectory) -> LogRecord | None:
         **identity(run),
         **extra_attributes(_rest(outcome), prefix="outcome."),
     }
+    return _record(run.trace_id, span_id(run.trace_id, 0), at_ns=run.times.end_ns, values=values)
+
+
+def evaluation_event(trace_id: bytes, *, at_ns: int, values: Mapping[str, Value]) -> bytes:
+    """Return an export request with one judgement of a run, said at ``at_ns`` (Unix ns)."""
+    scope = ScopeLogs(log_records=[_record(trace_id, b"", at_ns=at_ns, values=values)])
+    request = ExportLogsServiceRequest(resource_logs=[ResourceLogs(scope_logs=[scope])])
+    return request.SerializeToString()
+
+
+def _record(
+    trace_id: bytes, judged_span_id: bytes, *, at_ns: int, values: Mapping[str, Value]
+) -> LogRecord:
     return LogRecord(
-        time_unix_nano=run.times.end_ns,
-        observed_time_unix_nano=run.times.end_ns,
+        time_unix_nano=at_ns,
+        observed_time_unix_nano=at_ns,
         severity_number=SEVERITY_NUMBER_INFO,
         event_name=semconv.EVENT_EVALUATION,
-        trace_id=run.trace_id,
-        span_id=span_id(run.trace_id, 0),
+        trace_id=trace_id,
+        span_id=judged_span_id,
         attributes=attributes(values),
     )
 

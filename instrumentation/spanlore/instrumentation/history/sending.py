@@ -93,13 +93,18 @@ class Sender:
         spans = ExportTraceServiceResponse.FromString(
             self._call(_TRACES, batch.traces)
         ).partial_success
-        if not batch.logs:
-            return Rejected(spans=spans.rejected_spans, reasons=_reasons(spans.error_message))
-        logs = ExportLogsServiceResponse.FromString(self._call(_LOGS, batch.logs)).partial_success
+        judged = self.send_judgements(batch.logs) if batch.logs else Rejected()
         return Rejected(
             spans=spans.rejected_spans,
-            judgements=logs.rejected_log_records,
-            reasons=_reasons(spans.error_message, logs.error_message),
+            judgements=judged.judgements,
+            reasons=_reasons(spans.error_message, *judged.reasons),
+        )
+
+    def send_judgements(self, logs: bytes) -> Rejected:
+        """Send a request of log records that are judgements; raise Unreachable or Refused."""
+        answer = ExportLogsServiceResponse.FromString(self._call(_LOGS, logs)).partial_success
+        return Rejected(
+            judgements=answer.rejected_log_records, reasons=_reasons(answer.error_message)
         )
 
     def stop(self) -> None:

@@ -1,0 +1,40 @@
+"""`spanlore findings`: what the last analyses saw."""
+
+from pathlib import Path
+
+import click
+
+from spanlore.cli.connection import find_running
+from spanlore.cli.datadir import data_dir_option
+from spanlore.cli.output import print_json
+
+__all__ = ["findings_command"]
+
+
+@click.command("findings")
+@click.option("--analyzer", help="Only what this analyzer saw.")
+@click.option("--held-back", is_flag=True, help="Also what was seen and is not believed, and why.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@data_dir_option
+def findings_command(
+    *, analyzer: str | None, held_back: bool, as_json: bool, data_dir: Path | None
+) -> None:
+    """Show the findings of the last `spanlore learn`, with their evidence."""
+    from spanlore.analyzers.records import finding_json, standing_findings
+    from spanlore.cli.show_findings import print_findings, print_held_back
+    from spanlore.schemas.store import Store
+
+    with Store.connect(find_running(data_dir).store_url) as store:
+        found = [one for one in standing_findings(store) if analyzer in (None, one.analyzer)]
+    confirmed = [one for one in found if one.confirmed]
+    rest = [one for one in found if not one.confirmed]
+    if as_json:
+        print_json([finding_json(one) for one in (found if held_back else confirmed)])
+        return
+    print_findings(confirmed)
+    if held_back:
+        print_held_back(rest)
+    elif rest:
+        click.echo(f"{len(rest)} more were held back: spanlore findings --held-back")
+    elif not found:
+        click.echo("no findings yet: spanlore learn")

@@ -1,0 +1,119 @@
+"""`spanlore runs`: the list of runs, and one run as a tree."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from spanlore.cli.connection import find_running
+from spanlore.cli.datadir import data_dir_option
+from spanlore.cli.errors import CommandFailed
+from spanlore.cli.output import print_json, print_table
+from spanlore.cli.run_tree import print_run
+
+__all__ = ["runs_command"]
+
+
+@click.group(invoke_without_command=True)
+@click.option("--user", help="Only this user's runs.")
+@click.option("--tenant", help="Only this tenant's runs.")
+@click.option("--agent", help="Only this agent's runs.")
+@click.option("--task", help="Only this task: its type, its id, or TYPE/ID.")
+@click.option("--failed", is_flag=True, help="Only runs judged as failed.")
+@click.option("--since", help="Only runs received since: 30m, 12h, 7d, 2w.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@data_dir_option
+@click.pass_context
+def runs_command(ctx: click.Context, /, **options: object) -> None:
+    """List runs, newest first; `spanlore runs show TRACE_ID` prints one."""
+    if ctx.invoked_subcommand is None:
+        _list(**options)  # type: ignore[arg-type]
+
+
+def _list(
+    *,
+    user: str | None,
+    tenant: str | None,
+    agent: str | None,
+    task: str | None,
+    failed: bool,
+    since: str | None,
+    limit: int,
+    as_json: bool,
+    data_dir: Path | None,
+) -> None:
+    from spanlore.schemas.runs import RunFilter, list_runs, parse_since
+    from spanlore.schemas.store import Store
+
+    try:
+        window = parse_since(since) if since else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--since") from error
+    wanted = RunFilter(
+        user=user, tenant=tenant, agent=agent, task=task, failed=failed, since=window, limit=limit
+    )
+    with Store.connect(find_running(data_dir).store_url) as store:
+        runs = list_runs(store, wanted, now=datetime.now(UTC))
+    if as_json:
+        print_json(runs)
+        return
+    print_table(
+        (
+            "trace",
+            "agent",
+            "user",
+            "task",
+            "outcome",
+            "state",
+            "started",
+            "took",
+            "steps",
+            "tools",
+            "errors",
+            "tokens in/out",
+            "cost $",
+        ),
+        (
+            (
+                run.trace_id[:12],
+                run.agent,
+                run.user,
+                f"{run.task or '–'}/{run.task_id or '–'}",
+                run.outcome,
+                run.state,
+                run.started_at and f"{run.started_at:%Y-%m-%d %H:%M:%S}",
+                run.duration_ms and f"{run.duration_ms / 1000:.1f} s",
+                run.steps,
+                run.tool_calls,
+                run.tool_errors or "",
+                None
+                if run.input_tokens is None
+                else f"{run.input_tokens:,}/{run.output_tokens or 0:,}",
+                run.cost_usd and f"{run.cost_usd:.4f}",
+            )
+            for run in runs
+        ),
+    )
+
+
+@runs_command.command("show")
+@click.argument("trace_id")
+@click.option("--full", is_flag=True, help="Do not shorten arguments and results.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@data_dir_option
+def show_command(trace_id: str, *, full: bool, as_json: bool, data_dir: Path | None) -> None:
+    """Print one run as a tree: times, tokens, tool arguments and errors."""
+    from spanlore.schemas.runs import find_run, run_spans
+    from spanlore.schemas.store import Store
+
+    with Store.connect(find_running(data_dir).store_url) as store:
+        run = find_run(store, trace_id)
+        if run is None:
+            message = f"no run, or more than one, begins with {trace_id}; see `spanlore runs`"
+            raise CommandFailed(message)
+        spans = run_spans(store, run.trace_id)
+    if as_json:
+        print_json({"run": run, "spans": spans})
+    else:
+        print_run(run, spans, full=full)
