@@ -1,0 +1,70 @@
+"""``python -m spanlore.store_server --data-dir D --port P``: read the arguments and start."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+from spanlore.schemas.credentials import CredentialsError
+from spanlore.store_server import process
+from spanlore.store_server.errors import LockHeldError, PortBusyError, QueryError
+
+_KEPT: Final = frozenset({"PATH", "HOME", "LANG", "TZ", "PYTHONPATH"})
+_CLEAN: Final = "SPANLORE_STORE_ENVIRONMENT"
+_MEMORY_SHARE: Final = 0.7
+_CANNOT_START: Final = 3
+
+
+def main() -> int:
+    """Run the store's process; gives its exit code: 0 after a drain, 3 when it cannot start."""
+    _start_clean()
+    for number in (signal.SIGTERM, signal.SIGINT):  # until the event loop takes them over
+        signal.signal(number, lambda *_: sys.exit(0))
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    try:
+        process.run(_arguments())
+    except (LockHeldError, PortBusyError, CredentialsError, QueryError) as error:
+        sys.stderr.write(f"spanlore store: {error}\n")
+        return _CANNOT_START
+    return 0
+
+
+def _start_clean() -> None:
+    """Begin again without the user's environment, which queries could read as a file."""
+    if os.environ.pop(_CLEAN, "") == "clean":
+        return
+    kept = {name: value for name, value in os.environ.items() if name in _KEPT}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**kept, _CLEAN: "clean"})  # noqa: S606
+
+
+def _arguments() -> process.Arguments:
+    parser = argparse.ArgumentParser(prog="spanlore.store_server", description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--memory-bytes-max", type=int, default=_memory_default())
+    parser.add_argument("--drain-s-max", type=float, default=10.0)
+    parser.add_argument("--queries-max", type=int, default=64)
+    found = parser.parse_args()
+    return process.Arguments(
+        data_dir=found.data_dir.absolute(),
+        host=found.host,
+        port=found.port,
+        memory_bytes_max=found.memory_bytes_max,
+        drain_s_max=found.drain_s_max,
+        queries_max=found.queries_max,
+    )
+
+
+def _memory_default() -> int:
+    """Give 70 % of this machine's memory, in bytes."""
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * _MEMORY_SHARE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Who may run what. The engine's own parser decides, and what it cannot tell is refused."""
+
+from typing import Final, Protocol
+
+from spanlore.store_server.errors import ACCESS_DENIED, READONLY, SYNTAX_ERROR, QueryError
+from spanlore.store_server.statement import Statement
+
+ADMIN: Final = "admin"
+INGEST: Final = "ingest"
+
+_READ_ONLY: Final = "READ_ONLY"
+
+# Table functions that stay inside the engine; all others reach files, sockets or the process.
+_INNER_TABLE_FUNCTIONS: Final = frozenset(
+    {
+        "format",
+        "fuzzjson",
+        "generaterandom",
+        "generate_series",
+        "generateseries",
+        "input",
+        "null",
+        "numbers",
+        "numbers_mt",
+        "primes",
+        "values",
+        "view",
+        "zeros",
+        "zeros_mt",
+    }
+)
+# Scalar functions that reach out.
+_OUTER_FUNCTIONS: Final = frozenset({"file", "catboostevaluate", "getserversetting"})
+_OUTER_PREFIXES: Final = ("ai",)
+
+
+class Parser(Protocol):
+    """What the guard asks the engine about a statement without running it."""
+
+    def query_class(self, sql: str) -> tuple[str, int]:
+        """Give (class, number of statements)."""
+
+    def functions(self, sql: str) -> frozenset[str]:
+        """Give the lower-case names of all functions, table functions among them."""
+
+    def table_functions(self) -> frozenset[str]:
+        """Give the lower-case names of all table functions that the engine has."""
+
+
+def check(statement: Statement, parser: Parser) -> str:
+    """Give the engine's class of ``statement``; raises QueryError where its asker may not run it.
+
+    ``admin`` runs everything, one statement at a time; ``ingest`` inserts into tables and reads;
+    a GET request only reads, whoever asks.
+    """
+    role = statement.around.role
+    if statement.loads and role == ADMIN and not statement.around.readonly:
+        return "MUTATING"
+    query_class, count = parser.query_class(statement.sql)
+    if count > 1:
+        raise QueryError(SYNTAX_ERROR, "Multi-statements are not allowed: send them one by one")
+    if statement.around.readonly and query_class != _READ_ONLY:
+        raise QueryError(READONLY, "a GET request only reads: use POST to change something")
+    if role == ADMIN:
+        return query_class
+    if role != INGEST:
+        raise QueryError(ACCESS_DENIED, f"the role {role!r} may run nothing")
+    _check_ingest(statement, query_class, parser)
+    return query_class
+
+
+def _check_ingest(statement: Statement, query_class: str, parser: Parser) -> None:
+    inserts = statement.insert is not None and not statement.insert.to_function
+    if query_class != _READ_ONLY and not inserts:
+        raise QueryError(ACCESS_DENIED, "Not enough privileges: ingest may INSERT and SELECT only")
+    if statement.loads:
+        return
+    used = parser.functions(statement.sql)
+    outer = used & (parser.table_functions() - _INNER_TABLE_FUNCTIONS | _OUTER_FUNCTIONS)
+    outer |= {name for name in used if name.startswith(_OUTER_PREFIXES)}
+    if outer:
+        names = ", ".join(sorted(outer))
+        raise QueryError(ACCESS_DENIED, f"Not enough privileges: ingest may not use {names}")

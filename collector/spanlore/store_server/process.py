@@ -1,0 +1,156 @@
+"""Run the store's process: take the directory and the port, open the engine, serve, drain, close.
+
+Nothing here imports chDB before the lock is held and the port is bound; a confinement of the
+process fits between ``_take`` and ``_serve``.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+import uvloop
+
+from spanlore.schemas.credentials import load_or_create
+from spanlore.store_server import spool
+from spanlore.store_server.access import Access
+from spanlore.store_server.errors import PortBusyError
+from spanlore.store_server.lock import DirectoryLock
+
+if TYPE_CHECKING:
+    from spanlore.store_server.door import Door
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG: Final = 1024
+_KEEP_ALIVE_S: Final = 75  # longer than clients keep an idle connection in their pools
+_GRACE_S: Final = 2  # for answers to leave after the statements have ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """How the process was asked to run. Port 0 means any free one."""
+
+    data_dir: Path
+    host: str
+    port: int
+    memory_bytes_max: int
+    drain_s_max: float = 10.0
+    queries_max: int = 64
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: they raise the signal again and skip our closing."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serving = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serving.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run(arguments: Arguments) -> None:
+    """Serve until SIGTERM or SIGINT. Raises LockHeldError or PortBusyError."""
+    with DirectoryLock(arguments.data_dir), bound(arguments.host, arguments.port) as listener:
+        spool_dir = arguments.data_dir / "spool"
+        spool.prepare(spool_dir)
+        os.environ["TMPDIR"] = str(spool_dir)
+        os.chdir(spool_dir)  # statements name spooled bodies by their bare names
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(arguments, listener, spool_dir))
+
+
+@contextlib.contextmanager
+def bound(host: str, port: int) -> Iterator[socket.socket]:
+    """Give a listening socket; raises PortBusyError. Early clients wait in its backlog."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise PortBusyError(
+                f"cannot listen on {host}:{port} ({error.strerror}): "
+                "stop what uses it, or choose another --port"
+            ) from error
+        yield listener
+
+
+async def _serve(arguments: Arguments, listener: socket.socket, spool_dir: Path) -> None:
+    # Here, and not above: importing chDB starts its threads and costs a second.
+    from spanlore.store_server.door import Door, Limits  # noqa: PLC0415
+    from spanlore.store_server.engine import Engine  # noqa: PLC0415
+
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    port = int(listener.getsockname()[1])
+    store_dir = arguments.data_dir / "store"
+    store_dir.mkdir(mode=0o700, exist_ok=True)
+    credentials = load_or_create(arguments.data_dir)
+    engine = Engine(
+        store_dir,
+        memory_bytes_max=arguments.memory_bytes_max,
+        sessions_max=arguments.queries_max * 4,
+    )
+    access = Access.at(arguments.host, port, credentials=credentials)
+    door = Door(engine, access, spool_dir=spool_dir, limits=Limits(queries=arguments.queries_max))
+    await _until(told, door, listener=listener, drain_s_max=arguments.drain_s_max)
+    door.close()
+    engine.close()
+    _log.info("the store is closed")
+
+
+async def _until(
+    told: asyncio.Event, door: "Door", *, listener: socket.socket, drain_s_max: float
+) -> None:
+    """Serve, print the ready line, and once told to stop, drain."""
+    server = _Server(_configuration(door, grace_s=drain_s_max + _GRACE_S))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await server.serving.wait()
+    _say({"ready": True, "port": listener.getsockname()[1]})
+    waiting = asyncio.create_task(told.wait())
+    await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    server.should_exit = True
+    _log.info("draining for at most %.0f s", drain_s_max)
+    await door.drain(timeout_s=drain_s_max)
+    await serving
+
+
+def _configuration(door: "Door", *, grace_s: float) -> uvicorn.Config:
+    return uvicorn.Config(
+        door,
+        http="httptools",
+        loop="uvloop",
+        interface="asgi3",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=int(grace_s),
+    )
+
+
+def _say(message: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()

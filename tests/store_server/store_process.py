@@ -1,0 +1,104 @@
+"""A real store process for tests: start, ask over plain HTTP, stop."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import clickhouse_connect
+import httpx
+from clickhouse_connect.driver.client import Client
+
+from spanlore.schemas.credentials import Login, load_or_create
+
+START_S = 60
+STOP_S = 60
+
+
+def arguments(data_dir: Path, *more: str, port: int = 0) -> list[str]:
+    command = [sys.executable, "-m", "spanlore.store_server", "--data-dir", str(data_dir)]
+    return [*command, "--port", str(port), *more]
+
+
+def until(true: Callable[[], bool], *, deadline_s: float = 20) -> None:
+    end = time.monotonic() + deadline_s
+    while not true():
+        assert time.monotonic() < end, "the condition did not come true in time"
+        time.sleep(0.02)
+
+
+class StoreProcess:
+    def __init__(self, data_dir: Path, *more: str, prefix: tuple[str, ...] = ()) -> None:
+        self.data_dir = data_dir
+        credentials = load_or_create(data_dir)
+        self.admin = credentials.admin
+        self.ingest = credentials.ingest
+        self.process = subprocess.Popen(
+            [*prefix, *arguments(data_dir, *more)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate(timeout=START_S)[1]
+        ready = json.loads(line)
+        assert ready["ready"] is True
+        self.port: int = ready["port"]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def http(self, login: Login | None = None) -> httpx.Client:
+        user = login or self.admin
+        return httpx.Client(
+            base_url=self.url, auth=(user.user, user.password), timeout=60, trust_env=False
+        )
+
+    def ask(self, sql: str, *, login: Login | None = None, **params: str) -> str:
+        """POST a statement and give its answer; an error is an AssertionError with its text."""
+        with self.http(login) as client:
+            answer = client.post("/", content=sql, params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def client(self, **options: object) -> Client:
+        return clickhouse_connect.get_client(
+            host="127.0.0.1",
+            port=self.port,
+            username=self.admin.user,
+            password=self.admin.password,
+            **options,  # type: ignore[arg-type]
+        )
+
+    def spool(self) -> list[Path]:
+        return list((self.data_dir / "spool").glob("*.body"))
+
+    def running(self, text: str) -> int:
+        """Count the running statements that contain ``text``."""
+        found = self.ask(
+            "SELECT count() FROM system.processes WHERE position(query, {text:String}) > 0"
+            " AND query NOT LIKE '%system.processes%'",
+            param_text=text,
+        )
+        return int(found)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        self.process.communicate(timeout=STOP_S)
+        return self.process.returncode
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop(signal.SIGKILL)
