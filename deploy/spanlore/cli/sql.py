@@ -1,0 +1,110 @@
+"""`spanlore sql`: ask the store directly."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spanlore.cli.connection import find_running
+from spanlore.cli.datadir import data_dir_option
+from spanlore.cli.errors import CommandFailed
+from spanlore.cli.output import note, print_table
+
+if TYPE_CHECKING:
+    from spanlore.schemas.store import Store
+
+__all__ = ["sql_command"]
+
+_TABLE_ROWS_MAX = 1000
+_FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
+_ENGINE_SAID = re.compile(r"(Code: \d+\. DB::Exception: .*?)(?: \(version [^)]*\).*)?$", re.DOTALL)
+_COMMENTS = re.compile(r"^(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|\()+", re.DOTALL)
+_ANSWERS = re.compile(r"(SELECT|WITH|SHOW|DESC|DESCRIBE|EXPLAIN|EXISTS|CHECK)\b", re.IGNORECASE)
+
+
+@click.command("sql")
+@click.argument("query")
+@data_dir_option
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as one JSON array.")
+def sql_command(query: str, data_dir: Path | None, as_json: bool) -> None:
+    """Run one statement on the store with spanlore's own credentials.
+
+    The answer is a table. End the QUERY with FORMAT and the name of a ClickHouse format, such as
+    TSV or Parquet, and the bytes come as the store writes them.
+    """
+    from spanlore.schemas.store import Store, StoreError
+
+    store = Store.connect(find_running(data_dir).store_url)
+    try:
+        _answer(store, query, as_json=as_json)
+    except StoreError as error:
+        said = _ENGINE_SAID.search(str(error))
+        if said is None:
+            raise
+        # It was reached and it answered: the statement failed, whatever the reason.
+        raise CommandFailed(said.group(1)) from error
+    finally:
+        store.close()
+
+
+def _answer(store: "Store", query: str, *, as_json: bool) -> None:
+    named = _FORMAT.search(query)
+    if named and as_json:
+        raise click.UsageError("--json and FORMAT say two things; give one of them")
+    if named:
+        _copy(store.raw(query[: named.start()], fmt=named.group(1)))
+    elif not _ANSWERS.match(_COMMENTS.sub("", query)):
+        store.command(query)
+        note("done")
+    elif as_json:
+        _print_array(_lines(store.raw(_bare(query), fmt="JSONEachRow")))
+    else:
+        _print_rows(_lines(store.raw(_bare(query), fmt="JSONCompactEachRowWithNames")))
+
+
+def _bare(query: str) -> str:
+    return query.rstrip().rstrip(";")
+
+
+def _copy(chunks: Iterator[bytes]) -> None:
+    stdout = sys.stdout.buffer
+    for chunk in chunks:
+        stdout.write(chunk)
+    stdout.flush()
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield whole lines of a stream of bytes, without their ends."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
+
+
+def _print_array(rows: Iterator[bytes]) -> None:
+    """Print rows, each a JSON object, as one array without holding them all."""
+    separator = "[\n"
+    for row in rows:
+        click.echo(separator + row.decode(), nl=False)
+        separator = ",\n"
+    click.echo("[]" if separator == "[\n" else "\n]")
+
+
+def _print_rows(lines: Iterator[bytes]) -> None:
+    """Print a table of rows, the first line being the column names."""
+    names = json.loads(next(lines, b"[]"))
+    rows = [json.loads(line) for line in islice(lines, _TABLE_ROWS_MAX)]
+    print_table(names, ([_shown(value) for value in row] for row in rows))
+    if next(lines, None) is not None:
+        note(f"only the first {_TABLE_ROWS_MAX} rows are shown; for all, end with FORMAT TSV")
+
+
+def _shown(value: Any) -> object:
+    return value if value is None or isinstance(value, str) else json.dumps(value)

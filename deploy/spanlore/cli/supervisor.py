@@ -1,0 +1,195 @@
+"""Run the store and the collector, start them again when they die, stop them in order."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from spanlore.cli.child import Child, ChildFailed
+from spanlore.cli.connection import DEFAULT_STORE_PORT, HOST, read_credentials, with_login
+from spanlore.cli.datadir import remove_run_file, write_run_file
+from spanlore.cli.errors import CannotReach, CommandFailed, missing_extra
+from spanlore.cli.output import note
+from spanlore.schemas.tables import DATABASE
+
+__all__ = ["Plan", "supervise"]
+
+_RESTARTS_MAX = 5
+_RESTART_WINDOW_S = 60.0
+_BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to run: ``store_url`` of a server, or None for our own store; port 0 is a free one.
+
+    The children's logs go to files in ``logs``, or to our stderr when that is None.
+    """
+
+    data_dir: Path
+    store_url: str | None
+    store_port: int
+    grpc_port: int
+    http_port: int
+    logs: Path | None
+
+
+def supervise(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
+    """Run until SIGINT or SIGTERM; `announce` is given `run.json` when all is ready.
+
+    Raises CannotReach or CommandFailed when a part does not start or will not stay up, and
+    StoreError when the schema cannot be brought up to date. Nothing is left running either way.
+    """
+    _require_parts(plan)
+    try:
+        asyncio.run(_until_signalled(lambda: _run(plan, announce)))
+    except ChildFailed as error:
+        kind = CannotReach if error.code == CannotReach.exit_code else CommandFailed
+        raise kind(str(error)) from error
+
+
+def _require_parts(plan: Plan) -> None:
+    # The engine first: the extra that brings it brings the others too.
+    for module in [*([] if plan.store_url else ["chdb"]), "clickhouse_connect", "uvicorn"]:
+        if find_spec(module) is None:
+            raise missing_extra(module)
+
+
+async def _until_signalled(work: Callable[[], Awaitable[None]]) -> None:
+    """Run `work`; the first SIGINT or SIGTERM cancels it, further ones change nothing."""
+    task = asyncio.ensure_future(work())
+    signalled = False
+
+    def cancel_once() -> None:
+        nonlocal signalled
+        if not signalled:
+            signalled = True
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, cancel_once)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not signalled:
+            raise
+
+
+async def _run(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
+    # Imported before anything starts: without the driver nothing here can work.
+    from spanlore.schemas.migrate import migrate
+
+    started_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    async with AsyncExitStack() as stack:  # leaves in reverse: run.json, collector, store
+        store = None if plan.store_url else await _started(_store(plan), stack)
+        admin_url, ingest_url = _urls(plan, store)
+        migrate(admin_url)
+        collector = await _started(_collector(plan, ingest_url), stack)
+
+        def write() -> dict[str, Any]:
+            document = {
+                "pid": os.getpid(),
+                "started_at": started_at,
+                "version": version("spanlore"),
+                "data_dir": str(plan.data_dir),
+                "store": _store_entry(admin_url, store),
+                "collector": {"pid": collector.pid, **collector.ports},
+            }
+            write_run_file(plan.data_dir, document)
+            return document
+
+        stack.callback(remove_run_file, plan.data_dir)
+        announce(write())
+        await _keep_all([child for child in (store, collector) if child], on_restart=write)
+
+
+async def _started(child: Child, stack: AsyncExitStack) -> Child:
+    """Start a child and see to it that it is stopped, also when its start is cut short."""
+    stack.push_async_callback(child.stop)
+    await child.start()
+    return child
+
+
+async def _keep_all(children: list[Child], *, on_restart: Callable[[], object]) -> None:
+    """Keep every child running; returns only by ChildFailed or cancellation."""
+    keepers = [asyncio.ensure_future(_keep(child, on_restart)) for child in children]
+    try:
+        await asyncio.gather(*keepers)
+    finally:
+        for keeper in keepers:
+            keeper.cancel()
+
+
+async def _keep(child: Child, on_restart: Callable[[], object]) -> None:
+    """Start a child again whenever it dies. Raises ChildFailed when that happens too often."""
+    recent: deque[float] = deque(maxlen=_RESTARTS_MAX)
+    while True:
+        code = await child.wait()
+        now = time.monotonic()
+        if len(recent) == _RESTARTS_MAX and now - recent[0] < _RESTART_WINDOW_S:
+            raise CommandFailed(
+                f"the {child.name} died {_RESTARTS_MAX + 1} times within "
+                f"{_RESTART_WINDOW_S:.0f} s (last exit code {code}); giving up: see its log"
+            )
+        recent.append(now)
+        note(f"the {child.name} died (exit code {code}); starting it again")
+        await asyncio.sleep(_BACKOFF_S[len(recent) - 1])
+        try:
+            await child.start()
+        except ChildFailed as error:
+            note(str(error))  # and the next round counts it as one more death
+        else:
+            on_restart()
+
+
+def _store(plan: Plan) -> Child:
+    return Child(
+        "store",
+        [sys.executable, "-m", "spanlore.store_server", "--data-dir", str(plan.data_dir)],
+        ports={"port": plan.store_port},
+        environment={},
+        log=plan.logs and plan.logs / "store.log",
+    )
+
+
+def _collector(plan: Plan, store_url: str) -> Child:
+    command = [sys.executable, "-m", "spanlore.collector", "--data-dir", str(plan.data_dir)]
+    return Child(
+        "collector",
+        command,
+        ports={"grpc_port": plan.grpc_port, "http_port": plan.http_port},
+        # Not an argument: the URL holds a password, and arguments are shown to every user.
+        environment={"SPANLORE_STORE_URL": store_url},
+        log=plan.logs and plan.logs / "collector.log",
+    )
+
+
+def _urls(plan: Plan, store: Child | None) -> tuple[str, str]:
+    """Return the store's URL for migrations and for the collector; a server's is one URL."""
+    if store is None:
+        return plan.store_url or "", plan.store_url or ""
+    secrets = read_credentials(plan.data_dir)
+    url = f"clickhouse://{HOST}:{store.ports['port']}/{DATABASE}"
+    return with_login(url, secrets.admin), with_login(url, secrets.ingest)
+
+
+def _store_entry(url: str, store: Child | None) -> dict[str, Any]:
+    """Describe the store for `run.json`: never with its password."""
+    parts = urlsplit(url)
+    address = f"{parts.hostname}:{parts.port or DEFAULT_STORE_PORT}"
+    return {
+        "pid": store.pid if store else None,
+        "url": f"{parts.scheme}://{address}{parts.path or '/' + DATABASE}",
+        "port": parts.port or DEFAULT_STORE_PORT,
+    }

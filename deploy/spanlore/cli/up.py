@@ -1,0 +1,165 @@
+"""`spanlore up`: the store and the collector on this machine, in the foreground or detached."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spanlore.cli.child import end_with_parent
+from spanlore.cli.connection import (
+    DEFAULT_GRPC_PORT,
+    DEFAULT_HTTP_PORT,
+    DEFAULT_STORE_PORT,
+    HOST,
+)
+from spanlore.cli.datadir import data_dir_option, default_data_dir, held, make_data_dir
+from spanlore.cli.ports import require_free
+from spanlore.cli.supervisor import Plan, supervise
+
+__all__ = ["start_detached", "up_command"]
+
+_PORT = click.IntRange(0, 65535)
+_LOG_BYTES_MAX = 16 << 20
+
+
+@click.command("up")
+@data_dir_option
+@click.option(
+    "--store-url",
+    envvar="SPANLORE_STORE_URL",
+    show_envvar=True,
+    help="A ClickHouse server to use instead of the embedded store: "
+    "clickhouse://user:password@host:8123/spanlore",
+)
+@click.option("--store-port", type=_PORT, default=DEFAULT_STORE_PORT, show_default=True)
+@click.option("--grpc-port", type=_PORT, default=DEFAULT_GRPC_PORT, show_default=True)
+@click.option("--http-port", type=_PORT, default=DEFAULT_HTTP_PORT, show_default=True)
+@click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
+@click.option("--ready-fd", type=int, hidden=True)
+@click.option("--end-with-parent", "ends_with_parent", is_flag=True, hidden=True)
+def up_command(
+    data_dir: Path | None,
+    store_url: str | None,
+    store_port: int,
+    grpc_port: int,
+    http_port: int,
+    detach: bool,
+    ready_fd: int | None,
+    ends_with_parent: bool,
+) -> None:
+    """Start the store and the collector; stop them with Ctrl-C or `spanlore down`.
+
+    Port 0 takes a free port; `spanlore status` shows which.
+    """
+    if ends_with_parent:
+        end_with_parent()
+    directory = (data_dir or default_data_dir()).absolute()
+    ports = {"store-port": store_port, "grpc-port": grpc_port, "http-port": http_port}
+    if detach:
+        click.echo(start_detached(directory, store_url, ports=ports), nl=False)
+        return
+    _check_store_url(store_url)
+    with held(directory):
+        for option, port in ports.items():
+            if option != "store-port" or store_url is None:
+                require_free(HOST, port, option=f"--{option}")
+        plan = Plan(
+            data_dir=directory,
+            store_url=store_url,
+            store_port=store_port,
+            grpc_port=grpc_port,
+            http_port=http_port,
+            logs=None if ready_fd is None else directory / "logs",
+        )
+        supervise(plan, lambda document: _announce(document, ready_fd))
+
+
+def _check_store_url(store_url: str | None) -> None:
+    if store_url is None:
+        return
+    from spanlore.schemas.store import StoreAddress
+
+    try:
+        StoreAddress.parse(store_url)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--store-url") from error
+
+
+def _announce(document: dict[str, Any], ready_fd: int | None) -> None:
+    """Tell the terminal, or the `up --detach` that waits at the other end of the pipe."""
+    text = _addresses(document)
+    if ready_fd is None:
+        click.echo(f"{text}\nStop with Ctrl-C, or `spanlore down` from elsewhere.")
+        return
+    with os.fdopen(ready_fd, "w") as pipe:
+        pipe.write(f"{text}\nStop with `spanlore down`.\n")
+
+
+def _addresses(document: dict[str, Any]) -> str:
+    collector = document["collector"]
+    http = f"http://{HOST}:{collector['http_port']}"
+    return (
+        f"spanlore {document['version']} is up on {document['data_dir']}\n"
+        f"  store      {document['store']['url']}\n"
+        f"  OTLP gRPC  http://{HOST}:{collector['grpc_port']}\n"
+        f"  OTLP HTTP  {http}\n"
+        "Point a traced program at it:\n"
+        f"  export OTEL_EXPORTER_OTLP_ENDPOINT={http} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
+    )
+
+
+def start_detached(
+    directory: Path, store_url: str | None, *, ports: dict[str, int], outlives_us: bool = True
+) -> str:
+    """Run `up` in a session of its own; return what it says when it is ready.
+
+    What it says instead, when it does not get ready, is printed, and its exit code is ours
+    (SystemExit). With ``outlives_us`` false the kernel ends it with this process, where it can.
+    """
+    log = _open_log(directory)
+    told = log.stat().st_size if log.exists() else 0
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "spanlore.cli", "up", "--data-dir", str(directory)]
+    command += [part for name, port in ports.items() for part in (f"--{name}", str(port))]
+    command += [] if outlives_us else ["--end-with-parent"]
+    # The URL holds a password and so travels in the environment, which other users cannot read.
+    kept = {name: value for name, value in os.environ.items() if name != "SPANLORE_STORE_URL"}
+    environment = kept | ({"SPANLORE_STORE_URL": store_url} if store_url else {})
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*command, "--ready-fd", str(writer)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            pass_fds=(writer,),
+            start_new_session=True,
+        )
+    os.close(writer)
+    try:
+        with os.fdopen(reader) as pipe:
+            announcement = pipe.read()  # ends when it is written, or with the process
+    except BaseException:  # interrupted: nothing is left running, and the caller may clean up
+        process.terminate()
+        process.wait()
+        raise
+    if announcement:
+        return announcement
+    code = process.wait()
+    with log.open("rb") as file:
+        file.seek(told)
+        click.echo(file.read(), err=True, nl=False)
+    raise SystemExit(code or 1)
+
+
+def _open_log(directory: Path) -> Path:
+    """Return the supervisor's log; logs that have grown too long are put aside, one deep."""
+    logs = make_data_dir(directory) / "logs"
+    logs.mkdir(mode=0o700, exist_ok=True)
+    for log in logs.glob("*.log"):
+        if log.stat().st_size > _LOG_BYTES_MAX:
+            log.replace(log.with_suffix(".log.1"))
+    return logs / "up.log"

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from spanlore.cli import connection, datadir
+from spanlore.cli.errors import NotRunning
+from spanlore.schemas.credentials import Login, load_or_create
+
+DOCUMENT = {
+    "pid": 1,
+    "store": {"pid": 2, "url": "clickhouse://127.0.0.1:9999/spanlore", "port": 9999},
+    "collector": {"pid": 3, "grpc_port": 5001, "http_port": 5002},
+}
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in (
+        "SPANLORE_STORE_URL",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SPANLORE_DATA_DIR", str(tmp_path / "default"))
+
+
+def test_a_run_file_whose_owner_lives_says_where_everything_is(tmp_path: Path) -> None:
+    with datadir.held(tmp_path):
+        datadir.write_run_file(tmp_path, DOCUMENT)
+        found = connection.find_running(tmp_path)
+    secrets = load_or_create(tmp_path)
+    assert found.store_url == connection.with_login(DOCUMENT["store"]["url"], secrets.admin)  # type: ignore[index]
+    assert found.grpc_endpoint == "http://127.0.0.1:5001"
+    assert found.http_url == "http://127.0.0.1:5002"
+    assert found.collector_token == secrets.collector_token
+
+
+def test_a_run_file_whose_owner_is_dead_says_nothing(tmp_path: Path) -> None:
+    datadir.write_run_file(tmp_path, DOCUMENT)
+    with pytest.raises(NotRunning, match=f"spanlore up --data-dir {tmp_path}"):
+        connection.find_running(tmp_path)
+
+
+def test_a_directory_the_user_named_is_not_exchanged_for_another_spanlore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPANLORE_STORE_URL", "clickhouse://u:p@elsewhere:8123/spanlore")
+    with pytest.raises(NotRunning):
+        connection.find_running(tmp_path / "mine")
+
+
+def test_without_a_run_file_the_environment_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPANLORE_STORE_URL", "clickhouse://u:p@db:8123/spanlore")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel:4318/")
+    found = connection.find_running(None)
+    assert found.store_url == "clickhouse://u:p@db:8123/spanlore"
+    assert found.http_url == "http://otel:4318"
+    assert found.grpc_endpoint == "http://otel:4317"
+    assert found.collector_token is None
+
+
+def test_the_protocol_of_the_environment_says_which_door_an_endpoint_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SPANLORE_STORE_URL", "clickhouse://u:p@db:8123/spanlore")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel:9000")
+    assert connection.find_running(None).grpc_endpoint == "http://otel:9000"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    assert connection.find_running(None).http_url == "http://otel:9000"
+
+
+def test_nothing_at_all_is_an_error_with_the_next_step() -> None:
+    with pytest.raises(NotRunning, match="start it: spanlore up --detach") as caught:
+        connection.find_running(None)
+    assert caught.value.exit_code == 3
+
+
+def test_a_login_is_written_into_a_url_so_that_it_can_be_read_back() -> None:
+    url = connection.with_login("clickhouse://h:1/d", Login("ad:min", "p@s/s"))
+    assert url == "clickhouse://ad%3Amin:p%40s%2Fs@h:1/d"
