@@ -1,0 +1,236 @@
+"""From hypotheses to findings: the one place that decides what may be believed.
+
+A hypothesis becomes a confirmed finding when all of this holds, else it is held back with the
+first thing that failed as its reason:
+
+1. support: at least 20 subject calls or calls in 5 distinct runs; the thing happened at least 5
+   times, in at least 3 distinct tasks (users where no run names a task);
+2. discovery half: two-sided Cochran-Mantel-Haenszel p, adjusted by Benjamini-Hochberg over every
+   hypothesis of the whole analysis (all analyzers, also those that lack support), q <= 0.1, with
+   the subject's rate the greater;
+3. confirmation half (other tasks): the same test, one-sided, p <= 0.05;
+4. over everything: the effect is at least one percentage point, and points the same way before
+   and after adjustment.
+
+The false discovery rate of step 2 alone is what Benjamini-Hochberg promises (10 %); step 3 lets
+a false discovery pass once in twenty, so that together they stay near half a percent of the null
+hypotheses that reach step 2. ``tests/analyzers/test_shuffled_labels.py`` measures it.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spanlore.analyzers.halves import in_discovery_half
+from spanlore.analyzers.hypothesis import Hypothesis, Stratum
+from spanlore.analyzers.statistics import (
+    Contrast,
+    Table,
+    false_discovery_q,
+    pooled,
+    rate_above,
+    stratified_contrast,
+    wilson_interval,
+)
+from spanlore.schemas.types import Finding
+
+Q_MAX = 0.1
+P_CONFIRM_MAX = 0.05
+EFFECT_MIN = 0.01
+CALLS_MIN = 20
+RUNS_MIN = 5
+EVENTS_MIN = 5
+UNITS_MIN = 3
+EVIDENCE_TRACES_MAX = 20
+_ID_HEX_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Examined:
+    """A hypothesis with its test on each half and over everything."""
+
+    hypothesis: Hypothesis
+    discovery: Contrast
+    confirmation: Contrast
+    overall: Contrast
+
+
+def findings_of(hypotheses: Sequence[Hypothesis]) -> list[Finding]:
+    """Judge all hypotheses of one analysis together; confirmed findings first, then by p.
+
+    What never happened is tested, because it was looked for, but gives no finding. The result
+    depends on the set of hypotheses alone, not on their order.
+    """
+    ordered = sorted(hypotheses, key=lambda one: (one.analyzer, one.key))
+    examined = [_examine(hypothesis) for hypothesis in ordered]
+    q_values = false_discovery_q([one.discovery.p for one in examined])
+    found = [
+        _finding(one, q)
+        for one, q in zip(examined, q_values, strict=True)
+        if one.hypothesis.support.k > 0
+    ]
+    return sorted(found, key=lambda one: (not one.confirmed, -one.k, one.finding_id))
+
+
+def finding_id(analyzer: str, key: str) -> str:
+    """Return the id of a finding: of what it says, never of how often it was seen."""
+    return hashlib.sha256(f"{analyzer}\x00{key}".encode()).hexdigest()[:_ID_HEX_DIGITS]
+
+
+def _examine(hypothesis: Hypothesis) -> _Examined:
+    halves: tuple[list[Stratum], list[Stratum]] = ([], [])
+    for stratum in hypothesis.strata:
+        halves[not in_discovery_half(stratum.unit)].append(stratum)
+    return _Examined(
+        hypothesis=hypothesis,
+        discovery=_contrast(hypothesis, halves[0]),
+        confirmation=_contrast(hypothesis, halves[1]),
+        overall=_contrast(hypothesis, hypothesis.strata),
+    )
+
+
+def _contrast(hypothesis: Hypothesis, strata: Sequence[Stratum]) -> Contrast:
+    tables = _by_name(strata)
+    total = pooled(tables)
+    alone = sum(one.table.other_n for one in hypothesis.strata) == 0
+    if not (alone and hypothesis.floor is not None):
+        return stratified_contrast(tables)
+    two_sided, above = rate_above(total.k, total.n, floor=hypothesis.floor)
+    effect, interval = None, None
+    if total.n:
+        low, high = wilson_interval(total.k, total.n)
+        effect = total.k / total.n - hypothesis.floor
+        interval = (low - hypothesis.floor, high - hypothesis.floor)
+    return Contrast(
+        p=two_sided,
+        p_greater=above,
+        odds_ratio=None,
+        odds_ratio_interval=None,
+        effect=effect,
+        interval=interval,
+        stratified=False,
+        informative=0,
+    )
+
+
+def _by_name(strata: Sequence[Stratum]) -> list[Table]:
+    """Add up the pieces of each stratum: without a task, its units are single users or runs."""
+    pieces: dict[str, list[Table]] = {}
+    for stratum in strata:
+        pieces.setdefault(stratum.name, []).append(stratum.table)
+    return [pooled(pieces[name]) for name in sorted(pieces)]
+
+
+def _finding(one: _Examined, q: float) -> Finding:
+    hypothesis = one.hypothesis
+    reason = _why_held_back(one, q)
+    return Finding(
+        finding_id=finding_id(hypothesis.analyzer, hypothesis.key),
+        analyzer=hypothesis.analyzer,
+        title=hypothesis.title,
+        n=hypothesis.support.n,
+        k=hypothesis.support.k,
+        effect=_rounded(one.overall.effect),
+        interval=_rounded_pair(one.overall.interval),
+        p=one.discovery.p,
+        q=q,
+        adjusted_for=hypothesis.adjusted_for if one.overall.stratified else (),
+        confirmed=reason is None,
+        evidence=hypothesis.evidence[:EVIDENCE_TRACES_MAX],
+        counter_evidence=hypothesis.counter_evidence[:EVIDENCE_TRACES_MAX],
+        detail={**hypothesis.detail, "key": hypothesis.key, **_test_detail(one)},
+        reason=reason,
+    )
+
+
+def _test_detail(one: _Examined) -> dict[str, Any]:
+    looks = pooled([stratum.table for stratum in one.hypothesis.strata])
+    support = one.hypothesis.support
+    rate = wilson_interval(support.k, support.n) if support.n else None
+    return {
+        "rate": round(support.k / support.n, 4) if support.n else None,
+        "rate_interval": _listed(rate),
+        "looks": {
+            "n": looks.n,
+            "k": looks.k,
+            "compared_n": looks.other_n,
+            "compared_k": looks.other_k,
+        },
+        "informative_strata": one.overall.informative,
+        "odds_ratio": _rounded(one.overall.odds_ratio),
+        "odds_ratio_interval": _listed(one.overall.odds_ratio_interval),
+        "p_overall": one.overall.p,
+        "p_confirmation": one.confirmation.p_greater,
+        "units": support.units,
+        "units_noun": one.hypothesis.units_noun,
+        "runs": support.runs,
+    }
+
+
+def _why_held_back(one: _Examined, q: float) -> str | None:
+    """Return the first condition that does not hold, None when all do."""
+    return _too_few(one.hypothesis) or _not_comparable(one) or _not_shown(one, q)
+
+
+def _too_few(hypothesis: Hypothesis) -> str | None:
+    support, noun = hypothesis.support, hypothesis.units_noun
+    seen = f"{_count(support.k, 'call')} in {_count(support.units, noun)}"
+    if support.k < EVENTS_MIN or support.units < UNITS_MIN:
+        return f"too few: {seen}; needs {EVENTS_MIN} calls in {UNITS_MIN} {noun}s"
+    if support.n < CALLS_MIN and support.runs < RUNS_MIN:
+        looked = f"{_count(support.n, 'call')} in {_count(support.runs, 'run')}"
+        return f"too few: {looked} to look at; needs {CALLS_MIN} calls or {RUNS_MIN} runs"
+    return None
+
+
+def _not_comparable(one: _Examined) -> str | None:
+    hypothesis = one.hypothesis
+    if hypothesis.floor is not None and one.overall.effect is not None:
+        alone = all(stratum.table.other_n == 0 for stratum in hypothesis.strata)
+        if alone:
+            return None
+    if not one.overall.stratified:
+        what = " and ".join(hypothesis.adjusted_for) or hypothesis.units_noun
+        return f"not comparable: no calls of both kinds with both results within one {what}"
+    return None
+
+
+def _not_shown(one: _Examined, q: float) -> str | None:
+    overall, discovery = one.overall, one.discovery
+    effect = overall.effect or 0.0
+    if effect < EFFECT_MIN:
+        return f"no effect worth naming: {effect:+.3f} (p={overall.p:.3g})"
+    if overall.p_greater > P_CONFIRM_MAX:
+        return f"not shown: {effect:+.3f} over everything, but p={overall.p:.3g}"
+    if q > Q_MAX:
+        return f"q={q:.3g} above {Q_MAX} on the discovery half"
+    if discovery.p_greater > P_CONFIRM_MAX:
+        return f"the discovery half points the other way (p={discovery.p_greater:.3g})"
+    return _not_confirmed(one)
+
+
+def _not_confirmed(one: _Examined) -> str | None:
+    confirmation = one.confirmation
+    if confirmation.p_greater > P_CONFIRM_MAX:
+        return f"not confirmed on the other half (p={confirmation.p_greater:.3g})"
+    if one.overall.stratified and not confirmation.stratified:
+        return "not confirmed on the other half (nothing there to compare within)"
+    return None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def _rounded_pair(pair: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if pair is None else (round(pair[0], 6), round(pair[1], 6))
+
+
+def _listed(pair: tuple[float, float] | None) -> list[float] | None:
+    """Return a pair as JSON has it: details go through the store and must come back the same."""
+    return None if pair is None else [round(bound, 6) for bound in pair]

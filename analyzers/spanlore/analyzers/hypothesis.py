@@ -1,0 +1,59 @@
+"""What an analyzer counted, before anybody asked whether it is true."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from spanlore.analyzers.statistics import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stratum:
+    """The counts of one stratum, and the unit (task, else user) that decides its half.
+
+    ``table`` counts independent looks, not every call: a tool called five times in a row in one
+    run after the same mistake is one look (see ``tool_argument_misuse``).
+    """
+
+    name: str
+    unit: str
+    table: Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Support:
+    """How broadly a thing was seen: counted over all calls, not only over looks.
+
+    ``n`` is the number of subject calls, ``k`` those in which the thing happened, ``runs`` and
+    ``units`` the distinct runs of the ``n`` and the distinct tasks (else users) of the ``k``.
+    """
+
+    n: int
+    k: int
+    runs: int
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hypothesis:
+    """A thing that may be so, with all that is needed to judge it.
+
+    ``key`` names it without counts, so that tomorrow's hypothesis about the same thing gets the
+    same finding id. ``strata`` compare the subject with what ``detail["compared_with"]`` says.
+    ``adjusted_for`` names what the strata stand for. ``units_noun`` is "task" or "user".
+    ``floor`` is the tolerable rate that the subject's own rate is tested against when there is
+    nothing to compare it with; None means that without a comparison there is no test.
+    Evidence and counter-evidence are trace ids, most telling first.
+    """
+
+    analyzer: str
+    key: str
+    title: str
+    support: Support
+    strata: tuple[Stratum, ...]
+    adjusted_for: tuple[str, ...]
+    evidence: tuple[str, ...]
+    counter_evidence: tuple[str, ...]
+    units_noun: str = "task"
+    floor: float | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)

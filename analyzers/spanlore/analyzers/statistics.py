@@ -1,0 +1,182 @@
+"""The statistics every analyzer rests on: statsmodels and scipy, given our words.
+
+Nothing here knows about tools or traces. Counts go in as 2x2 tables
+``[[subject_k, subject_n - subject_k], [other_k, other_n - other_k]]``, one for each stratum.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from statsmodels.stats.contingency_tables import StratifiedTable
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One stratum: ``k`` of ``n`` for the subject, ``other_k`` of ``other_n`` for the rest."""
+
+    n: int
+    k: int
+    other_n: int
+    other_k: int
+
+    @property
+    def compares(self) -> bool:
+        """Whether the stratum holds both arms, so that it can say something about them."""
+        return self.n > 0 and self.other_n > 0
+
+    @property
+    def informs(self) -> bool:
+        """Whether it holds both arms and both results: only such strata move the test."""
+        return self.compares and 0 < self.k + self.other_k < self.n + self.other_n
+
+    def counts(self) -> list[list[int]]:
+        """Return the 2x2 table, subject first, event first."""
+        return [[self.k, self.n - self.k], [self.other_k, self.other_n - self.other_k]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """What a comparison of two arms gave.
+
+    ``p`` is two-sided, ``p_greater`` one-sided for "the subject's rate is the greater";
+    ``odds_ratio`` is pooled over strata (Mantel-Haenszel) with its 95 % interval, None where no
+    stratum informs; ``effect`` is the risk difference over the strata that hold both arms, with
+    its 95 % score interval; ``stratified`` is False when the strata could not be used.
+    """
+
+    p: float
+    p_greater: float
+    odds_ratio: float | None
+    odds_ratio_interval: tuple[float, float] | None
+    effect: float | None
+    interval: tuple[float, float] | None
+    stratified: bool
+    informative: int
+
+
+def wilson_interval(k: int, n: int) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of the rate ``k / n`` (Wilson 1927).
+
+    Raises ValueError when ``n`` is 0: a rate of nothing has no interval.
+    """
+    if n <= 0:
+        message = "a rate needs at least one observation"
+        raise ValueError(message)
+    low, high = proportion_confint(k, n, alpha=ALPHA, method="wilson")
+    return float(low), float(high)
+
+
+def risk_difference(table: Table) -> tuple[float, tuple[float, float]]:
+    """Return the risk difference and its 95 % Newcombe interval (Newcombe 1998, method 10).
+
+    Raises ValueError when an arm is empty.
+    """
+    if not table.compares:
+        message = "a risk difference needs observations in both arms"
+        raise ValueError(message)
+    low, high = confint_proportions_2indep(
+        table.k, table.n, table.other_k, table.other_n, compare="diff", method="newcomb"
+    )
+    return table.k / table.n - table.other_k / table.other_n, (float(low), float(high))
+
+
+def stratified_contrast(strata: Sequence[Table]) -> Contrast:
+    """Compare the two arms within strata: Cochran-Mantel-Haenszel, continuity corrected.
+
+    Only strata that hold both arms and both results speak. Where there is none, Fisher's exact
+    test on the pooled table answers instead and ``stratified`` is False: that p is confounded by
+    whatever the strata stood for, and the core does not confirm on it.
+    """
+    comparable = [table for table in strata if table.compares]
+    informative = [table for table in comparable if table.informs]
+    effect, interval = risk_difference(pooled(comparable)) if comparable else (None, None)
+    if not informative:
+        return _fisher(pooled(strata), effect, interval)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # an empty cell gives an infinite ratio; handled below
+        cmh = StratifiedTable([np.array(table.counts(), dtype=float) for table in informative])
+        statistic = float(cmh.test_null_odds(correction=True).statistic)
+        ratio, low, high = _pooled_odds(cmh)
+    more = _excess(informative) > 0
+    # From the statistic: the library's own p is 1 - cdf and stops at 1e-16.
+    p = 1.0 if np.isnan(statistic) else float(stats.chi2.sf(statistic, 1))
+    return Contrast(
+        p=p,
+        p_greater=p / 2 if more else 1 - p / 2,
+        odds_ratio=ratio,
+        odds_ratio_interval=(low, high) if low is not None and high is not None else None,
+        effect=effect,
+        interval=interval,
+        stratified=True,
+        informative=len(informative),
+    )
+
+
+def rate_above(k: int, n: int, *, floor: float) -> tuple[float, float]:
+    """Return the exact binomial p of ``k`` in ``n`` against the rate ``floor``.
+
+    (two-sided, one-sided for "above").
+    """
+    if n == 0:
+        return 1.0, 1.0
+    return (
+        float(stats.binomtest(k, n, floor).pvalue),
+        float(stats.binomtest(k, n, floor, alternative="greater").pvalue),
+    )
+
+
+def false_discovery_q(p_values: Sequence[float]) -> list[float]:
+    """Return the Benjamini-Hochberg adjusted p values, in the order given."""
+    if not p_values:
+        return []
+    return [float(q) for q in multipletests(p_values, method="fdr_bh")[1]]
+
+
+def pooled(strata: Sequence[Table]) -> Table:
+    """Add strata up to one table."""
+    return Table(
+        sum(table.n for table in strata),
+        sum(table.k for table in strata),
+        sum(table.other_n for table in strata),
+        sum(table.other_k for table in strata),
+    )
+
+
+def _excess(strata: Sequence[Table]) -> float:
+    """Return how many more subject events there were than the strata's own rates expect."""
+    return sum(
+        table.k - table.n * (table.k + table.other_k) / (table.n + table.other_n)
+        for table in strata
+    )
+
+
+def _fisher(table: Table, effect: float | None, interval: tuple[float, float] | None) -> Contrast:
+    counts = np.array(table.counts())
+    return Contrast(
+        p=float(stats.fisher_exact(counts).pvalue),
+        p_greater=float(stats.fisher_exact(counts, alternative="greater").pvalue),
+        odds_ratio=None,
+        odds_ratio_interval=None,
+        effect=effect,
+        interval=interval,
+        stratified=False,
+        informative=0,
+    )
+
+
+def _pooled_odds(cmh: StratifiedTable) -> tuple[float | None, float | None, float | None]:
+    """Return the Mantel-Haenszel odds ratio and interval, None where a cell made it infinite."""
+    ratio = float(cmh.oddsratio_pooled)
+    if not np.isfinite(ratio) or ratio <= 0:
+        return None, None, None
+    low, high = (float(bound) for bound in cmh.oddsratio_pooled_confint(alpha=ALPHA))
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return ratio, None, None
+    return ratio, low, high

@@ -1,0 +1,66 @@
+"""What a tool says it wants: the JSON Schema of its arguments, in the forms seen in the wild."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_DEPTH_MAX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class WantedKeys:
+    """The keys an object argument must and may have."""
+
+    required: frozenset[str]
+    known: frozenset[str]
+
+
+def tool_of(entry: Any) -> Mapping[str, Any] | None:
+    """Return the object that holds name, description and parameters of one definition.
+
+    Reads ``{"type": "function", "function": {...}}`` and the plain ``{"name", "parameters"}``;
+    None for anything else.
+    """
+    if not isinstance(entry, dict):
+        return None
+    inner = entry.get("function", entry)
+    if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
+        return None
+    return inner if isinstance(schema_of(inner), dict) else None
+
+
+def schema_of(tool: Mapping[str, Any]) -> Any:
+    """Return a tool's argument schema: ``parameters``, or ``input_schema``, or ``inputSchema``."""
+    for key in ("parameters", "input_schema", "inputSchema"):
+        if key in tool:
+            return tool[key]
+    return None
+
+
+def wanted_keys(definitions: Iterable[Any]) -> dict[str, dict[str, WantedKeys]]:
+    """Return tool name -> object path -> its keys, from lists of tool definitions.
+
+    Where definitions of one tool differ, a key is required only if all of them require it.
+    """
+    wanted: dict[str, dict[str, WantedKeys]] = {}
+    for entries in definitions:
+        for tool in filter(None, map(tool_of, entries if isinstance(entries, list) else [])):
+            paths = wanted.setdefault(tool["name"], {})
+            for path, keys in _objects(schema_of(tool), "", 0):
+                before = paths.get(path, keys)
+                paths[path] = WantedKeys(before.required & keys.required, before.known | keys.known)
+    return wanted
+
+
+def _objects(schema: Any, path: str, depth: int) -> Iterator[tuple[str, WantedKeys]]:
+    if not isinstance(schema, dict) or depth > _DEPTH_MAX:
+        return
+    properties = schema.get("properties")
+    if isinstance(properties, dict):
+        required = schema.get("required")
+        names = required if isinstance(required, list) else []
+        yield path, WantedKeys(frozenset(map(str, names)), frozenset(properties))
+        for name, inner in properties.items():
+            yield from _objects(inner, f"{path}.{name}" if path else name, depth + 1)
+    if "items" in schema:
+        yield from _objects(schema["items"], f"{path}[]", depth + 1)
