@@ -1,0 +1,85 @@
+"""`python -m spanlore.collector`: one collector process."""
+
+import json
+import logging
+import signal
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+
+import click
+
+from spanlore.collector.config import Config, ConfigError
+from spanlore.collector.grpc_door import PortError
+from spanlore.collector.recover import LogDirectoryError
+from spanlore.collector.sealer import Sealer
+from spanlore.collector.server import Collector, Hooks
+from spanlore.schemas.credentials import CredentialsError, load_or_create
+from spanlore.schemas.store import Store
+
+_CANNOT_OPEN = 3
+
+
+@click.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), required=True)
+@click.option("--store-url", envvar="SPANLORE_STORE_URL", required=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--grpc-port", default=4317, show_default=True, help="0 takes a free port.")
+@click.option("--http-port", default=4318, show_default=True, help="0 takes a free port.")
+@click.option("--allow-host", multiple=True, help="A further name the HTTP port answers to.")
+@click.option("--insecure", is_flag=True, help="Listen beyond loopback without a token.")
+@click.option("--disk-free-min", type=int, default=1 << 30, help="Bytes the disk must keep free.")
+@click.option("--log-max", type=int, default=4 << 30, help="Bytes the write-ahead log may hold.")
+def main(  # noqa: PLR0913 - one argument an option
+    data_dir: Path,
+    store_url: str,
+    *,
+    host: str,
+    grpc_port: int,
+    http_port: int,
+    allow_host: tuple[str, ...],
+    insecure: bool,
+    disk_free_min: int,
+    log_max: int,
+) -> None:
+    """Take OTLP on --grpc-port and --http-port, keep it in a log, load it into the store.
+
+    Prints one JSON line when it listens. Exit code 3: a port, the directory or the credentials
+    cannot be had.
+    """
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        config = Config(
+            data_dir=data_dir,
+            token=load_or_create(data_dir).collector_token,
+            host=host,
+            grpc_port=grpc_port,
+            http_port=http_port,
+            allowed_hosts=allow_host,
+            insecure=insecure,
+            disk_free_bytes_min=disk_free_min,
+            log_bytes_max=log_max,
+        )
+        sealer = Sealer(partial(Store.connect, store_url))
+        hooks = Hooks(on_loaded=sealer.loaded, on_idle=sealer.idle, on_flush=sealer.flush)
+        collector = Collector(config, partial(Store.connect, store_url), hooks=hooks)
+        ports = collector.start()
+    except (ConfigError, CredentialsError, LogDirectoryError, PortError, OSError) as error:
+        click.echo(f"the collector cannot start: {error}", err=True)
+        sys.exit(_CANNOT_OPEN)
+    ready = {"ready": True, "grpc_port": ports.grpc_port, "http_port": ports.http_port}
+    click.echo(json.dumps(ready))
+    sys.stdout.flush()
+    stopping.wait()
+    collector.stop()
+    sealer.close()
+
+
+if __name__ == "__main__":
+    main()

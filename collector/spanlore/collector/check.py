@@ -1,0 +1,158 @@
+"""Bytes of a request → what may go into the log, or a refusal. Pure.
+
+The normal request is parsed once in C and walked once in C; Python looks only at ids.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+
+from spanlore.collector.refusal import malformed, too_large
+from spanlore.collector.repair import (
+    NO_SPAN_ID,
+    NO_TRACE_ID,
+    SPAN_ID_BYTES,
+    TRACE_ID_BYTES,
+    rewrite,
+)
+from spanlore.collector.signals import LOGS, TRACES, Signal
+from spanlore.collector.wire import (
+    TooManyMessagesError,
+    WireError,
+    limit_messages,
+    shape_of,
+    tags_of,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one request may hold: bytes after inflation, records, messages of any kind."""
+
+    message_bytes_max: int
+    records_max: int
+    submessages_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A request fit for the log: its bytes and how many of its records are in them.
+
+    ``rejected`` records are not; ``message`` says why, in English, for the client.
+    """
+
+    body: bytes
+    kept: int
+    rejected: int = 0
+    mended_strings: int = 0
+    message: str = ""
+
+
+_SHAPES: Final = {
+    TRACES.name: shape_of(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
+    LOGS.name: shape_of(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
+}
+_TAGS: Final = {name: tags_of(shape) for name, shape in _SHAPES.items()}
+
+
+def check(body: bytes, signal: Signal, *, limits: Limits) -> Checked:
+    """Check one request.
+
+    Raises Refused (permanent): above a limit, or not a request of this signal.
+    """
+    if len(body) > limits.message_bytes_max:
+        raise too_large(
+            f"the request has {len(body)} bytes, the limit is {limits.message_bytes_max}"
+        )
+    _limit_messages(body, signal, limits)
+    try:
+        request = signal.strict.FromString(body)
+    except DecodeError:
+        # Broken, or whole but with text that is not UTF-8: the rewrite tells which.
+        return _rewritten(body, signal, limits)
+    kept = count(request, signal)
+    _limit_records(kept, signal, limits)
+    clean = _spans_are_clean if signal is TRACES else _logs_are_clean
+    if not clean(request) or not request.IsInitialized():
+        del request
+        return _rewritten(body, signal, limits)
+    return Checked(body=body, kept=kept)
+
+
+def count(request: Any, signal: Signal) -> int:
+    """Count the records of a parsed request."""
+    return sum(len(getattr(scope, signal.records)) for scope in signal.scopes_of(request))
+
+
+def _limit_messages(body: bytes, signal: Signal, limits: Limits) -> None:
+    try:
+        limit_messages(
+            body,
+            _SHAPES[signal.name],
+            tags=_TAGS[signal.name],
+            messages_max=limits.submessages_max,
+        )
+    except TooManyMessagesError as error:
+        raise malformed("too_many", f"{error}; send smaller batches") from error
+    except WireError as error:
+        raise malformed("undecodable", f"not an OTLP {signal.name} request: {error}") from error
+
+
+def _limit_records(found: int, signal: Signal, limits: Limits) -> None:
+    if found > limits.records_max:
+        msg = f"{found} {signal.name} in one request, the limit is {limits.records_max}"
+        raise malformed("too_many", f"{msg}; send smaller batches")
+
+
+def _spans_are_clean(request: Any) -> bool:
+    """Whether every span has two ids that identify it, and no parent of eight zeros."""
+    for group in request.resource_spans:
+        for scope in group.scope_spans:
+            for span in scope.spans:
+                trace_id = span.trace_id
+                span_id = span.span_id
+                if (
+                    len(trace_id) != TRACE_ID_BYTES
+                    or len(span_id) != SPAN_ID_BYTES
+                    or trace_id == NO_TRACE_ID
+                    or NO_SPAN_ID in (span_id, span.parent_span_id)
+                ):
+                    return False
+    return True
+
+
+def _logs_are_clean(request: Any) -> bool:
+    """Whether every log record has valid ids or none."""
+    for group in request.resource_logs:
+        for scope in group.scope_logs:
+            for record in scope.log_records:
+                trace_id = record.trace_id
+                span_id = record.span_id
+                if trace_id and (len(trace_id) != TRACE_ID_BYTES or trace_id == NO_TRACE_ID):
+                    return False
+                if span_id and (len(span_id) != SPAN_ID_BYTES or span_id == NO_SPAN_ID):
+                    return False
+    return True
+
+
+def _rewritten(body: bytes, signal: Signal, limits: Limits) -> Checked:
+    rewritten = rewrite(body, signal)
+    _limit_records(rewritten.kept + rewritten.rejected, signal, limits)
+    message = ""
+    if rewritten.rejected:
+        message = (
+            f"{rewritten.rejected} spans were rejected: trace_id must be 16 bytes and span_id 8, "
+            "neither all zero"
+        )
+    elif rewritten.mended_strings:
+        message = f"{rewritten.mended_strings} strings were not UTF-8 and were mended with U+FFFD"
+    return Checked(
+        body=rewritten.body,
+        kept=rewritten.kept,
+        rejected=rewritten.rejected,
+        mended_strings=rewritten.mended_strings,
+        message=message,
+    )

@@ -1,0 +1,76 @@
+"""What the collector can be told, checked once at the start."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+MEBIBYTE = 1 << 20
+_PORT_MAX = 65535
+
+
+class ConfigError(Exception):
+    """The collector cannot start as told; the message names what is wrong and the next step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings of one collector. Sizes are bytes, times the unit in the name.
+
+    Port 0 takes a free port. ``token`` opens `/flush` and `/status`. ``allowed_hosts`` are
+    further names (without a port) that the HTTP door answers to, besides loopback and ``host``.
+    Raises ConfigError where a value cannot work.
+    """
+
+    data_dir: Path
+    token: str
+    host: str = "127.0.0.1"
+    grpc_port: int = 4317
+    http_port: int = 4318
+    insecure: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    message_bytes_max: int = 64 * MEBIBYTE
+    inflight_bytes_max: int = 256 * MEBIBYTE
+    spans_max: int = 50_000
+    submessages_max: int = 1_000_000
+    segment_bytes_target: int = 16 * MEBIBYTE
+    segment_bytes_max: int = 32 * MEBIBYTE
+    segment_age_ms_max: int = 250
+    log_bytes_max: int = 4096 * MEBIBYTE
+    disk_free_bytes_min: int = 1024 * MEBIBYTE
+    drain_s_max: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("grpc_port", "http_port"):
+            port = getattr(self, name)
+            if not 0 <= port <= _PORT_MAX:
+                raise ConfigError(
+                    f"{name} is {port}, which is no port: give 0 (a free one) to 65535"
+                )
+        if not self.token:
+            raise ConfigError("the collector's token is empty: /flush and /status would stand open")
+        if self.segment_bytes_target > self.segment_bytes_max:
+            raise ConfigError("segment_bytes_target is above segment_bytes_max")
+        if not (self.insecure or _is_loopback(self.host)):
+            raise ConfigError(
+                f"{self.host} is not loopback, and OTLP would be open to the network without a "
+                "token: bind 127.0.0.1, or say --insecure if the network itself is closed"
+            )
+
+    @property
+    def log_dir(self) -> Path:
+        """Where the write-ahead log lives."""
+        return self.data_dir / "wal"
+
+    @property
+    def quarantine_dir(self) -> Path:
+        """Where bytes go that the log or the store refused."""
+        return self.data_dir / "quarantine"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

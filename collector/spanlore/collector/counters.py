@@ -1,0 +1,64 @@
+"""What came in and what became of it.
+
+For each signal ``accepted + rejected + quarantined = received``, always: a span moves from
+accepted to quarantined when the store refuses it for good. Requests that were refused whole are
+not in it, since their spans were not counted; ``refused`` has them by reason.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+from spanlore.collector.signals import SIGNALS
+
+KINDS: Final = ("received", "accepted", "rejected", "quarantined", "stored")
+
+
+class Counters:
+    """Counters of one process, from its start. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._items = {signal.name: Counter(dict.fromkeys(KINDS, 0)) for signal in SIGNALS}
+        self._refused: Counter[str] = Counter()
+        self._events: Counter[str] = Counter()
+
+    def took(self, signal: str, *, accepted: int, rejected: int) -> None:
+        """Count a request that was answered: what is in the log and what was rejected."""
+        with self._lock:
+            items = self._items[signal]
+            items["received"] += accepted + rejected
+            items["accepted"] += accepted
+            items["rejected"] += rejected
+
+    def stored(self, items: Mapping[str, int]) -> None:
+        """Count records that are in the store now."""
+        with self._lock:
+            for signal, number in items.items():
+                self._items[signal]["stored"] += number
+
+    def quarantined(self, signal: str, number: int) -> None:
+        """Count records that moved from the log to the quarantine."""
+        with self._lock:
+            self._items[signal]["accepted"] -= number
+            self._items[signal]["quarantined"] += number
+
+    def refused(self, reason: str) -> None:
+        """Count a request that was refused whole."""
+        with self._lock:
+            self._refused[reason] += 1
+
+    def event(self, name: str, number: int = 1) -> None:
+        """Count anything else worth knowing."""
+        with self._lock:
+            self._events[name] += number
+
+    def snapshot(self) -> dict[str, Any]:
+        """Give every counter at one instant, as plain values."""
+        with self._lock:
+            return {
+                **{signal: dict(items) for signal, items in self._items.items()},
+                "refused": dict(self._refused),
+                "events": dict(self._events),
+            }

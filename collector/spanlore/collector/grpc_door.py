@@ -1,0 +1,117 @@
+"""OTLP over gRPC (:4317): bytes in, a status we chose out."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, NoReturn
+
+import grpc
+
+from spanlore.collector.counters import Counters
+from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake
+from spanlore.collector.refusal import Code, Refused, overloaded, retry_info, status
+from spanlore.collector.signals import SIGNALS, Signal
+
+# A thread waits while its request is synced, so there are as many as requests in one group.
+_THREADS = 64
+_GRACE_S = 5.0
+_STATUS = {
+    Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
+    Code.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
+    Code.RESOURCE_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Code.UNIMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,
+    Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Code.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+}
+_OTHER_SERVICES = (
+    "opentelemetry.proto.collector.metrics.v1.MetricsService",
+    "opentelemetry.proto.collector.profiles.v1development.ProfilesService",
+)
+
+Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
+
+
+class PortError(Exception):
+    """A port cannot be had; the message says which and the next step."""
+
+
+class GrpcDoor:
+    """The gRPC server. ``start`` gives its port; ``stop`` finishes what is in flight."""
+
+    def __init__(self, intake: Intake, counters: Counters, *, message_bytes_max: int) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc")
+        self._server = grpc.server(
+            self._threads,
+            handlers=list(_services(intake, counters)),
+            options=(
+                ("grpc.max_receive_message_length", message_bytes_max),
+                ("grpc.so_reuseport", 0),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ),
+        )
+
+    def start(self, host: str, port: int) -> int:
+        """Begin to answer; give the port. Raises PortError."""
+        try:
+            bound = self._server.add_insecure_port(f"{host}:{port}")
+        except RuntimeError as error:
+            raise PortError(
+                f"port {port} on {host} is taken: stop what listens there, "
+                "or give another --grpc-port"
+            ) from error
+        self._server.start()
+        return int(bound)
+
+    def stop(self) -> None:
+        """Refuse new calls, finish those in flight. Safe twice."""
+        self._server.stop(_GRACE_S).wait()
+        self._threads.shutdown()
+
+
+def _services(intake: Intake, counters: Counters) -> Iterator[Any]:
+    """Give the handlers by service. Requests stay bytes, so that every status code is ours."""
+    for signal in SIGNALS:
+        export = grpc.unary_unary_rpc_method_handler(_export(intake, counters, signal))
+        yield grpc.method_handlers_generic_handler(signal.service, {"Export": export})
+    unimplemented = grpc.unary_unary_rpc_method_handler(_unimplemented(counters))
+    for service in _OTHER_SERVICES:
+        yield grpc.method_handlers_generic_handler(service, {"Export": unimplemented})
+
+
+def _export(intake: Intake, counters: Counters, signal: Signal) -> Behaviour:
+    def export(body: bytes, context: grpc.ServicerContext) -> bytes:
+        try:
+            with intake.budget.hold(len(body)):
+                taken = intake.take(body, signal)
+                if taken.durable is not None:
+                    taken.durable.result(DURABLE_WAIT_S_MAX)
+        except Refused as refused:
+            _abort(context, counters, refused)
+        except FutureTimeoutError:
+            _abort(context, counters, overloaded("log_slow", "the disk is too slow: send again"))
+        return taken.answer
+
+    return export
+
+
+def _unimplemented(counters: Counters) -> Behaviour:
+    def answer(_: bytes, context: grpc.ServicerContext) -> bytes:
+        message = "spanlore takes traces and logs; this signal is not stored"
+        _abort(context, counters, Refused("signal", message, code=Code.UNIMPLEMENTED))
+
+    return answer
+
+
+def _abort(context: grpc.ServicerContext, counters: Counters, refused: Refused) -> NoReturn:
+    """Answer a refusal: the status twice, since clients read one trailer or the other."""
+    counters.refused(refused.reason)
+    trailers: list[tuple[str, bytes]] = [("grpc-status-details-bin", status(refused))]
+    if refused.retryable:
+        trailers.append(("google.rpc.retryinfo-bin", retry_info(refused)))
+    context.set_trailing_metadata(_metadata(trailers))
+    context.abort(_STATUS[refused.code], refused.message)
+
+
+def _metadata(trailers: Sequence[tuple[str, bytes]]) -> Any:
+    return tuple(trailers)

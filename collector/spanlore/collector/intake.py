@@ -1,0 +1,102 @@
+"""What both doors do with a request once they have its bytes: budget, check, log."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+from spanlore.collector.check import Checked, Limits, check
+from spanlore.collector.counters import Counters
+from spanlore.collector.log import Entry, Log
+from spanlore.collector.refusal import overloaded
+from spanlore.collector.signals import Signal
+
+# A disk that takes longer than this to sync is as good as gone for a client.
+DURABLE_WAIT_S_MAX = 30.0
+# A request up to this size is checked wherever it arrives; a larger one waits its turn.
+SMALL_BYTES_MAX = 64 << 10
+
+
+class Budget:
+    """How many bytes of requests may be in the process at once, over both doors."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._lock = threading.Lock()
+        self._free = bytes_max
+
+    def take(self, size: int) -> None:
+        """Take bytes out of the budget. Raises Refused (retryable) when there are not enough."""
+        with self._lock:
+            if size > self._free:
+                raise overloaded("busy", "too much is in flight: send again")
+            self._free -= size
+
+    def give(self, size: int) -> None:
+        """Give bytes back."""
+        with self._lock:
+            self._free += size
+
+    @contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        """Hold bytes for the length of a block."""
+        self.take(size)
+        try:
+            yield
+        finally:
+            self.give(size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A request on its way: the answer to give once ``durable`` is done (None: at once)."""
+
+    answer: bytes
+    durable: "Future[int] | None"
+
+
+class Intake:
+    """The common way in. Safe from any thread."""
+
+    def __init__(
+        self, log: Log, counters: Counters, *, limits: Limits, inflight_bytes_max: int
+    ) -> None:
+        self._log = log
+        self._counters = counters
+        # One large parse at a time: its tree can be ninety times the request, and it holds the
+        # interpreter's lock anyway.
+        self._parsing = threading.Lock()
+        self.limits = limits
+        self.budget = Budget(inflight_bytes_max)
+
+    def take(self, body: bytes, signal: Signal) -> Taken:
+        """Check a request and put it into the log.
+
+        Raises Refused. The future in what is given may raise it too (retryable).
+        """
+        with self._parsing if len(body) > SMALL_BYTES_MAX else nullcontext():
+            checked = check(body, signal, limits=self.limits)
+        if checked.mended_strings:
+            self._counters.event("strings_mended", checked.mended_strings)
+        answer = signal.answer(checked.rejected, checked.message)
+        if not checked.kept:
+            self._counters.took(signal.name, accepted=0, rejected=checked.rejected)
+            return Taken(answer=answer, durable=None)
+        return Taken(answer=answer, durable=self._log.append(_entry(checked, signal)))
+
+
+def _entry(checked: Checked, signal: Signal) -> Entry:
+    return Entry(
+        signal=signal,
+        body=checked.body,
+        items=checked.kept,
+        rejected=checked.rejected,
+        received_ns=time.time_ns(),
+    )
+
+
+def count_durable(counters: Counters, group: Sequence[Entry]) -> None:
+    """Count a group that is in the log now."""
+    for entry in group:
+        counters.took(entry.signal.name, accepted=entry.items, rejected=entry.rejected)

@@ -1,0 +1,388 @@
+"""The write-ahead log: what was acknowledged stands here, on the disk, until the store has it.
+
+Appends from any thread go to one writer thread, which writes a group, syncs once, and then
+acknowledges the whole group. A segment that is full, or old while nobody loads, is sealed and
+waits in order for the loader.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from spanlore.collector import record
+from spanlore.collector.refusal import overloaded
+from spanlore.collector.segment import Segment, name_of, sync_dir
+from spanlore.collector.signals import Signal
+
+_logger = logging.getLogger(__name__)
+
+_GROUP_RECORDS_MAX = 256
+_BUFFERS_PER_WRITE_MAX = 512
+# macOS has no fdatasync.
+_sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLimits:
+    """Bounds of the log: bytes of a segment, of all of them, and what the disk must keep free."""
+
+    segment_bytes_target: int
+    segment_bytes_max: int
+    segment_age_s_max: float
+    log_bytes_max: int
+    disk_free_bytes_min: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A checked request on its way into the log. ``durable`` gives its seq once it is synced."""
+
+    signal: Signal
+    body: bytes
+    items: int
+    received_ns: int
+    rejected: int = 0
+    tenant: str = ""
+    durable: "Future[int]" = field(default_factory=Future)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Open:
+    """The segment being written. ``size_bytes`` never counts what is not synced."""
+
+    path: Path
+    descriptor: int
+    first_seq: int
+    opened_at_s: float
+    last_seq: int = 0
+    records: int = 0
+    size_bytes: int = 0
+    items: dict[str, int] = field(default_factory=dict)
+
+
+class Log:
+    """One directory's write-ahead log. ``start`` it, ``append``, ``close``.
+
+    ``recovered`` are the sealed segments of earlier processes, oldest first. ``on_durable`` is
+    called with each group after its sync and before anybody is answered.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        log_id: int,
+        *,
+        limits: LogLimits,
+        recovered: Sequence[Segment] = (),
+        on_durable: Callable[[Sequence[Entry]], None] = lambda _: None,
+    ) -> None:
+        self.log_id = log_id
+        self._directory = directory
+        self._limits = limits
+        self._on_durable = on_durable
+        self._changed = threading.Condition()
+        self._queue: deque[Entry | Future[int]] = deque()
+        self._sealed: deque[Segment] = deque(recovered)
+        self._held_bytes = sum(segment.size_bytes for segment in recovered)
+        self._sealed_count = len(self._sealed)
+        self._done_count = 0
+        self._loaded_seq = 0
+        self._loader_waits = False
+        self._closing = False
+        self._last_error: str | None = None
+        self._next_seq = 1
+        self._open: _Open | None = None
+        self._writer = threading.Thread(target=self._write, name="wal-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._writer.start()
+
+    def append(self, entry: Entry) -> "Future[int]":
+        """Queue an entry; its future gives the seq, or Refused (retryable) if it was not written.
+
+        Raises Refused (retryable) when the log is full or closing.
+        """
+        with self._changed:
+            if self._closing:
+                raise overloaded("stopping", "the collector is stopping: send again")
+            if self._held_bytes + len(entry.body) > self._limits.log_bytes_max:
+                raise overloaded(
+                    "log_full", "the write-ahead log is full, the store is behind: send again"
+                )
+            self._held_bytes += len(entry.body)
+            # From here on nobody can cancel it: a client that left does not undo a write.
+            entry.durable.set_running_or_notify_cancel()
+            self._queue.append(entry)
+            self._changed.notify_all()
+        return entry.durable
+
+    def seal(self) -> "Future[int]":
+        """Seal what was appended so far; the future gives a mark for ``wait_loaded``."""
+        mark: Future[int] = Future()
+        mark.set_running_or_notify_cancel()
+        with self._changed:
+            if self._closing:
+                raise overloaded("stopping", "the collector is stopping")
+            self._queue.append(mark)
+            self._changed.notify_all()
+        return mark
+
+    def wait_loaded(self, mark: int, timeout_s: float) -> bool:
+        """Wait until every segment sealed before the mark is done; False when time is up."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._done_count >= mark, timeout_s)
+
+    def oldest(self, timeout_s: float) -> Segment | None:
+        """Wait for the oldest sealed segment (it stays until ``done``); None when time is up.
+
+        While somebody waits here, an open segment is sealed as soon as it is old enough.
+        """
+        with self._changed:
+            self._loader_waits = True
+            self._changed.notify_all()
+            try:
+                self._changed.wait_for(lambda: self._sealed, timeout_s)
+            finally:
+                self._loader_waits = False
+            return self._sealed[0] if self._sealed else None
+
+    def done(self, segment: Segment) -> None:
+        """Delete the oldest segment: the store has it."""
+        segment.path.unlink(missing_ok=True)
+        with self._changed:
+            self._sealed.remove(segment)
+            self._held_bytes -= segment.size_bytes
+            self._done_count += 1
+            if segment.log_id == self.log_id:
+                self._loaded_seq = segment.last_seq
+            self._changed.notify_all()
+
+    def backlog(self) -> dict[str, float]:
+        """Give records and bytes not yet in the store, and the oldest one's age in seconds."""
+        with self._changed:
+            waiting: list[Segment | _Open] = [*self._sealed]
+            if self._open is not None and self._open.records:
+                waiting.append(self._open)
+            queued = [entry for entry in self._queue if isinstance(entry, Entry)]
+            oldest = min((part.opened_at_s for part in waiting), default=time.monotonic())
+            return {
+                "records": sum(part.records for part in waiting) + len(queued),
+                "bytes": self._held_bytes,
+                "oldest_age_s": round(time.monotonic() - oldest, 3),
+            }
+
+    @property
+    def loaded_seq(self) -> int:
+        """The last seq of this log that the store has."""
+        return self._loaded_seq
+
+    @property
+    def sealed_count(self) -> int:
+        """How many segments were ever sealed: the mark of all that is in the log now."""
+        return self._sealed_count
+
+    @property
+    def last_error(self) -> str | None:
+        """What the disk said to the last write that failed; None since one succeeded."""
+        return self._last_error
+
+    def close(self) -> None:
+        """Write what is queued, seal, and stop. Safe twice and without ``start``."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._writer.is_alive():
+            self._writer.join()
+
+    def _write(self) -> None:
+        """Be the writer thread; whatever ends it, nobody is left waiting."""
+        try:
+            while self._write_once():
+                pass
+        finally:
+            self._refuse_queued()
+
+    def _write_once(self) -> bool:
+        """Wait for work and do it; False when the log is closed and all is written."""
+        with self._changed:
+            while not self._queue and not self._closing and not self._is_due():
+                self._changed.wait(self._until_due_s())
+            group, mark = self._take_group()
+            ending = self._closing and not self._queue
+        if group:
+            self._commit(group)
+        if mark is not None or ending or self._is_due() or self._is_full():
+            self._seal_open()
+        if mark is not None:
+            mark.set_result(self._sealed_count)
+        return not ending
+
+    def _refuse_queued(self) -> None:
+        with self._changed:
+            self._closing = True
+            queued = list(self._queue)
+            self._queue.clear()
+        for waiting in queued:
+            future = waiting.durable if isinstance(waiting, Entry) else waiting
+            future.set_exception(overloaded("stopping", "the write-ahead log has stopped"))
+
+    def _until_due_s(self) -> float | None:
+        if self._open is None or not self._loader_waits or self._sealed:
+            return None
+        age_s = time.monotonic() - self._open.opened_at_s
+        return max(0.0, self._limits.segment_age_s_max - age_s)
+
+    def _is_due(self) -> bool:
+        return self._until_due_s() == 0.0
+
+    def _is_full(self) -> bool:
+        return self._open is not None and self._open.size_bytes >= self._limits.segment_bytes_target
+
+    def _take_group(self) -> "tuple[list[Entry], Future[int] | None]":
+        """Take what fits into one segment and one sync, up to the next request to seal."""
+        group: list[Entry] = []
+        room = self._limits.segment_bytes_max - (self._open.size_bytes if self._open else 0)
+        while self._queue and len(group) < _GROUP_RECORDS_MAX:
+            entry = self._queue[0]
+            if not isinstance(entry, Entry):
+                self._queue.popleft()
+                return group, entry
+            if len(entry.body) > room and (group or self._open):
+                if not group:
+                    self._seal_open()
+                    room = self._limits.segment_bytes_max
+                    continue
+                break
+            room -= len(entry.body)
+            group.append(entry)
+            self._queue.popleft()
+        return group, None
+
+    def _commit(self, group: Sequence[Entry]) -> None:
+        """Write and sync a group, then answer it: all durable, or none taken."""
+        first_seq = self._next_seq
+        self._next_seq += len(group)
+        size = sum(len(entry.body) for entry in group)
+        try:
+            self._check_free(size)
+            part = self._open or self._create(first_seq)
+            written = self._write_group(part, group, first_seq)
+        except OSError as error:
+            self._abandon(error)
+            self._answer_failed(group, size, error)
+            return
+        with self._changed:
+            part.size_bytes += written
+            part.last_seq = first_seq + len(group) - 1
+            part.records += len(group)
+            for entry in group:
+                part.items[entry.signal.name] = part.items.get(entry.signal.name, 0) + entry.items
+            self._held_bytes += written - size
+            self._last_error = None
+        self._on_durable(group)
+        for seq, entry in enumerate(group, first_seq):
+            entry.durable.set_result(seq)
+
+    def _check_free(self, size: int) -> None:
+        disk = os.statvfs(self._directory)
+        if disk.f_bavail * disk.f_frsize < self._limits.disk_free_bytes_min + size:
+            msg = f"less than {self._limits.disk_free_bytes_min} bytes would stay free"
+            raise OSError(msg)
+
+    def _create(self, first_seq: int) -> _Open:
+        path = self._directory / name_of(self.log_id, first_seq)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        part = _Open(
+            path=path, descriptor=descriptor, first_seq=first_seq, opened_at_s=time.monotonic()
+        )
+        with self._changed:
+            self._open = part
+        os.fsync(descriptor)
+        sync_dir(self._directory)
+        return part
+
+    def _write_group(self, part: _Open, group: Sequence[Entry], first_seq: int) -> int:
+        buffers: list[bytes | memoryview] = []
+        for seq, entry in enumerate(group, first_seq):
+            head = record.encode(
+                entry.body,
+                entry.signal,
+                tenant=entry.tenant,
+                received_ns=entry.received_ns,
+                seq=seq,
+                log_id=self.log_id,
+            )
+            buffers += (head, entry.body)
+        total = sum(len(buffer) for buffer in buffers)
+        _write_all(part.descriptor, buffers)
+        _sync_data(part.descriptor)
+        return total
+
+    def _abandon(self, error: OSError) -> None:
+        """Seal the open segment where it was last durable: after an error its file is suspect."""
+        self._last_error = str(error)
+        _logger.error("the write-ahead log could not write to %s: %s", self._directory, error)
+        part = self._open
+        if part is None:
+            return
+        try:
+            os.truncate(part.path, part.size_bytes)
+        except OSError as again:
+            # The loader cuts the file before it loads it; until then only the tail is wrong.
+            _logger.warning("could not cut %s back: %s", part.path.name, again)
+        self._seal_open()
+
+    def _answer_failed(self, group: Sequence[Entry], size: int, error: OSError) -> None:
+        with self._changed:
+            self._held_bytes -= size
+        refused = overloaded("log_error", f"the write-ahead log cannot be written: {error}")
+        for entry in group:
+            entry.durable.set_exception(refused)
+
+    def _seal_open(self) -> None:
+        """Close the open segment and hand it to the loader; an empty one just goes."""
+        with self._changed:
+            part, self._open = self._open, None
+            if part is None:
+                return
+            try:
+                os.close(part.descriptor)
+                if not part.records:
+                    part.path.unlink(missing_ok=True)
+            except OSError as error:
+                # Everything counted is synced; an empty file left behind is cleared at a start.
+                _logger.warning("could not close %s: %s", part.path.name, error)
+            if not part.records:
+                return
+            segment = Segment(
+                path=part.path,
+                log_id=self.log_id,
+                first_seq=part.first_seq,
+                last_seq=part.last_seq,
+                records=part.records,
+                size_bytes=part.size_bytes,
+                items=dict(part.items),
+                opened_at_s=part.opened_at_s,
+            )
+            self._sealed.append(segment)
+            self._sealed_count += 1
+            self._changed.notify_all()
+
+
+def _write_all(descriptor: int, buffers: Sequence[bytes | memoryview]) -> None:
+    """Write every byte of the buffers; a write may take less than it was given."""
+    left = deque(buffers)
+    while left:
+        taken = os.writev(descriptor, list(islice(left, _BUFFERS_PER_WRITE_MAX)))
+        while left and taken >= len(left[0]):
+            taken -= len(left.popleft())
+        if taken:
+            left[0] = memoryview(left[0])[taken:]

@@ -1,0 +1,111 @@
+"""A request that is not taken, and how each protocol says so.
+
+`google.rpc.Status` carries the same answer on both protocols: as a trailer on gRPC and as the
+body on HTTP. Sources: the OTLP specification (opentelemetry-proto, docs/specification.md,
+"Failures" of OTLP/gRPC and OTLP/HTTP) and google/rpc/error_details.proto.
+"""
+
+import math
+import random
+from enum import IntEnum
+from http import HTTPStatus
+
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+# The stock Python exporter drops a batch when the delay is above what is left of its ten seconds.
+RETRY_AFTER_S_MIN = 1.0
+RETRY_AFTER_S_MAX = 3.0
+_MESSAGE_CHARS_MAX = 4000
+
+
+class Code(IntEnum):
+    """The gRPC status codes that the collector answers with."""
+
+    INVALID_ARGUMENT = 3
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    UNIMPLEMENTED = 12
+    UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
+
+
+_HTTP_STATUS = {
+    Code.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
+    Code.PERMISSION_DENIED: HTTPStatus.FORBIDDEN,
+    Code.RESOURCE_EXHAUSTED: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Code.UNIMPLEMENTED: HTTPStatus.NOT_FOUND,
+    Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Code.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+}
+
+
+class Refused(Exception):
+    """A request that is not taken. Sending the same again helps only where ``retryable``.
+
+    ``reason`` is the counter's name; ``retry_after_s`` the seconds a client should wait.
+    """
+
+    def __init__(self, reason: str, message: str, *, code: Code) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message[:_MESSAGE_CHARS_MAX]
+        self.code = code
+        self.retry_after_s = (
+            random.uniform(RETRY_AFTER_S_MIN, RETRY_AFTER_S_MAX)  # noqa: S311 - spreads clients
+            if code is Code.UNAVAILABLE
+            else None
+        )
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may be taken later."""
+        return self.code is Code.UNAVAILABLE
+
+    @property
+    def http_status(self) -> HTTPStatus:
+        """The HTTP status of this answer."""
+        return _HTTP_STATUS[self.code]
+
+
+def overloaded(reason: str, message: str) -> Refused:
+    """Make the answer to work that would be taken later: never the data's fault."""
+    return Refused(reason, message, code=Code.UNAVAILABLE)
+
+
+def malformed(reason: str, message: str) -> Refused:
+    """Make the answer to a request that can never be taken."""
+    return Refused(reason, message, code=Code.INVALID_ARGUMENT)
+
+
+def too_large(message: str) -> Refused:
+    """Make the answer to a request above the size limit, which no retry helps."""
+    return Refused("too_large", message, code=Code.RESOURCE_EXHAUSTED)
+
+
+def retry_info(refused: Refused) -> bytes:
+    """Serialize `google.rpc.RetryInfo` of a retryable refusal."""
+    info = error_details_pb2.RetryInfo()
+    info.retry_delay.FromMilliseconds(int((refused.retry_after_s or 0.0) * 1000))
+    return bytes(info.SerializeToString())
+
+
+def status(refused: Refused) -> bytes:
+    """Serialize `google.rpc.Status` of a refusal, with its RetryInfo or BadRequest detail."""
+    answer = status_pb2.Status(code=int(refused.code), message=refused.message)
+    detail = any_pb2.Any()
+    if refused.retryable:
+        detail.type_url = "type.googleapis.com/google.rpc.RetryInfo"
+        detail.value = retry_info(refused)
+    elif refused.code is Code.INVALID_ARGUMENT:
+        violation = error_details_pb2.BadRequest.FieldViolation(description=refused.message)
+        detail.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
+    else:
+        return bytes(answer.SerializeToString())
+    answer.details.append(detail)
+    return bytes(answer.SerializeToString())
+
+
+def retry_after_header(refused: Refused) -> str:
+    """Give the whole seconds of HTTP's Retry-After."""
+    return str(math.ceil(refused.retry_after_s or 0.0))

@@ -1,0 +1,194 @@
+"""Rewrites a request that the store could not take as it came. Only flagged requests come here.
+
+A rewrite works on the loose reading (every string as bytes) and does three things: spans with an
+id that identifies nothing are left out, text that is not UTF-8 gets U+FFFD, and a nested value
+becomes ``AnyValue.json_value``.
+"""
+
+import base64
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError
+
+from spanlore.collector.refusal import malformed
+from spanlore.collector.signals import TRACES, Signal
+
+TRACE_ID_BYTES = 16
+SPAN_ID_BYTES = 8
+NO_TRACE_ID = bytes(TRACE_ID_BYTES)
+NO_SPAN_ID = bytes(SPAN_ID_BYTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewritten:
+    """A request the store can take: its bytes, how many records it kept, left out and mended."""
+
+    body: bytes
+    kept: int
+    rejected: int
+    mended_strings: int
+
+
+def rewrite(body: bytes, signal: Signal) -> Rewritten:
+    """Rewrite a request into what the store can take.
+
+    Raises Refused (permanent) where the bytes are no such request at all.
+    """
+    try:
+        request = signal.loose.FromString(body)
+    except DecodeError as error:
+        raise malformed("undecodable", f"not an OTLP {signal.name} request: {error}") from error
+    kept = rejected = 0
+    for scope in signal.scopes_of(request):
+        records = getattr(scope, signal.records)
+        if signal is TRACES:
+            rejected += _drop_unidentified(records)
+        else:
+            _clear_bad_ids(records)
+        kept += len(records)
+    mended = _mend(request)
+    return Rewritten(
+        body=request.SerializeToString(), kept=kept, rejected=rejected, mended_strings=mended
+    )
+
+
+def is_identified(trace_id: bytes, span_id: bytes) -> bool:
+    """Say whether the two ids are of the right length and not all zero."""
+    return (
+        len(trace_id) == TRACE_ID_BYTES
+        and len(span_id) == SPAN_ID_BYTES
+        and trace_id != NO_TRACE_ID
+        and span_id != NO_SPAN_ID
+    )
+
+
+def _drop_unidentified(spans: Any) -> int:
+    good = [span for span in spans if is_identified(span.trace_id, span.span_id)]
+    dropped = len(spans) - len(good)
+    for span in good:
+        # Eight zeros are some clients' way to say "no parent"; OTLP's is an empty field.
+        if span.parent_span_id == NO_SPAN_ID:
+            span.ClearField("parent_span_id")
+    if dropped:
+        kept = [type(span).FromString(span.SerializeToString()) for span in good]
+        del spans[:]
+        spans.extend(kept)
+    return dropped
+
+
+def _clear_bad_ids(records: Any) -> None:
+    """Take a log record with an invalid id as one without a trace (OTLP, logs.proto)."""
+    for record in records:
+        if len(record.trace_id) != TRACE_ID_BYTES or record.trace_id == NO_TRACE_ID:
+            record.ClearField("trace_id")
+        if len(record.span_id) != SPAN_ID_BYTES or record.span_id == NO_SPAN_ID:
+            record.ClearField("span_id")
+
+
+def _mend(request: Any) -> int:
+    """Mend every string and nested value below a message; give how many strings were mended."""
+    mended = 0
+    stack = [request]
+    while stack:
+        message = stack.pop()
+        if message.DESCRIPTOR.name == "AnyValue":
+            mended += _mend_value(message)
+            continue
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                stack.extend(value if field.is_repeated else (value,))
+            elif field.type == FieldDescriptor.TYPE_BYTES and not _is_raw(field):
+                mended += _mend_field(message, field, value)
+    return mended
+
+
+def _is_raw(field: FieldDescriptor) -> bool:
+    """Whether OTLP itself has this field as bytes (in the loose reading strings are bytes too)."""
+    return field.name in {"trace_id", "span_id", "parent_span_id", "bytes_value"}
+
+
+def _mend_field(message: Any, field: FieldDescriptor, value: Any) -> int:
+    if field.is_repeated:
+        texts = [_text(item) for item in value]
+        changed = sum(text != item for text, item in zip(texts, value, strict=True))
+        value[:] = texts
+        return int(changed)
+    text = _text(value)
+    if text == value:
+        return 0
+    setattr(message, field.name, text)
+    return 1
+
+
+def _text(value: bytes) -> bytes:
+    return value.decode("utf-8", "replace").encode()
+
+
+def _mend_value(value: Any) -> int:
+    """Mend one AnyValue: a string's UTF-8, or a nested value into JSON."""
+    kind = value.WhichOneof("value")
+    if kind == "string_value":
+        return _mend_field(
+            value, value.DESCRIPTOR.fields_by_name["string_value"], value.string_value
+        )
+    if kind == "json_value":
+        # Only the log speaks this member; from a client it is a field nobody knows.
+        value.ClearField("json_value")
+    elif kind == "kvlist_value" or (kind == "array_value" and _is_nested(value.array_value)):
+        value.json_value = to_json(value)
+    elif kind == "array_value":
+        return sum(_mend_value(item) for item in value.array_value.values)
+    return 0
+
+
+def _is_nested(array: Any) -> bool:
+    return any(
+        item.WhichOneof("value") in {"kvlist_value", "array_value", "json_value"}
+        for item in array.values
+    )
+
+
+def to_json(value: Any) -> bytes:
+    """Give an AnyValue of the loose reading as compact JSON, UTF-8.
+
+    Bytes are base64, integers JSON integers, NaN and the infinities strings, no value null. The
+    depth is bounded by the parser, which refuses more than a hundred levels.
+    """
+    return json.dumps(
+        _plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    ).encode()
+
+
+def _plain(value: Any) -> Any:
+    kind = value.WhichOneof("value")
+    match kind:
+        case "kvlist_value":
+            return {
+                item.key.decode("utf-8", "replace"): _plain(item.value)
+                for item in value.kvlist_value.values
+            }
+        case "array_value":
+            return [_plain(item) for item in value.array_value.values]
+        case _:
+            return _plain_scalar(kind, value)
+
+
+def _plain_scalar(kind: str | None, value: Any) -> Any:
+    match kind:
+        case "string_value":
+            return value.string_value.decode("utf-8", "replace")
+        case "bytes_value":
+            return base64.b64encode(value.bytes_value).decode()
+        case "double_value" if not math.isfinite(value.double_value):
+            return _NOT_FINITE.get(value.double_value, "NaN")
+        case None | "json_value":
+            return None
+        case _:
+            return getattr(value, kind)
+
+
+_NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}

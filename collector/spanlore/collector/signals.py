@@ -1,0 +1,186 @@
+"""The OTLP signals the collector takes, and the message classes that read them.
+
+Two private readings of each request are built from OTLP's own descriptors:
+
+- *strict* reads a request as it is, and its ``IsInitialized()`` is False exactly where a value
+  stands that the store's schema cannot hold: a kvlist, or an array with anything but scalars in
+  it. Those members are declared as a message with a required field that nobody sets, so that one
+  walk in C finds them, in any encoding.
+- *loose* takes every string as bytes, so that text which is not UTF-8 can be read and repaired,
+  and knows ``AnyValue.json_value``.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import Descriptor
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+from opentelemetry.proto.common.v1 import common_pb2
+from opentelemetry.proto.logs.v1 import logs_pb2
+from opentelemetry.proto.resource.v1 import resource_pb2
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+JSON_VALUE_NUMBER: Final = 100
+
+_Field = descriptor_pb2.FieldDescriptorProto
+_File = descriptor_pb2.FileDescriptorProto
+_MODULES = (common_pb2, resource_pb2, trace_pb2, logs_pb2, trace_service_pb2, logs_service_pb2)
+_COMMON = "opentelemetry/proto/common/v1/common.proto"
+_COMMON_PACKAGE = ".opentelemetry.proto.common.v1."
+_NEVER = ".spanlore.Never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """One OTLP signal: where it comes in, how it is read, how it stands in the log.
+
+    ``groups``, ``scopes`` and ``records`` are the names of the three repeated fields from the
+    request down to a span or log record; ``log_field`` is its field in the log's record.
+    """
+
+    name: str
+    path: str
+    service: str
+    log_field: int
+    groups: str
+    scopes: str
+    records: str
+    strict: type[Any]
+    loose: type[Any]
+    answer: Callable[[int, str], bytes]
+
+    def scopes_of(self, request: Any) -> Iterator[Any]:
+        """Give every scope's message of a parsed request."""
+        for group in getattr(request, self.groups):
+            yield from getattr(group, self.scopes)
+
+
+def _files() -> Iterator[_File]:
+    for module in _MODULES:
+        file = _File()
+        module.DESCRIPTOR.CopyToProto(file)
+        yield file
+
+
+def _never() -> _File:
+    """Make a proto2 file with the message that is never complete."""
+    file = _File(name="spanlore/never.proto", package="spanlore", syntax="proto2")
+    message = file.message_type.add(name="Never")
+    message.field.add(name="never", number=1000, type=_Field.TYPE_BOOL, label=_Field.LABEL_REQUIRED)
+    return file
+
+
+def _message(file: _File, name: str) -> descriptor_pb2.DescriptorProto:
+    return next(message for message in file.message_type if message.name == name)
+
+
+def _point_at(message: descriptor_pb2.DescriptorProto, type_name: str, *fields: str) -> None:
+    for field in message.field:
+        if field.name in fields:
+            field.type = _Field.TYPE_MESSAGE
+            field.type_name = type_name
+
+
+def _keep_only(message: descriptor_pb2.DescriptorProto, *names: str) -> None:
+    kept = [field for field in message.field if field.name in names]
+    del message.field[:]
+    message.field.extend(kept)
+
+
+def _add_json_value(any_value: descriptor_pb2.DescriptorProto) -> None:
+    any_value.field.add(
+        name="json_value",
+        number=JSON_VALUE_NUMBER,
+        type=_Field.TYPE_BYTES,
+        label=_Field.LABEL_OPTIONAL,
+        oneof_index=0,
+    )
+
+
+def _make_strict(file: _File) -> None:
+    if file.name != _COMMON:
+        return
+    file.dependency.append("spanlore/never.proto")
+    any_value = _message(file, "AnyValue")
+    _add_json_value(any_value)
+    # The walk looks at every field that is declared: what holds neither a message nor text is
+    # not, and then it takes a third less time.
+    _keep_only(any_value, "string_value", "array_value", "kvlist_value", "json_value")
+    _keep_only(_message(file, "KeyValue"), "key", "value")
+    element = file.message_type.add()
+    element.CopyFrom(any_value)
+    element.name = "ElementValue"
+    # A client's own json_value is pointed at Never too: that member is the log's alone.
+    _point_at(any_value, _NEVER, "kvlist_value", "json_value")
+    _point_at(element, _NEVER, "kvlist_value", "array_value", "json_value")
+    _point_at(_message(file, "ArrayValue"), _COMMON_PACKAGE + "ElementValue", "values")
+
+
+def _make_loose(file: _File) -> None:
+    for message in file.message_type:
+        for field in message.field:
+            if field.type == _Field.TYPE_STRING:
+                field.type = _Field.TYPE_BYTES
+    if file.name == _COMMON:
+        _add_json_value(_message(file, "AnyValue"))
+
+
+def _build(change: Callable[[_File], None]) -> Callable[[Descriptor], type[Any]]:
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(_never())
+    for file in _files():
+        change(file)
+        pool.Add(file)
+    return lambda message: message_factory.GetMessageClass(
+        pool.FindMessageTypeByName(message.full_name)
+    )
+
+
+def _traces_answer(rejected: int, message: str) -> bytes:
+    answer = trace_service_pb2.ExportTraceServiceResponse()
+    if rejected or message:
+        answer.partial_success.rejected_spans = rejected
+        answer.partial_success.error_message = message
+    return answer.SerializeToString()
+
+
+def _logs_answer(rejected: int, message: str) -> bytes:
+    answer = logs_service_pb2.ExportLogsServiceResponse()
+    if rejected or message:
+        answer.partial_success.rejected_log_records = rejected
+        answer.partial_success.error_message = message
+    return answer.SerializeToString()
+
+
+_strict = _build(_make_strict)
+_loose = _build(_make_loose)
+
+TRACES: Final = Signal(
+    name="spans",
+    path="/v1/traces",
+    service="opentelemetry.proto.collector.trace.v1.TraceService",
+    log_field=10,
+    groups="resource_spans",
+    scopes="scope_spans",
+    records="spans",
+    strict=_strict(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
+    loose=_loose(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
+    answer=_traces_answer,
+)
+LOGS: Final = Signal(
+    name="logs",
+    path="/v1/logs",
+    service="opentelemetry.proto.collector.logs.v1.LogsService",
+    log_field=11,
+    groups="resource_logs",
+    scopes="scope_logs",
+    records="log_records",
+    strict=_strict(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
+    loose=_loose(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
+    answer=_logs_answer,
+)
+SIGNALS: Final = (TRACES, LOGS)
+BY_LOG_FIELD: Final = {signal.log_field: signal for signal in SIGNALS}

@@ -1,0 +1,144 @@
+"""A real collector process for tests: start, send, ask, stop or kill."""
+
+import gzip
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+import httpx
+from google.protobuf.message import Message
+
+from spanlore.collector.signals import TRACES, Signal
+from spanlore.schemas.credentials import load_or_create
+
+PROTOBUF = "application/x-protobuf"
+START_S = 60
+STOP_S = 60
+SEND_S = 60
+
+
+def unary(channel: grpc.Channel, method: str) -> Any:
+    """Give a call that sends and gives bytes as they are."""
+    return channel.unary_unary(method, request_serializer=None, response_deserializer=None)
+
+
+class CollectorProcess:
+    """One `python -m spanlore.collector` on free ports."""
+
+    def __init__(
+        self, data_dir: Path, store_url: str, *more: str, prefix: tuple[str, ...] = ()
+    ) -> None:
+        self.data_dir = data_dir
+        self.token = load_or_create(data_dir).collector_token
+        command = [sys.executable, "-m", "spanlore.collector", "--data-dir", str(data_dir)]
+        ports = ["--grpc-port", "0", "--http-port", "0", "--disk-free-min", "0"]
+        self.process = subprocess.Popen(
+            [*prefix, *command, "--store-url", store_url, *ports, *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate(timeout=START_S)[1]
+        ready = json.loads(line)
+        self.said: deque[str] = deque(maxlen=200)
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        self.grpc_address = f"127.0.0.1:{ready['grpc_port']}"
+        self.url = f"http://127.0.0.1:{ready['http_port']}"
+        self.channel = grpc.insecure_channel(
+            self.grpc_address, options=[("grpc.max_send_message_length", -1)]
+        )
+        self.client = httpx.Client(base_url=self.url, timeout=SEND_S, trust_env=False)
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        self.said.extend(self.process.stderr)
+
+    def export(self, request: Message | bytes, *, signal: Signal = TRACES, **options: Any) -> bytes:
+        """Send a request over gRPC and give the answer's bytes. Raises grpc.RpcError."""
+        body = request if isinstance(request, bytes) else request.SerializeToString()
+        call = unary(self.channel, f"/{signal.service}/Export")
+        answer: bytes = call(body, timeout=SEND_S, **options)
+        return answer
+
+    def post(
+        self,
+        request: Message | bytes,
+        *,
+        path: str = TRACES.path,
+        is_gzip: bool = False,
+        **headers: str,
+    ) -> httpx.Response:
+        """Send a request over HTTP; header names are written with underscores."""
+        body = request if isinstance(request, bytes) else request.SerializeToString()
+        sent = {"content-type": PROTOBUF, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        if is_gzip:
+            body = gzip.compress(body)
+            sent["content-encoding"] = "gzip"
+        return self.client.post(path, content=body, headers=sent)
+
+    def flush(self, timeout_s: float = 60) -> dict[str, Any]:
+        """Wait until all that was accepted is in the store."""
+        answer = self.client.post(
+            "/flush", params={"timeout_s": timeout_s}, headers=self.authorized(), timeout=600
+        )
+        assert answer.status_code == 200, (answer.text, list(self.said))
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def status(self) -> dict[str, Any]:
+        """Ask for the counters."""
+        answer = self.client.get("/status", headers=self.authorized())
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def authorized(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token}"}
+
+    def rss_bytes(self) -> int:
+        """Give the most memory the process ever had."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+
+    def kill(self) -> None:
+        """Kill it as a power button does not: without a word."""
+        self.process.kill()
+        self._gone()
+
+    def stop(self) -> int:
+        """Stop it as a supervisor does and give its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self._gone()
+
+    def _gone(self) -> int:
+        code = self.process.wait(STOP_S)
+        self._listener.join(STOP_S)
+        self.channel.close()
+        self.client.close()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+        return code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.kill()

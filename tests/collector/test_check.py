@@ -1,0 +1,287 @@
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+from spanlore.collector.check import Checked, Limits, check
+from spanlore.collector.refusal import Code, Refused
+from spanlore.collector.signals import LOGS, TRACES, Signal
+from spanlore.collector.wire import varint
+from tests.collector.otlp_requests import logs, new_ids, spans_of, traces
+
+LIMITS = Limits(message_bytes_max=64 << 20, records_max=50_000, submessages_max=1_000_000)
+
+SCALARS = st.one_of(
+    st.builds(lambda v: AnyValue(string_value=v), st.text(max_size=8)),
+    st.builds(lambda v: AnyValue(bool_value=v), st.booleans()),
+    st.builds(lambda v: AnyValue(int_value=v), st.integers(-(2**63), 2**63 - 1)),
+    st.builds(lambda v: AnyValue(double_value=v), st.floats()),
+    st.builds(lambda v: AnyValue(bytes_value=v), st.binary(max_size=8)),
+    st.builds(AnyValue),
+)
+
+
+def array(values: list[AnyValue]) -> AnyValue:
+    value = AnyValue()
+    value.array_value.SetInParent()
+    value.array_value.values.extend(values)
+    return value
+
+
+def kvlist(values: dict[str, AnyValue]) -> AnyValue:
+    value = AnyValue()
+    value.kvlist_value.SetInParent()
+    for key, item in values.items():
+        value.kvlist_value.values.add(key=key, value=item)
+    return value
+
+
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(array),
+        st.dictionaries(st.text(max_size=5), inner, max_size=3).map(kvlist),
+    ),
+    max_leaves=6,
+)
+
+
+def is_nested(value: AnyValue) -> bool:
+    """The full walk that the check's one pass in C stands for."""
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return any(
+            item.WhichOneof("value") in ("array_value", "kvlist_value")
+            for item in value.array_value.values
+        )
+    return kind == "kvlist_value"
+
+
+def places(request: ExportTraceServiceRequest) -> list[Any]:
+    """Every list of attributes in a request of one span."""
+    group = request.resource_spans[0]
+    scope = group.scope_spans[0]
+    span = scope.spans[0]
+    event = span.events[0] if span.events else span.events.add(name="event")
+    link = span.links[0] if span.links else span.links.add(trace_id=b"1" * 16, span_id=b"2" * 8)
+    lists: list[Any] = [group.resource, scope.scope, span, event, link]
+    return [item.attributes for item in lists]
+
+
+def checked_traces(request: ExportTraceServiceRequest) -> Checked:
+    return check(request.SerializeToString(), TRACES, limits=LIMITS)
+
+
+def loose_value(checked: Checked, key: bytes) -> Any:
+    request = TRACES.loose.FromString(checked.body)
+    for attributes in places(request):
+        for attribute in attributes:
+            if attribute.key == key:
+                return attribute.value
+    raise AssertionError(key)
+
+
+@given(st.lists(VALUES, max_size=5), st.data())
+def test_the_one_pass_flags_exactly_the_requests_that_a_full_walk_would(
+    values: list[AnyValue], data: st.DataObject
+) -> None:
+    request = traces(1)
+    lists = places(request)
+    for value in values:
+        lists[data.draw(st.integers(0, 4))].add(key="k", value=value)
+    found = TRACES.strict.FromString(request.SerializeToString()).IsInitialized()
+    assert found is not any(is_nested(value) for value in values)
+
+
+@given(VALUES)
+def test_the_one_pass_looks_into_a_log_body(value: AnyValue) -> None:
+    request = logs(1)
+    request.resource_logs[0].scope_logs[0].log_records[0].body.CopyFrom(value)
+    found = LOGS.strict.FromString(request.SerializeToString()).IsInitialized()
+    assert found is not is_nested(value)
+
+
+@given(st.lists(VALUES, max_size=5), st.data())
+def test_after_the_check_nothing_nested_is_left_and_every_scalar_is_as_it_was(
+    values: list[AnyValue], data: st.DataObject
+) -> None:
+    request = traces(1)
+    lists = places(request)
+    for value in values:
+        lists[data.draw(st.integers(0, 4))].add(key="k", value=value)
+    checked = checked_traces(request)
+    after = TRACES.loose.FromString(checked.body)
+    for before, now in zip(places(request), places(after), strict=True):
+        for old, new in zip(before, now, strict=True):
+            if is_nested(old.value):
+                assert json.loads(new.value.json_value) == plain(old.value)
+            else:
+                assert new.value.SerializeToString() == old.value.SerializeToString()
+
+
+def plain(value: AnyValue) -> Any:
+    match value.WhichOneof("value"):
+        case "kvlist_value":
+            return {item.key: plain(item.value) for item in value.kvlist_value.values}
+        case "array_value":
+            return [plain(item) for item in value.array_value.values]
+        case "bytes_value":
+            return base64.b64encode(value.bytes_value).decode()
+        case "double_value":
+            special = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}
+            return special.get(str(value.double_value), value.double_value)
+        case None:
+            return None
+        case kind:
+            return getattr(value, kind)
+
+
+def test_a_clean_request_goes_on_byte_for_byte() -> None:
+    body = traces(3).SerializeToString()
+    assert check(body, TRACES, limits=LIMITS) == Checked(body=body, kept=3)
+
+
+def test_an_odd_encoding_hides_no_nested_value() -> None:
+    # The oneof's last member wins: a string first, then a kvlist, with an overlong tag.
+    value = b"\x0a\x00" + b"\xb2\x00\x02\x0a\x00"
+    attribute = b"\x0a\x01k\x12" + bytes([len(value)]) + value
+    resource = b"\x0a" + bytes([len(attribute)]) + attribute
+    group = b"\x0a" + bytes([len(resource)]) + resource
+    checked = check(b"\x0a" + bytes([len(group)]) + group, TRACES, limits=LIMITS)
+    request = TRACES.loose.FromString(checked.body)
+    assert request.resource_spans[0].resource.attributes[0].value.json_value == b'{"":null}'
+
+
+def test_nested_values_become_compact_json() -> None:
+    request = traces(1)
+    value = kvlist(
+        {
+            "b": AnyValue(bytes_value=b"\x00\xff"),
+            "i": AnyValue(int_value=-(2**63)),
+            "d": AnyValue(double_value=float("-inf")),
+            "l": array([AnyValue(string_value="ä"), AnyValue(bool_value=True), AnyValue()]),
+        }
+    )
+    spans_of(request)[0].attributes.add(key="nested", value=value)
+    found = loose_value(checked_traces(request), b"nested").json_value.decode()
+    assert found == '{"b":"AP8=","i":-9223372036854775808,"d":"-Infinity","l":["ä",true,null]}'
+
+
+def test_the_logs_own_json_member_is_not_taken_from_a_client() -> None:
+    request = TRACES.loose.FromString(traces(1).SerializeToString())
+    attribute = request.resource_spans[0].resource.attributes.add(key=b"forged")
+    attribute.value.json_value = b"{not json"
+    checked = check(request.SerializeToString(), TRACES, limits=LIMITS)
+    assert loose_value(checked, b"forged").WhichOneof("value") is None
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [(b"", b"2" * 8), (b"1" * 15, b"2" * 8), (b"1" * 16, b"2" * 9), (bytes(16), b"2" * 8),
+     (b"1" * 16, bytes(8))],
+)  # fmt: skip
+def test_a_span_without_identity_is_rejected_alone(ids: tuple[bytes, bytes]) -> None:
+    good = new_ids(3)
+    checked = checked_traces(traces([good[0], ids, good[1], good[2]]))
+    assert (checked.kept, checked.rejected) == (3, 1)
+    assert "1 spans were rejected" in checked.message
+    after = spans_of(ExportTraceServiceRequest.FromString(checked.body))
+    assert [(span.trace_id, span.span_id) for span in after] == good
+    assert after[0].attributes[0].value.string_value == "hello"
+
+
+def test_a_parent_of_eight_zeros_is_no_parent() -> None:
+    checked = checked_traces(traces(2, parent_span_id=bytes(8)))
+    assert checked.kept == 2
+    spans = spans_of(ExportTraceServiceRequest.FromString(checked.body))
+    assert [span.parent_span_id for span in spans] == [b"", b""]
+
+
+def test_text_that_is_not_utf8_is_mended_and_every_span_kept() -> None:
+    body = traces(5, text="XXXX").SerializeToString()
+    checked = check(body.replace(b"XXXX", b"a\xff\xc3b", 2), TRACES, limits=LIMITS)
+    assert (checked.kept, checked.rejected, checked.mended_strings) == (5, 0, 2)
+    texts = [
+        span.attributes[0].value.string_value
+        for span in spans_of(ExportTraceServiceRequest.FromString(checked.body))
+    ]
+    assert texts == ["a��b"] * 2 + ["XXXX"] * 3
+
+
+def test_keys_names_and_repeated_strings_are_mended_too() -> None:
+    request = traces(1)
+    request.resource_spans[0].resource.entity_refs.add(type="t").id_keys.append("IDKEY")
+    span = spans_of(request)[0]
+    span.name, span.status.message = "NAME1", "STATUS"
+    span.attributes[1].value.array_value.values[0].string_value = "ARRAY"
+    body = request.SerializeToString()
+    for text in (b"IDKEY", b"NAME1", b"STATUS", b"ARRAY"):
+        body = body.replace(text, b"\xff" * len(text))
+    checked = check(body, TRACES, limits=LIMITS)
+    assert checked.mended_strings == 4
+    assert spans_of(ExportTraceServiceRequest.FromString(checked.body))[0].name == "�" * 5
+
+
+def test_a_log_record_with_an_invalid_id_is_kept_without_it() -> None:
+    request = logs(2)
+    records = request.resource_logs[0].scope_logs[0].log_records
+    records[0].trace_id, records[0].span_id = b"short", bytes(8)
+    records[1].trace_id, records[1].span_id = b"1" * 16, b"2" * 8
+    checked = check(request.SerializeToString(), LOGS, limits=LIMITS)
+    assert (checked.kept, checked.rejected) == (2, 0)
+    after = ExportLogsServiceRequest.FromString(checked.body)
+    found = [(r.trace_id, r.span_id) for r in after.resource_logs[0].scope_logs[0].log_records]
+    assert found == [(b"", b""), (b"1" * 16, b"2" * 8)]
+
+
+@pytest.mark.parametrize("body", [b"\xff\xff\xff", b"\x0a\x05abc", b"{}", b"\x0a\x02\x08"])
+def test_what_is_no_request_is_refused_for_good(body: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        check(body, TRACES, limits=LIMITS)
+    assert (refused.value.code, refused.value.reason) == (Code.INVALID_ARGUMENT, "undecodable")
+
+
+def test_more_spans_than_the_limit_are_refused_for_good() -> None:
+    body = traces(11).SerializeToString()
+    limits = Limits(message_bytes_max=1 << 20, records_max=10, submessages_max=1000)
+    with pytest.raises(Refused) as refused:
+        check(body, TRACES, limits=limits)
+    assert (refused.value.code, refused.value.reason) == (Code.INVALID_ARGUMENT, "too_many")
+
+
+def test_a_request_above_the_size_limit_is_refused_for_good() -> None:
+    limits = Limits(message_bytes_max=10, records_max=10, submessages_max=1000)
+    with pytest.raises(Refused) as refused:
+        check(bytes(11), TRACES, limits=limits)
+    assert (refused.value.code, refused.value.retryable) == (Code.RESOURCE_EXHAUSTED, False)
+
+
+def test_a_value_nested_beyond_the_parsers_depth_is_refused() -> None:
+    value = b"\x18\x01"
+    for tag in (b"\x0a", b"\x2a") * 60:
+        value = tag + varint(len(value)) + value
+    for tag in (b"\x12", b"\x0a", b"\x0a", b"\x0a"):
+        value = tag + varint(len(value)) + value
+    with pytest.raises(Refused) as refused:
+        check(value, TRACES, limits=LIMITS)
+    assert refused.value.code is Code.INVALID_ARGUMENT
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_checked_or_refused(body: bytes) -> None:
+    for signal in (TRACES, LOGS):
+        assert answer(body, signal) in (None, Code.INVALID_ARGUMENT)
+
+
+def answer(body: bytes, signal: Signal) -> Code | None:
+    try:
+        check(body, signal, limits=LIMITS)
+    except Refused as refused:
+        return refused.code
+    return None
