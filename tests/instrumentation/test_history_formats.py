@@ -7,6 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from spanlore.instrumentation.history import files
+from spanlore.instrumentation.history.batches import batches
+from spanlore.instrumentation.history.files import BadLine, Line
+from spanlore.instrumentation.history.formats import Format
+from spanlore.instrumentation.history.importing import detect_format, runs_of
+from spanlore.schemas import semconv
 from tests.instrumentation.history_cases import (
     all_of,
     attributes,
@@ -15,13 +22,6 @@ from tests.instrumentation.history_cases import (
     run_of,
     spans,
 )
-
-from spanlore.instrumentation.history import files
-from spanlore.instrumentation.history.batches import batches
-from spanlore.instrumentation.history.files import BadLine, Line
-from spanlore.instrumentation.history.formats import Format
-from spanlore.instrumentation.history.importing import detect_format, runs_of
-from spanlore.schemas import semconv
 
 CHAT = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
 

@@ -9,13 +9,6 @@ from typing import Any
 import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from tests.instrumentation.history_cases import attributes, called, recordings, run_of
-from tests.instrumentation.otlp_receiver import (
-    Receiver,
-    asks_to_retry,
-    receiver,
-    refuses,
-)
 
 from spanlore.instrumentation.history import (
     Endpoint,
@@ -30,6 +23,13 @@ from spanlore.instrumentation.history import (
 )
 from spanlore.instrumentation.history.batches import BATCH_BYTES_MAX, Batch, batches
 from spanlore.schemas import semconv
+from tests.instrumentation.history_cases import attributes, called, recordings, run_of
+from tests.instrumentation.otlp_receiver import (
+    Receiver,
+    asks_to_retry,
+    receiver,
+    refuses,
+)
 
 
 def _line(number: int, size: int = 1) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from inline_snapshot import snapshot
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-from tests.instrumentation.history_cases import attributes, called, run_of, spans
 
 from spanlore.instrumentation.history.judgement import judgement_of
 from spanlore.schemas import semconv
+from tests.instrumentation.history_cases import attributes, called, run_of, spans
 
 RUN: dict[str, Any] = {
     "run_id": "r-1",

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.instrumentation.otlp_receiver import collector_door, receiver
 
 from spanlore.cli.datadir import held, write_run_file
 from spanlore.cli.import_ import import_command
 from spanlore.schemas import credentials
+from tests.instrumentation.otlp_receiver import collector_door, receiver
 
 RUN = {"run_id": "1", "messages": [{"role": "assistant", "content": "hi"}], "outcome": "pass"}
 

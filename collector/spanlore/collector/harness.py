@@ -56,7 +56,8 @@ def comparable_hashes(
         known = {row["RawHash"]: row["Hash"] for row in store.query(_KNOWN_SQL, params)}
         unknown = {raw: trace for raw, trace in wanted.items() if raw not in known}
         if unknown:
-            known |= _learn(store, kind, (hash_column, text_column), unknown, now_ns=now_ns)
+            columns = (hash_column, text_column)
+            known |= _learn(store, kind, columns=columns, unknown=unknown, now_ns=now_ns)
         found |= {(kind, raw): comparable for raw, comparable in known.items()}
     return found
 
@@ -64,9 +65,9 @@ def comparable_hashes(
 def _learn(
     store: Store,
     kind: str,
+    *,
     columns: tuple[str, str],
     unknown: Mapping[int, str],
-    *,
     now_ns: int,
 ) -> dict[int, str]:
     """Read these texts from the spans, keep them with their comparable hash, return the hashes."""
@@ -85,7 +86,7 @@ def _learn(
     return {row["RawHash"]: row["Hash"] for row in rows}
 
 
-def fingerprint(instructions: str, tools: str, model: str, sampling: str) -> str:
+def fingerprint(*, instructions: str, tools: str, model: str, sampling: str) -> str:
     """Return a run's harness hash (16 hex digits), '' where nothing of the harness is known.
 
     The code revision is left out on purpose: a cohort of one run could be compared with nothing.

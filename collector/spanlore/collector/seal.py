@@ -120,7 +120,12 @@ def _row(
         "CostUsd": None if facts["unpriced"] else facts["known_cost"],
         "InstructionsHash": instructions,
         "ToolDefinitionsHash": tools,
-        "HarnessHash": harness.fingerprint(instructions, tools, facts["Model"], facts["Sampling"]),
+        "HarnessHash": harness.fingerprint(
+            instructions=instructions,
+            tools=tools,
+            model=facts["Model"],
+            sampling=facts["Sampling"],
+        ),
         **_verdict(judgement),
     }
     identity = repr(sorted(content.items())).encode()

@@ -217,7 +217,7 @@ class Engine:
             if _NOT_STREAMABLE not in error.message:
                 raise
             return _whole(handle, job, emit)
-        return _streamed(handle, job, emit, blocks)
+        return _streamed(handle, job, emit=emit, blocks=blocks)
 
 
 @contextmanager
@@ -258,7 +258,7 @@ def _whole(handle: Handle, job: Job, emit: Emit) -> Summary:
     return _summary(result, inserted=statement.insert is not None)
 
 
-def _streamed(handle: Handle, job: Job, emit: Emit, blocks: Blocks) -> Summary:
+def _streamed(handle: Handle, job: Job, *, emit: Emit, blocks: Blocks) -> Summary:
     """Pass a query's blocks on as they come."""
     statement = job.statement
     revision = statement.around.native_revision

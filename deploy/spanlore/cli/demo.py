@@ -16,6 +16,7 @@ from spanlore.cli.errors import CannotReach, CommandFailed
 from spanlore.cli.git import patch_problem
 from spanlore.cli.output import print_json
 from spanlore.cli.scratch import scratch_directory, scratch_stack
+from spanlore.cli.signals import deferred
 from spanlore.cli.steps import Steps
 from spanlore.demo import RECORDING, TOOLS
 
@@ -121,16 +122,17 @@ def _import(running: Running) -> int:
 
     report = Report()
     sender = Sender(parse_endpoint(running.grpc_endpoint))
-    try:
-        sender.start()
-        with resources.as_file(RECORDING) as path:
+    # An exception out of a signal handler can leave gRPC's locks taken, and closing then hangs.
+    with deferred(), resources.as_file(RECORDING) as path:
+        try:
+            sender.start()
             import_files([(path, Format.TRAJECTORY)], sender, report=report, on_bytes=_unheard)
-    except Unreachable as error:
-        raise CannotReach(str(error)) from error
-    except Refused as error:
-        raise CommandFailed(str(error)) from error
-    finally:
-        sender.stop()
+        except Unreachable as error:
+            raise CannotReach(str(error)) from error
+        except Refused as error:
+            raise CommandFailed(str(error)) from error
+        finally:
+            sender.stop()
     if report.bad or report.rejected_spans or report.rejected_judgements:
         raise CommandFailed(f"the recording did not go in whole: {report}")
     flush(running, timeout_s=_FLUSH_S_MAX)

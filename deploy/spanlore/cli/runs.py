@@ -1,7 +1,9 @@
 """`spanlore runs`: the list of runs, and one run as a tree."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +13,10 @@ from spanlore.cli.errors import CommandFailed
 from spanlore.cli.output import print_json, print_table
 from spanlore.cli.run_tree import print_run
 
-__all__ = ["runs_command"]
+if TYPE_CHECKING:
+    from spanlore.schemas.types import Run
+
+__all__ = ["print_runs", "runs_command"]
 
 
 @click.group(invoke_without_command=True)
@@ -57,43 +62,34 @@ def _list(
         runs = list_runs(store, wanted, now=datetime.now(UTC))
     if as_json:
         print_json(runs)
-        return
-    print_table(
-        (
-            "trace",
-            "agent",
-            "user",
-            "task",
-            "outcome",
-            "state",
-            "started",
-            "took",
-            "steps",
-            "tools",
-            "errors",
-            "tokens in/out",
-            "cost $",
-        ),
-        (
-            (
-                run.trace_id[:12],
-                run.agent,
-                run.user,
-                f"{run.task or '–'}/{run.task_id or '–'}",
-                run.outcome,
-                run.state,
-                run.started_at and f"{run.started_at:%Y-%m-%d %H:%M:%S}",
-                run.duration_ms and f"{run.duration_ms / 1000:.1f} s",
-                run.steps,
-                run.tool_calls,
-                run.tool_errors or "",
-                None
-                if run.input_tokens is None
-                else f"{run.input_tokens:,}/{run.output_tokens or 0:,}",
-                run.cost_usd and f"{run.cost_usd:.4f}",
-            )
-            for run in runs
-        ),
+    else:
+        print_runs(runs)
+
+
+def print_runs(runs: "Sequence[Run]") -> None:
+    """Print runs as a table."""
+    columns = "trace agent user task outcome state started took steps tools errors tokens cost"
+    print_table(columns.split(), map(_cells, runs))
+
+
+def _cells(run: "Run") -> tuple[object, ...]:
+    tokens = None
+    if run.input_tokens is not None:
+        tokens = f"{run.input_tokens:,} in, {run.output_tokens or 0:,} out"
+    return (
+        run.trace_id[:12],
+        run.agent,
+        run.user,
+        f"{run.task or '–'}/{run.task_id or '–'}",  # noqa: RUF001 - the sign for "unknown"
+        run.outcome,
+        run.state,
+        run.started_at and f"{run.started_at:%Y-%m-%d %H:%M:%S}",
+        None if run.duration_ms is None else f"{run.duration_ms / 1000:.1f} s",
+        run.steps,
+        run.tool_calls,
+        run.tool_errors or "",
+        tokens,
+        None if run.cost_usd is None else f"${run.cost_usd:.4f}",
     )
 
 

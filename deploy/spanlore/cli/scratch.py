@@ -1,23 +1,24 @@
 """A spanlore for a while: on free ports, in a directory of its own, gone when the block ends."""
 
+import os
 import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 from spanlore.cli.connection import Running, find_running
-from spanlore.cli.datadir import is_held
+from spanlore.cli.datadir import holder_pid, is_held
 from spanlore.cli.down import stop
 from spanlore.cli.errors import CannotReach
+from spanlore.cli.signals import ENDING
 from spanlore.cli.steps import Steps
 from spanlore.cli.up import start_detached
 
 __all__ = ["scratch_directory", "scratch_stack"]
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FREE_PORTS = {"store-port": 0, "grpc-port": 0, "http-port": 0}
 
 
@@ -59,16 +60,25 @@ def scratch_stack(directory: Path, steps: Steps, *, keep: bool) -> Iterator[Runn
     finally:
         if not stays and is_held(directory):
             # One Ctrl-C is enough; a second one must not leave a process behind.
-            for number in _ENDING:
+            for number in ENDING:
                 signal.signal(number, signal.SIG_IGN)
             with steps.step("stop", "stop them"):
-                stop(directory)
+                _stop(directory)
+
+
+def _stop(directory: Path) -> None:
+    """Stop what we started, and wait for the process itself and not only for what it held."""
+    pid = holder_pid(directory)
+    stop(directory)
+    if pid is not None:
+        with suppress(ChildProcessError):  # it was waited for already
+            os.waitpid(pid, 0)
 
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
     """Have SIGTERM and SIGHUP unwind the block, and give all handlers back after it."""
-    before = {number: signal.getsignal(number) for number in _ENDING}
+    before = {number: signal.getsignal(number) for number in ENDING}
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     try:

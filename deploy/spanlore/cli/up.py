@@ -17,6 +17,7 @@ from spanlore.cli.connection import (
 )
 from spanlore.cli.datadir import data_dir_option, default_data_dir, held, make_data_dir
 from spanlore.cli.ports import require_free
+from spanlore.cli.signals import deferred
 from spanlore.cli.supervisor import Plan, supervise
 
 __all__ = ["start_detached", "up_command"]
@@ -39,7 +40,7 @@ _LOG_BYTES_MAX = 16 << 20
 @click.option("--http-port", type=_PORT, default=DEFAULT_HTTP_PORT, show_default=True)
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
-@click.option("--end-with-parent", "ends_with_parent", is_flag=True, hidden=True)
+@click.option("--parent-pid", type=int, hidden=True)
 def up_command(
     data_dir: Path | None,
     store_url: str | None,
@@ -48,14 +49,16 @@ def up_command(
     http_port: int,
     detach: bool,
     ready_fd: int | None,
-    ends_with_parent: bool,
+    parent_pid: int | None,
 ) -> None:
     """Start the store and the collector; stop them with Ctrl-C or `spanlore down`.
 
     Port 0 takes a free port; `spanlore status` shows which.
     """
-    if ends_with_parent:
+    if parent_pid is not None:
         end_with_parent()
+        if os.getppid() != parent_pid:
+            return  # it ended before we could ask to be told
     directory = (data_dir or default_data_dir()).absolute()
     ports = {"store-port": store_port, "grpc-port": grpc_port, "http-port": http_port}
     if detach:
@@ -124,35 +127,40 @@ def start_detached(
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "spanlore.cli", "up", "--data-dir", str(directory)]
     command += [part for name, port in ports.items() for part in (f"--{name}", str(port))]
-    command += [] if outlives_us else ["--end-with-parent"]
-    # The URL holds a password and so travels in the environment, which other users cannot read.
-    kept = {name: value for name, value in os.environ.items() if name != "SPANLORE_STORE_URL"}
-    environment = kept | ({"SPANLORE_STORE_URL": store_url} if store_url else {})
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [*command, "--ready-fd", str(writer)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=environment,
-            pass_fds=(writer,),
-            start_new_session=True,
-        )
-    os.close(writer)
+    command += [] if outlives_us else ["--parent-pid", str(os.getpid())]
+    process = None
     try:
+        with deferred(), log.open("ab") as output:  # one that is started is known to us
+            process = subprocess.Popen(
+                [*command, "--ready-fd", str(writer)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=_environment(store_url),
+                pass_fds=(writer,),
+                start_new_session=True,
+            )
+            os.close(writer)
         with os.fdopen(reader) as pipe:
             announcement = pipe.read()  # ends when it is written, or with the process
+        if announcement:
+            return announcement
+        code = process.wait()
     except BaseException:  # interrupted: nothing is left running, and the caller may clean up
-        process.terminate()
-        process.wait()
+        if process is not None:
+            process.terminate()
+            process.wait()
         raise
-    if announcement:
-        return announcement
-    code = process.wait()
     with log.open("rb") as file:
         file.seek(told)
         click.echo(file.read(), err=True, nl=False)
     raise SystemExit(code or 1)
+
+
+def _environment(store_url: str | None) -> dict[str, str]:
+    """Name the store: its URL holds a password, and arguments are shown to every user."""
+    kept = {name: value for name, value in os.environ.items() if name != "SPANLORE_STORE_URL"}
+    return kept | ({"SPANLORE_STORE_URL": store_url} if store_url else {})
 
 
 def _open_log(directory: Path) -> Path:
