@@ -1,0 +1,183 @@
+"""What the commands say of a small store: the recording that ships, imported and learned from."""
+
+import json
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.command_line import Ended, run_cli
+
+NASTY = "\x1b[31mred\x1b[0m \u202eesrever\u202c \x07bell"
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("commands")
+    ports = [f"--{name}-port=0" for name in ("store", "grpc", "http")]
+    assert run_cli("up", "--detach", "--data-dir", folder, *ports).code == 0
+    try:
+        recording = resources.files("spanlore.demo") / "recording.jsonl"
+        assert run_cli("import", str(recording), "--data-dir", folder).code == 0
+        yield folder
+    finally:
+        assert run_cli("down", "--data-dir", folder).code == 0
+
+
+def document(data_dir: Path, *arguments: str) -> Any:
+    ended = run_cli(*arguments, "--json", "--data-dir", data_dir)
+    assert ended.code == 0, ended.err
+    return json.loads(ended.out)
+
+
+def said(data_dir: Path, *arguments: str) -> Ended:
+    return run_cli(*arguments, "--data-dir", data_dir)
+
+
+RUN_KEYS = {
+    "trace_id", "agent", "tenant", "user", "task", "state", "outcome", "started_at",
+    "duration_ms", "steps", "tool_calls", "tool_errors", "input_tokens", "output_tokens",
+    "cost_usd", "harness",
+}  # fmt: skip
+
+
+def test_a_listed_run_has_every_key_and_times_in_utc(data_dir: Path) -> None:
+    (run,) = document(data_dir, "runs", "--limit", "1")
+    assert set(run) >= RUN_KEYS
+    assert run["started_at"].endswith("Z")
+    assert run["state"] == "sealed"
+
+
+def test_runs_are_listed_newest_first(data_dir: Path) -> None:
+    started = [run["started_at"] for run in document(data_dir, "runs", "--limit", "400")]
+    assert started == sorted(started, reverse=True)
+
+
+def test_filters_narrow_the_list_together(data_dir: Path) -> None:
+    everything = document(data_dir, "runs", "--limit", "10000")
+    one = everything[0]
+    wanted = {"user": one["user"], "tenant": one["tenant"], "outcome": "fail"}
+    expected = [run for run in everything if all(run[key] == wanted[key] for key in wanted)]
+    options = ["--user", one["user"], "--tenant", one["tenant"], "--failed", "--limit", "10000"]
+    assert document(data_dir, "runs", *options) == expected
+    assert 0 < len(expected) < len(everything)
+
+
+def test_a_task_is_its_type_its_id_or_both(data_dir: Path) -> None:
+    one = document(data_dir, "runs", "--limit", "1")[0]
+    both = f"{one['task']}/{one['task_id']}"
+    by_type = document(data_dir, "runs", "--task", one["task"], "--limit", "10000")
+    by_both = document(data_dir, "runs", "--task", both, "--limit", "10000")
+    assert {run["task"] for run in by_type} == {one["task"]}
+    assert {(run["task"], run["task_id"]) for run in by_both} == {(one["task"], one["task_id"])}
+
+
+def test_since_is_about_when_spans_were_received(data_dir: Path) -> None:
+    assert len(document(data_dir, "runs", "--since", "1h", "--limit", "10000")) > 100
+    refused = said(data_dir, "runs", "--since", "yesterday")
+    assert refused.code == 2
+    assert "7d" in refused.err
+
+
+def test_a_shown_run_is_a_tree_with_arguments_and_errors(data_dir: Path) -> None:
+    runs = document(data_dir, "runs", "--failed", "--limit", "10000")
+    run = next(run for run in runs if run["tool_errors"])
+    shown = said(data_dir, "runs", "show", run["trace_id"][:16])
+    assert shown.code == 0
+    assert run["trace_id"] in shown.out
+    assert "└── invoke_agent" in shown.out
+    assert "execute_tool" in shown.out
+    assert "args " in shown.out
+    assert "error " in shown.out
+    assert "tokens" in shown.out
+
+
+def test_a_run_shown_as_json_has_its_spans_in_order(data_dir: Path) -> None:
+    run = document(data_dir, "runs", "--limit", "1")[0]
+    shown = document(data_dir, "runs", "show", run["trace_id"])
+    starts = [span["start_ns"] for span in shown["spans"]]
+    assert shown["run"] == run
+    assert starts == sorted(starts)
+    assert len(starts) == run["spans"]
+
+
+def test_an_unknown_run_fails_and_says_where_to_look(data_dir: Path) -> None:
+    ended = said(data_dir, "runs", "show", "ffffffffffffffffffff")
+    assert ended.code == 1
+    assert "spanlore runs" in ended.err
+
+
+def test_a_persons_verdict_goes_before_the_environments_and_may_change(data_dir: Path) -> None:
+    run = document(data_dir, "runs", "--failed", "--limit", "1")[0]
+    judged = document(data_dir, "judge", run["trace_id"], "pass", "--by", "ada", "--reason", "fine")
+    assert (judged["outcome"], judged["outcome_source"]) == ("pass", "human")
+    again = document(data_dir, "judge", run["trace_id"], "fail", "--by", "ada")
+    assert (again["outcome"], again["outcome_score"]) == ("fail", 0.0)
+    count = "SELECT count() FROM judgements FINAL WHERE Source = 'human' FORMAT TSV"
+    assert said(data_dir, "sql", count).out.strip() == "1"
+
+
+def test_trace_text_cannot_move_the_terminal(data_dir: Path, tmp_path: Path) -> None:
+    line = {
+        "run_id": "nasty",
+        "agent": {"name": NASTY},
+        "messages": [
+            {"role": "user", "content": NASTY},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "1", "function": {"name": NASTY, "arguments": NASTY}}],
+            },
+            {"role": "tool", "tool_call_id": "1", "content": NASTY, "is_error": True},
+        ],
+    }
+    path = tmp_path / "nasty.jsonl"
+    path.write_text(json.dumps(line))
+    assert said(data_dir, "import", str(path)).code == 0
+    (run,) = document(data_dir, "runs", "--agent", NASTY)
+    shown = said(data_dir, "runs", "show", run["trace_id"]).out
+    assert "esrever" in shown
+    assert not {"\x1b", "\u202e", "\u202c", "\x07"} & set(shown)
+    assert run["started_at"] is None
+
+
+def test_findings_and_lessons_can_be_read_after_learning(data_dir: Path, tmp_path: Path) -> None:
+    tools = resources.files("spanlore.demo") / "tools.json"
+    (tmp_path / "tools.json").write_text(tools.read_text())
+    report = document(data_dir, "learn", "--repo", str(tmp_path))
+    findings = document(data_dir, "findings")
+    assert [one["finding_id"] for one in findings] == [
+        one["finding_id"] for one in report["findings"]
+    ]
+    held_back = document(data_dir, "findings", "--held-back")
+    assert len(held_back) == len(report["findings"]) + len(report["held_back"])
+    lessons = document(data_dir, "lessons", "list", "--state", "proposed", "--layer", "harness")
+    assert {one["lesson_id"] for one in lessons} == {one["lesson_id"] for one in report["lessons"]}
+    shown = said(data_dir, "lessons", "show", lessons[0]["lesson_id"][:12])
+    assert lessons[0]["lesson_id"] in shown.out
+    assert "--- a/tools.json" in shown.out
+    assert "95 % interval" in said(data_dir, "findings").out
+
+
+def test_a_dry_run_writes_nothing(data_dir: Path) -> None:
+    count = "SELECT count() FROM analyses FORMAT TSV"
+    before = said(data_dir, "sql", count).out
+    document(data_dir, "learn", "--dry-run", "--since", "1h")
+    assert said(data_dir, "sql", count).out == before
+
+
+def test_an_unknown_analyzer_is_a_usage_error_that_names_the_known(data_dir: Path) -> None:
+    ended = said(data_dir, "learn", "--analyzer", "nothing")
+    assert ended.code == 2
+    assert "tool_argument_misuse" in ended.err
+
+
+@pytest.mark.parametrize("command", [["runs"], ["findings"], ["learn"], ["judge", "00", "pass"]])
+def test_where_nothing_runs_the_exit_code_is_three_with_the_next_step(
+    command: list[str], tmp_path: Path
+) -> None:
+    ended = run_cli(*command, "--data-dir", tmp_path / "empty")
+    assert ended.code == 3
+    assert "spanlore up" in ended.err
