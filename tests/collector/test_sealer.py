@@ -1,0 +1,95 @@
+from functools import partial
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from spanlore.collector.sealer import Sealer
+from spanlore.schemas import semconv, tables
+from spanlore.schemas.store import Store, StoreUnreachable
+from tests.schemas.segments import LOG_ID, RECEIVED_NS, segment
+
+
+def run(number: int) -> ExportTraceServiceRequest:
+    op = KeyValue(key=semconv.OPERATION_NAME, value=AnyValue(string_value="invoke_agent"))
+    span = Span(
+        trace_id=number.to_bytes(16, "big"),
+        span_id=number.to_bytes(8, "big"),
+        name="invoke_agent",
+        start_time_unix_nano=1_750_000_000_000_000_000,
+        end_time_unix_nano=1_750_000_001_000_000_000,
+        attributes=[op],
+    )
+    request = ExportTraceServiceRequest()
+    request.resource_spans.add().scope_spans.add().spans.append(span)
+    return request
+
+
+def load(store: Store, folder: Path, first: int, last: int) -> None:
+    requests = [run(number) for number in range(first, last + 1)]
+    path = segment(folder, requests, first_seq=first)
+    store.insert_segment(path, token=path.stem)
+
+
+def sealed(store: Store) -> int:
+    return int(store.query(f"SELECT uniqExact(TraceId) AS n FROM {tables.RUNS}")[0]["n"])
+
+
+@pytest.fixture
+def sealer(store_url: str) -> Sealer:
+    return Sealer(partial(Store.connect, store_url), clock_ns=lambda: RECEIVED_NS + 10**9)
+
+
+def test_a_flush_seals_everything_loaded_and_says_how_many(
+    store: Store, sealer: Sealer, tmp_path: Path
+) -> None:
+    load(store, tmp_path, 1, 3)
+    sealer.loaded(LOG_ID, 1, 3)
+    load(store, tmp_path, 4, 5)
+    sealer.loaded(LOG_ID, 4, 5)
+    assert sealer.flush() == 5
+    assert sealed(store) == 5
+    assert sealer.flush() == 0
+    sealer.close()
+    sealer.close()
+
+
+def test_what_a_killed_collector_loaded_and_did_not_seal_is_sealed_by_the_next(
+    store: Store, sealer: Sealer, tmp_path: Path
+) -> None:
+    load(store, tmp_path, 1, 3)
+    sealer.idle()
+    assert sealed(store) == 3
+    sealer.close()
+
+
+def test_more_runs_than_one_query_takes_are_all_sealed(
+    store: Store, sealer: Sealer, tmp_path: Path
+) -> None:
+    load(store, tmp_path, 1, 1_234)
+    sealer.loaded(LOG_ID, 1, 1_234)
+    assert sealer.flush() == 1_234
+    assert sealed(store) == 1_234
+    sealer.close()
+
+
+def test_what_could_not_be_sealed_is_kept_for_the_next_time(
+    store: Store, store_url: str, tmp_path: Path
+) -> None:
+    answers = iter([False, True])
+
+    def connect() -> Store:
+        if next(answers):
+            return Store.connect(store_url)
+        message = "not now"
+        raise StoreUnreachable(message)
+
+    sealer = Sealer(connect, clock_ns=lambda: RECEIVED_NS + 10**9)
+    load(store, tmp_path, 1, 2)
+    sealer.loaded(LOG_ID, 1, 2)
+    assert sealed(store) == 0
+    assert sealer.flush() == 2
+    assert sealed(store) == 2
+    sealer.close()
