@@ -262,3 +262,22 @@ def test_a_nearly_full_disk_is_left_its_reserve(data_dir: Path) -> None:
         assert error.value.code() is grpc.StatusCode.UNAVAILABLE
         assert collector.post(traces(1)).status_code == 503
         assert collector.status()["refused"] == {"log_error": 2}
+
+
+def test_a_flush_that_waits_for_the_store_does_not_hold_up_a_stop(data_dir: Path) -> None:
+    with CollectorProcess(data_dir, NOWHERE) as collector:
+        collector.export(traces(1))
+        answers: list[int] = []
+
+        def flush() -> None:
+            path, headers = "/flush?timeout_s=600", collector.authorized()
+            answers.append(collector.client.post(path, headers=headers, timeout=600).status_code)
+
+        flushing = threading.Thread(target=flush)
+        flushing.start()
+        wait_until(lambda: collector.status()["store_error"] is not None)
+        # It is waited for a tenth as long as the flush asked for.
+        assert collector.stop() == 0
+        flushing.join()
+    assert answers == [504]
+    assert list((data_dir / "wal").glob("*.wal"))

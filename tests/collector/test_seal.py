@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from spanlore.collector import seal
+from spanlore.collector.run_sql import RUN_ROWS_SQL
 from spanlore.schemas import semconv, tables
-from spanlore.schemas.store import Store
+from spanlore.schemas.store import Store, StoreRefused
 from tests.schemas.segments import LOG_ID, RECEIVED_NS, segment
 
 START_NS = 1_750_000_000_000_000_000
@@ -278,3 +280,76 @@ def test_rows_of_a_foreign_exporter_are_sealed_too(store: Store) -> None:
     seal.seal_foreign(store, since_ns=0, now_ns=LATE_NS)
     (run,) = runs(store)
     assert (run["AgentName"], run["State"], run["TenantId"]) == ("x", "sealed", "default")
+
+
+@pytest.mark.parametrize(
+    "definitions",
+    ["[" * 100_000, '[{"name":"\\ud800"}]', "[" * 950 + "]" * 950],
+    ids=["endless", "half a character", "deep"],
+)
+@pytest.mark.parametrize("name", [semconv.SYSTEM_INSTRUCTIONS, semconv.TOOL_DEFINITIONS])
+def test_harness_text_of_any_form_has_a_fingerprint(
+    store: Store, load: Load, name: str, definitions: str
+) -> None:
+    content = definitions.replace('"name"', '"content"')
+    load(request(span(1, None, semconv.OP_INVOKE_AGENT, also={name: content})))
+    [run] = runs(store)
+    assert run["HarnessHash"]
+
+
+@pytest.mark.parametrize(
+    ("start_ns", "end_ns"),
+    [
+        (1, 2**63 - 1),
+        (0, 2**64 - 1),
+        (2**64 - 1, 0),
+        (2**63 + 5, 2**64 - 1),
+        (5_000_000_000_000_000_000, 5_000_000_001_000_000_000),
+    ],
+)
+def test_a_run_of_any_time_is_sealed(store: Store, load: Load, start_ns: int, end_ns: int) -> None:
+    times: Any = {"start_time_unix_nano": start_ns, "end_time_unix_nano": end_ns}
+    load(request(span(1, None, semconv.OP_INVOKE_AGENT, **times)), now_ns=LATE_NS)
+    [run] = runs(store)
+    assert run["DurationMs"] == pytest.approx(max(0, end_ns - start_ns) / 1e6)
+    assert run["EndedAt"] >= run["StartedAt"]
+
+
+def test_a_trace_that_cannot_be_sealed_keeps_no_other_back(
+    store: Store, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = TRACE.hex()
+    broken = f"throwIf(TraceId = '{bad}') + count() AS Spans"
+    monkeypatch.setattr(seal, "RUN_ROWS_SQL", RUN_ROWS_SQL.replace("count() AS Spans", broken))
+    traces = [TRACE, *(number.to_bytes(16, "big") for number in range(1, 5))]
+    load(request(*(span(1, None, semconv.OP_INVOKE_AGENT, trace=trace) for trace in traces)))
+    assert {run["TraceId"] for run in runs(store)} == {trace.hex() for trace in traces[1:]}
+
+
+def test_where_no_trace_at_all_can_be_read_sealing_fails(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seal, "RUN_ROWS_SQL", "SELECT nothing FROM agent_runs WHERE %(ids)s != ''")
+    with pytest.raises(StoreRefused):
+        load(request(span(1, None, semconv.OP_INVOKE_AGENT)))
+
+
+def test_a_foreign_collectors_judgement_decides_a_run(store: Store, load: Load) -> None:
+    load(request(*whole_run()))
+    said = {
+        semconv.EVALUATION_NAME: semconv.EVALUATION_TASK_SUCCESS,
+        semconv.EVALUATION_LABEL: "pass",
+    }
+    store.insert(
+        tables.LOGS,
+        [
+            {
+                "Timestamp": datetime(2026, 1, 1, tzinfo=UTC),
+                "TraceId": TRACE.hex(),
+                "EventName": semconv.EVENT_EVALUATION,
+                "LogAttributes": said,
+            }
+        ],
+    )
+    seal.seal_foreign(store, since_ns=0, now_ns=LATE_NS)
+    assert runs(store)[0]["Outcome"] == "pass"

@@ -38,8 +38,12 @@ def sealed(store: Store) -> int:
 
 
 @pytest.fixture
-def sealer(store_url: str) -> Sealer:
-    return Sealer(partial(Store.connect, store_url), clock_ns=lambda: RECEIVED_NS + 10**9)
+def sealer(store_url: str, tmp_path: Path) -> Sealer:
+    return Sealer(
+        partial(Store.connect, store_url),
+        note=tmp_path / "unsealed.json",
+        clock_ns=lambda: RECEIVED_NS + 10**9,
+    )
 
 
 def test_a_flush_seals_everything_loaded_and_says_how_many(
@@ -86,7 +90,8 @@ def test_what_could_not_be_sealed_is_kept_for_the_next_time(
         message = "not now"
         raise StoreUnreachable(message)
 
-    sealer = Sealer(connect, clock_ns=lambda: RECEIVED_NS + 10**9)
+    note = tmp_path / "unsealed.json"
+    sealer = Sealer(connect, note=note, clock_ns=lambda: RECEIVED_NS + 10**9)
     load(store, tmp_path, 1, 2)
     sealer.loaded(LOG_ID, 1, 2)
     assert sealed(store) == 0

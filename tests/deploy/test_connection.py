@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from spanlore.cli import connection, datadir
-from spanlore.cli.errors import NotRunning
+from spanlore.cli.errors import CannotReach, NotRunning
 from spanlore.schemas.credentials import Login, load_or_create
 
 DOCUMENT = {
@@ -78,3 +78,38 @@ def test_nothing_at_all_is_an_error_with_the_next_step() -> None:
 def test_a_login_is_written_into_a_url_so_that_it_can_be_read_back() -> None:
     url = connection.with_login("clickhouse://h:1/d", Login("ad:min", "p@s/s"))
     assert url == "clickhouse://ad%3Amin:p%40s%2Fs@h:1/d"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "known"),
+    [
+        ("http://127.0.0.1:4318", True),
+        ("http://localhost:4317", True),
+        ("localhost:4317", True),
+        ("http://[::1]:4318", True),
+        ("http://otel:4318", False),
+        ("https://127.0.0.1.example.com:4317", False),
+        ("http://127.0.0.1@example.com:4318", False),
+    ],
+)
+def test_our_token_goes_to_this_machine_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: str, known: bool
+) -> None:
+    token = load_or_create(tmp_path / "default").collector_token
+    monkeypatch.setenv("SPANLORE_STORE_URL", "clickhouse://u:p@db:8123/spanlore")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    assert connection.find_running(None).collector_token == (token if known else None)
+
+
+def test_an_ipv6_endpoint_keeps_its_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPANLORE_STORE_URL", "clickhouse://u:p@db:8123/spanlore")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1]:4318")
+    assert connection.find_running(None).grpc_endpoint == "http://[::1]:4317"
+
+
+@pytest.mark.parametrize("endpoint", ["http://host:port", "http://"])
+def test_an_endpoint_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    monkeypatch.setenv("SPANLORE_STORE_URL", "clickhouse://u:p@db:8123/spanlore")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    with pytest.raises(CannotReach, match="OTEL_EXPORTER_OTLP_ENDPOINT"):
+        connection.find_running(None)

@@ -1,6 +1,9 @@
 """`spanlore import` as a user runs it: what it prints, where it sends, how it exits."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +16,8 @@ from click.testing import CliRunner, Result
 from spanlore.cli.datadir import held, write_run_file
 from spanlore.cli.import_ import import_command
 from spanlore.schemas import credentials
-from tests.instrumentation.otlp_receiver import collector_door, receiver
+from tests.collector.waiting import wait_until
+from tests.instrumentation.otlp_receiver import asks_to_retry, collector_door, receiver
 
 RUN = {"run_id": "1", "messages": [{"role": "assistant", "content": "hi"}], "outcome": "pass"}
 
@@ -149,3 +153,28 @@ def test_nothing_answering_is_exit_three_with_the_next_step(runs: Path) -> None:
     assert result.exit_code == 3
     assert "nothing answers at 127.0.0.1:1; start it: spanlore up --detach" in result.stderr
     assert "(0 runs were sent)" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["trajectory", "openai"])
+def test_a_format_is_named_as_the_help_names_it(runs: Path, name: str) -> None:
+    if name == "openai":
+        runs.write_text(json.dumps({"messages": RUN["messages"]}) + "\n")
+    with receiver() as state:
+        result = _import(runs, "--endpoint", state.address, "--format", name)
+    assert result.exit_code == 0, result.stderr
+
+
+def test_an_interrupted_import_ends_soon_though_the_receiver_takes_nothing(
+    tmp_path: Path,
+) -> None:
+    lines = (json.dumps({**RUN, "run_id": str(number)}) for number in range(5_000))
+    (tmp_path / "runs.jsonl").write_text("\n".join(lines))
+    with receiver() as state:
+        state.failures = [asks_to_retry(after_ms=900)] * 1_000
+        command = [sys.executable, "-m", "spanlore.cli", "import", str(tmp_path / "runs.jsonl")]
+        process = subprocess.Popen([*command, "--endpoint", state.address], stderr=subprocess.PIPE)
+        wait_until(lambda: bool(state.metadata))
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, b"Aborted" in said) == (1, True)
+    assert not state.traces

@@ -1,7 +1,7 @@
 import pytest
 
 from spanlore.schemas import migrate, otlp, tables, views
-from spanlore.schemas.store import Store
+from spanlore.schemas.store import Store, StoreError
 
 
 def columns(store: Store, table: str) -> dict[str, tuple[str, str]]:
@@ -52,3 +52,38 @@ def test_a_view_whose_sql_changed_is_made_again(store_server_url: str) -> None:
 def test_a_url_of_another_kind_is_refused_with_the_right_form() -> None:
     with pytest.raises(ValueError, match="clickhouse://user:password@host:8123/database"):
         Store.connect("http://somewhere")
+
+
+def test_a_replacement_of_views_that_was_cut_short_is_done_again_by_the_same_version(
+    store_server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{store_server_url}/cut_short"
+    migrate.migrate(url)
+    ours, other = views.ALL, (*views.ALL, views.View("extra", tables.LOGS, "SELECT * FROM nowhere"))
+    monkeypatch.setattr(views, "ALL", other)
+    with pytest.raises(StoreError):  # the newer version's last view cannot be made
+        migrate.migrate(url)
+    monkeypatch.setattr(views, "ALL", ours)
+    assert migrate.migrate(url) == ["views"]
+
+
+def test_while_views_are_replaced_nothing_goes_in_past_one_that_is_missing(
+    store_server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{store_server_url}/in_order"
+    migrate.migrate(url)
+    command, seen = Store.command, list[tuple[bool, bool]]()
+
+    def watched(store: Store, sql: str, *more: object) -> None:
+        command(store, sql, *more)  # type: ignore[arg-type]
+        rows = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
+        names = {row["name"] for row in rows}
+        behind = {view.name for view in views.ALL if otlp.OTLP_IN not in view.select}
+        seen.append((otlp.OTLP_IN in names, behind <= names))
+
+    with Store.connect(url) as store:
+        store.insert("schema_migrations", [{"Name": "views", "Hash": "of other SQL"}])
+    monkeypatch.setattr(Store, "command", watched)
+    assert migrate.migrate(url) == ["views"]
+    assert (False, False) in seen
+    assert (True, False) not in seen

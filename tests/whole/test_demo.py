@@ -85,7 +85,7 @@ def said(ended: Ended) -> dict[str, Any]:
 
 
 def about(findings: list[dict[str, Any]], fault: Fault) -> list[dict[str, Any]]:
-    """Return the findings that name a fault, by the tool's error text."""
+    """Return the findings that name a fault, by the error text that the tool answers it with."""
     return [
         one
         for one in findings
@@ -120,6 +120,14 @@ def test_a_planted_fault_is_found_with_its_evidence(said: dict[str, Any], fault:
     assert found["evidence"]
     assert found["counter_evidence"]
     assert all(runs[trace]["tool_errors"] > 0 for trace in found["evidence"])
+
+
+def test_one_fault_is_one_finding_that_says_what_else_names_it(said: dict[str, Any]) -> None:
+    assert len(said["findings"]) == 2
+    for found in said["findings"]:
+        [text] = [one for one in found["detail"]["also"] if " fails with '" in one["title"]]
+        assert 0 < text["k_in_common"] <= min(text["k"], found["k"])
+        assert found["k"] == found["n"] > 100
 
 
 def test_the_shape_of_the_wrong_duration_is_found(said: dict[str, Any]) -> None:
@@ -158,25 +166,63 @@ def test_what_only_goes_with_a_hard_task_is_held_back(said: dict[str, Any]) -> N
     shape = (CONFOUNDED.tool, CONFOUNDED.argument, "value", CONFOUNDED.value)
     assert shape in shapes(said["held_back"])
     assert shape not in shapes(said["findings"])
+    [trap] = [one for one in said["held_back"] if shapes([one]) == {shape}]
+    assert trap["detail"]["effect_unadjusted"] > 0.1
+    assert abs(trap["effect"]) < 0.05
+    assert trap["interval"][0] < 0 < trap["interval"][1]
+    assert trap["reason"].startswith(f"not shown: {trap['effect']:+.3f} within one task, but p=")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    (tmp_path / TOOLS.name).write_bytes(TOOLS.read_bytes())
+    return tmp_path
+
+
+def apply(repository: Path, patch: str) -> None:
+    subprocess.run(["git", "apply", "-"], cwd=repository, check=True, input=patch.encode())
 
 
 def test_the_diff_of_the_misleading_description_applies(
-    said: dict[str, Any], tmp_path: Path
+    said: dict[str, Any], repository: Path
 ) -> None:
-    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     for lesson in said["lessons"]:
         assert lesson["layer"] == "harness"
         assert lesson["state"] == "proposed"
-        tools = tmp_path / TOOLS.name
+        tools = repository / TOOLS.name
         tools.write_bytes(TOOLS.read_bytes())
-        subprocess.run(
-            ["git", "apply", "-"], cwd=tmp_path, check=True, input=lesson["patch"].encode()
-        )
+        apply(repository, lesson["patch"])
         before, after = json.loads(TOOLS.read_text()), json.loads(tools.read_text())
         assert before != after
     changed = [lesson for lesson in said["lessons"] if "`duration`" in lesson["body"]]
     assert changed
     assert all("whole number of minutes" in lesson["patch"] for lesson in changed)
+
+
+def test_each_fault_has_one_lesson_and_all_diffs_apply_one_after_another(
+    said: dict[str, Any], repository: Path
+) -> None:
+    assert [lesson["findings"] for lesson in said["lessons"]] == [
+        [found["finding_id"]] for found in said["findings"]
+    ]
+    for lesson in said["lessons"]:
+        apply(repository, lesson["patch"])
+    tools = {
+        one["function"]["name"]: one["function"]
+        for one in json.loads((repository / TOOLS.name).read_text())
+    }
+    duration = tools[VAGUE_DURATION.tool]["parameters"]["properties"][VAGUE_DURATION.argument]
+    assert duration["description"] == (
+        "Length of the meeting. Give `duration` as a whole number (an integer), not as text (a "
+        "string). Otherwise the call fails with 'duration must be a whole number of minutes, got "
+        "...'."
+    )
+    assert tools[MISNAMED_KEY.tool]["description"] == (
+        "Invite one person to an event. `attendee_id` is required. Pass what find_contact returns "
+        "as `contact_id` in `attendee_id`; do not send `contact_id`. Otherwise the call fails with "
+        "'missing required field attendee_id'."
+    )
 
 
 @pytest.fixture

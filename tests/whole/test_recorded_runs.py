@@ -141,6 +141,7 @@ def test_learning_finds_what_the_booking_tools_calls_get_wrong(
     assert (finding["n"], finding["k"], finding["confirmed"]) == (102, 35, True)
     low, high = finding["interval"]
     assert 0 < low < finding["effect"] < high
+    assert (finding["effect"], [low, high]) == (0.407622, [0.26612, 0.54685])
     assert finding["q"] <= 0.1
     assert finding["evidence"]
     assert finding["counter_evidence"]

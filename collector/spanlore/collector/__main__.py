@@ -2,9 +2,9 @@
 
 import json
 import logging
+import os
 import signal
 import sys
-import threading
 from functools import partial
 from pathlib import Path
 
@@ -51,9 +51,7 @@ def main(  # noqa: PLR0913 - one argument an option
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    told = listen_for_end()
     try:
         config = Config(
             data_dir=data_dir,
@@ -66,7 +64,7 @@ def main(  # noqa: PLR0913 - one argument an option
             disk_free_bytes_min=disk_free_min,
             log_bytes_max=log_max,
         )
-        sealer = Sealer(partial(Store.connect, store_url))
+        sealer = Sealer(partial(Store.connect, store_url), note=config.log_dir / "unsealed.json")
         hooks = Hooks(on_loaded=sealer.loaded, on_idle=sealer.idle, on_flush=sealer.flush)
         collector = Collector(config, partial(Store.connect, store_url), hooks=hooks)
         ports = collector.start()
@@ -76,9 +74,23 @@ def main(  # noqa: PLR0913 - one argument an option
     ready = {"ready": True, "grpc_port": ports.grpc_port, "http_port": ports.http_port}
     click.echo(json.dumps(ready))
     sys.stdout.flush()
-    stopping.wait()
+    os.read(told, 1)
     collector.stop()
     sealer.close()
+
+
+def listen_for_end() -> int:
+    """Give a descriptor with something to read once a signal has asked the process to end.
+
+    Python's C part writes to it at once, in whichever thread. An event that a handler sets would
+    not do: a signal in the moment before its wait begins runs no handler until another comes.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return reader
 
 
 if __name__ == "__main__":

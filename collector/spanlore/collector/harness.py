@@ -15,9 +15,6 @@ from typing import Any
 from spanlore.schemas import tables
 from spanlore.schemas.store import Store
 
-INSTRUCTIONS = "instructions"
-TOOL_DEFINITIONS = "tool_definitions"
-
 _HASH_CHARACTERS = 16
 
 # Slots that change from run to run without the instructions being others.
@@ -31,8 +28,8 @@ _TIMES = re.compile(
 
 # Part, the aggregate that names its raw hash, the column of the spans with that hash, its text.
 _PARTS = (
-    (INSTRUCTIONS, "instructions_raw", "InstructionsHash", "SystemInstructions"),
-    (TOOL_DEFINITIONS, "tools_raw", "ToolDefinitionsHash", "ToolDefinitions"),
+    (tables.KIND_INSTRUCTIONS, "instructions_raw", "InstructionsHash", "SystemInstructions"),
+    (tables.KIND_TOOL_DEFINITIONS, "tools_raw", "ToolDefinitionsHash", "ToolDefinitions"),
 )
 
 _KNOWN_SQL = f"""SELECT RawHash, argMax(Hash, At) AS Hash FROM {tables.HARNESS_PARTS}
@@ -98,11 +95,17 @@ def fingerprint(*, instructions: str, tools: str, model: str, sampling: str) -> 
 
 def comparable_hash(kind: str, content: str) -> str:
     """Return the hash (16 hex digits) of a harness text without what varies from run to run."""
-    return _hash(_instructions(content) if kind == INSTRUCTIONS else _tool_definitions(content))
+    comparable = _instructions if kind == tables.KIND_INSTRUCTIONS else _tool_definitions
+    try:
+        return _hash(comparable(content))
+    except RecursionError:  # JSON nested deeper than Python follows: it counts as plain text
+        return _hash(content)
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARACTERS]
+    # JSON may hold half a character ("\\ud800", from a text that was cut in its middle).
+    data = text.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).hexdigest()[:_HASH_CHARACTERS]
 
 
 def _instructions(content: str) -> str:

@@ -4,7 +4,7 @@ Client-side parameter ``ids``: a tuple of trace ids (as ``%(ids)s``, so that a f
 travel in the statement and not in its URL).
 """
 
-from spanlore.schemas import prices, semconv, tables
+from spanlore.schemas import otlp, prices, semconv, tables, views
 
 _INFERENCE = f"Op IN {semconv.INFERENCE_OPS}"
 _TOOL = f"Op = '{semconv.OP_EXECUTE_TOOL}'"
@@ -17,7 +17,9 @@ _TIMES = f"FROM {tables.TRACE_TIMES} WHERE TraceId IN %(ids)s"
 _SPANS_SQL = f"""SELECT {{columns}} FROM {tables.TRACES}
     WHERE TraceId IN %(ids)s
         AND Timestamp >= (SELECT toDateTime64(min(Start), 9) {_TIMES})
-        AND Timestamp < (SELECT toDateTime64(max(End), 9) + INTERVAL 1 SECOND {_TIMES})
+        AND Timestamp < (SELECT if(max(End) >= {views.TRACE_TIME_MAX},
+            toDateTime64('2262-04-11 00:00:00', 9, 'UTC'),
+            toDateTime64(max(End), 9) + INTERVAL 1 SECOND) {_TIMES})
     {tables.LATEST_SPAN}"""
 _SPANS = _SPANS_SQL.format(
     columns="TenantId, TraceId, SpanId, ParentSpanId, Timestamp, StartUnixNano, EndUnixNano, "
@@ -65,8 +67,8 @@ RUN_ROWS_SQL = f"""SELECT
     argMinIf(ToolDefinitionsHash, (NOT {_INFERENCE}, order), ToolDefinitionsHash != 0)
         AS tools_raw,
     min(Timestamp) AS StartedAt,
-    addNanoseconds(StartedAt, DurationMs * 1e6) AS EndedAt,
-    (max(greatest(EndUnixNano, StartUnixNano)) - min(StartUnixNano)) / 1e6 AS DurationMs,
+    {otlp.time_sql("max(greatest(EndUnixNano, StartUnixNano))")} AS EndedAt,
+    toUInt64(max(greatest(EndUnixNano, StartUnixNano)) - min(StartUnixNano)) / 1e6 AS DurationMs,
     max(TimeUnknown) AS TimeUnknown,
     count() AS Spans,
     countIf({_COUNTED}) AS Steps,

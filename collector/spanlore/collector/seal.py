@@ -7,6 +7,7 @@ the harness fingerprint. A trace without any GenAI span is no run.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,13 +15,16 @@ from typing import Any
 from spanlore.collector import harness
 from spanlore.collector.run_sql import RUN_ROWS_SQL
 from spanlore.schemas import semconv, tables
-from spanlore.schemas.store import Store
+from spanlore.schemas.store import Store, StoreRefused
 from spanlore.schemas.types import JUDGEMENT_SOURCES
 
 QUIET_S = 30
 """A run whose root or parents are missing is waited for this long after its last span."""
 
+_logger = logging.getLogger(__name__)
+
 _TRACES_A_QUERY_MAX = 500
+_NO_TRACE = "no trace has this id"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PASSED = frozenset({"pass", "passed", "success", "true", "yes"})
 _FAILED = frozenset({"fail", "failed", "failure", "false", "no"})
@@ -38,13 +42,18 @@ UNION DISTINCT
 SELECT DISTINCT TraceId FROM {tables.JUDGEMENTS}
 WHERE LogId = {{log_id:UInt32}} AND LogSeq BETWEEN {{first_seq:UInt64}} AND {{last_seq:UInt64}}"""
 
-_RECEIVED_SQL = f"""SELECT DISTINCT TraceId FROM {tables.TRACES}
-WHERE Op != '' AND ReceivedAt > fromUnixTimestamp64Nano({{since_ns:Int64}})"""
+_SINCE = "ReceivedAt > fromUnixTimestamp64Nano({since_ns:Int64})"
 # Rows that another collector's exporter wrote carry no mark of a log of ours.
-_FOREIGN_SQL = f"{_RECEIVED_SQL} AND LogId = 0"
+_SINCE_FOREIGN = f"{_SINCE} AND LogId = 0"
+_RECEIVED_SQL, _FOREIGN_SQL = (
+    f"SELECT DISTINCT TraceId FROM {tables.TRACES} WHERE Op != '' AND {since}"
+    f" UNION DISTINCT SELECT DISTINCT TraceId FROM {tables.JUDGEMENTS} WHERE {since}"
+    for since in (_SINCE, _SINCE_FOREIGN)
+)
 
 _WAITING_SQL = f"""SELECT TraceId FROM (
-    SELECT TraceId, State, LastReceivedAt FROM {tables.RUNS} {tables.LATEST_RUN}
+    SELECT TraceId, State, LastReceivedAt FROM {tables.RUNS}
+    WHERE TraceId IN (SELECT TraceId FROM {tables.RUNS} WHERE State = 'open') {tables.LATEST_RUN}
 )
 WHERE State = 'open' AND LastReceivedAt <= fromUnixTimestamp64Nano({{quiet_ns:Int64}})"""
 
@@ -83,16 +92,39 @@ def _seal(store: Store, traces: Sequence[Mapping[str, Any]], *, now_ns: int) -> 
     trace_ids = [row["TraceId"] for row in traces]
     for start in range(0, len(trace_ids), _TRACES_A_QUERY_MAX):
         ids = tuple(trace_ids[start : start + _TRACES_A_QUERY_MAX])
-        store.insert(tables.RUNS, list(_news(store, ids, now_ns=now_ns)))
+        try:
+            _write_news(store, ids, now_ns=now_ns)
+        except StoreRefused:
+            store.query(RUN_ROWS_SQL, {"ids": (_NO_TRACE,)})  # raises where no trace is to blame
+            _seal_without_bad(store, ids, now_ns=now_ns)
     return len(trace_ids)
+
+
+def _seal_without_bad(store: Store, ids: tuple[str, ...], *, now_ns: int) -> None:
+    """Seal these traces but those the store will not take: they must keep no other back."""
+    middle = len(ids) // 2
+    for half in (ids[:middle], ids[middle:]):
+        try:
+            _write_news(store, half, now_ns=now_ns)
+        except StoreRefused as error:
+            if len(half) > 1:
+                _seal_without_bad(store, half, now_ns=now_ns)
+            else:
+                _logger.error("the run of trace %s cannot be sealed: %s", half[0], error)  # noqa: TRY400
+
+
+def _write_news(store: Store, ids: tuple[str, ...], *, now_ns: int) -> None:
+    if ids:
+        store.insert(tables.RUNS, list(_news(store, ids, now_ns=now_ns)))
 
 
 def _news(store: Store, ids: tuple[str, ...], *, now_ns: int) -> Iterator[dict[str, Any]]:
     """Yield the rows of these traces that say something their standing rows do not."""
+    # First, so that what another collector seals meanwhile from newer spans gets a later version.
+    standing = {row["TraceId"]: row for row in store.query(_STANDING_SQL, {"ids": ids})}
     aggregates = store.query(RUN_ROWS_SQL, {"ids": ids})
     parts = harness.comparable_hashes(store, aggregates, now_ns=now_ns)
     outcomes = _outcomes(store.query(_JUDGEMENTS_SQL, {"ids": ids}))
-    standing = {row["TraceId"]: row for row in store.query(_STANDING_SQL, {"ids": ids})}
     for facts in aggregates:
         row = _row(facts, outcomes.get(facts["TraceId"]), parts, now_ns=now_ns)
         before = standing.get(row["TraceId"], {"hash": None, "version": 0})
@@ -110,8 +142,8 @@ def _row(
 ) -> dict[str, Any]:
     """Make the row of a run from what its spans add up to and what was said about it."""
     columns = {column.name for column in tables.AGENT_RUNS.columns}
-    instructions = parts.get((harness.INSTRUCTIONS, facts["instructions_raw"]), "")
-    tools = parts.get((harness.TOOL_DEFINITIONS, facts["tools_raw"]), "")
+    instructions = parts.get((tables.KIND_INSTRUCTIONS, facts["instructions_raw"]), "")
+    tools = parts.get((tables.KIND_TOOL_DEFINITIONS, facts["tools_raw"]), "")
     content = {
         **{name: value for name, value in facts.items() if name in columns},
         "State": _state(facts, now_ns=now_ns),

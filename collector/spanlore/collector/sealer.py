@@ -1,12 +1,16 @@
 """When to seal: soon after rows are loaded, at a flush, and again for runs that were waited for."""
 
+import contextlib
+import json
 import logging
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from spanlore.collector import seal
+from spanlore.collector.segment import write_private
 from spanlore.schemas import tables
 from spanlore.schemas.store import Store, StoreError
 
@@ -25,34 +29,44 @@ class Sealer:
     """Seals what the loader loaded. Its methods may be called from several threads.
 
     ``connect`` opens the store; ``clock_ns`` gives Unix nanoseconds. ``idle`` and ``flush`` raise
-    StoreError where the store does not answer; what was to be sealed is kept for the next call.
+    StoreError where the store does not answer; what was to be sealed is kept for the next call,
+    and in the file ``note`` for the next process, because the log's segment is gone by then.
     """
 
     def __init__(
-        self, connect: Callable[[], Store], *, clock_ns: Callable[[], int] = time.time_ns
+        self,
+        connect: Callable[[], Store],
+        *,
+        note: Path,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._connect = connect
+        self._note = note
         self._clock_ns = clock_ns
         self._lock = threading.Lock()
         self._store: Store | None = None
-        self._pending: dict[int, tuple[int, int]] = {}
+        self._pending = _read(note)
+        self._noted = dict(self._pending)
         self._sealed = 0
         self._sealed_at = 0.0
         self._looked_at: float | None = None
-        self._foreign_since_ns = 0
+        self._foreign_since_ns: int | None = None
 
     def loaded(self, log_id: int, first_seq: int, last_seq: int) -> None:
-        """Take note of records that are in the store now; seal them when it is time."""
+        """Take note of records that are in the store now; seal them when it is time.
+
+        Raises OSError where the note cannot be written: the log's segment must stay then.
+        """
         with self._lock:
             low, high = self._pending.get(log_id, (first_seq, last_seq))
             self._pending[log_id] = (min(low, first_seq), max(high, last_seq))
-            if time.monotonic() - self._sealed_at < _INTERVAL_S:
-                return
-            try:
-                self._seal_pending()
-            except StoreError as error:
-                # Loading must not wait for sealing: what is pending is kept for the next call.
-                _logger.warning("could not seal runs, will try again: %s", error)
+            if time.monotonic() - self._sealed_at >= _INTERVAL_S:
+                try:
+                    self._seal_pending()
+                except StoreError as error:
+                    # Loading must not wait for sealing: what is pending is kept for the next call.
+                    _logger.warning("could not seal runs, will try again: %s", error)
+            self._keep_note()
 
     def idle(self) -> None:
         """Seal what is pending, and now and then look at what was waited for."""
@@ -81,28 +95,41 @@ class Sealer:
                 partial(seal.seal_loaded, log_id=log_id, first_seq=first_seq, last_seq=last_seq)
             )
             del self._pending[log_id]
+        with contextlib.suppress(OSError):  # an old note is sealed again, to the same rows
+            self._keep_note()
         self._sealed_at = time.monotonic()
 
     def _look_again(self) -> None:
         """Seal runs that were waited for, and what other collectors wrote.
 
-        The first look also seals what a collector that was killed had loaded and not sealed.
+        The first look is at everything since the last sealing of an earlier process.
         """
-        if self._looked_at is None:
-            self._do(self._catch_up)
         self._do(seal.seal_waiting)
         started_ns = self._clock_ns()
-        self._do(partial(seal.seal_foreign, since_ns=self._foreign_since_ns))
+        look = seal.seal_received if self._looked_at is None else seal.seal_foreign
+        self._do(lambda store, now_ns: look(store, since_ns=self._since_ns(store), now_ns=now_ns))
         self._foreign_since_ns = started_ns - _OVERLAP_NS
 
-    def _catch_up(self, store: Store, *, now_ns: int) -> int:
-        last_sealed_ns = int(store.query(_LAST_SEALED_SQL)[0]["ns"])
-        self._foreign_since_ns = max(0, last_sealed_ns - _OVERLAP_NS)
-        return seal.seal_received(store, since_ns=self._foreign_since_ns, now_ns=now_ns)
+    def _since_ns(self, store: Store) -> int:
+        if self._foreign_since_ns is None:
+            last_sealed_ns = int(store.query(_LAST_SEALED_SQL)[0]["ns"])
+            self._foreign_since_ns = max(0, last_sealed_ns - _OVERLAP_NS)
+        return self._foreign_since_ns
+
+    def _keep_note(self) -> None:
+        """Bring the note up to date. Raises OSError."""
+        if self._pending == self._noted:
+            return
+        if self._pending:
+            write_private(self._note, json.dumps(self._pending).encode())
+        else:
+            self._note.unlink(missing_ok=True)
+        self._noted = dict(self._pending)
 
     def _do(self, work: Callable[..., int]) -> int:
         try:
             self._store = self._store or self._connect()
+            self._since_ns(self._store)  # asked before anything is sealed, which would change it
             return work(self._store, now_ns=self._clock_ns())
         except StoreError:
             self._disconnect()
@@ -112,3 +139,15 @@ class Sealer:
         if self._store is not None:
             self._store.close()
         self._store = None
+
+
+def _read(note: Path) -> dict[int, tuple[int, int]]:
+    """Read what an earlier process loaded and did not seal: first and last seq by log id."""
+    try:
+        found = json.loads(note.read_bytes())
+        return {int(log_id): (int(low), int(high)) for log_id, (low, high) in found.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        _logger.warning("could not read which runs were left to seal in %s: %s", note, error)
+        return {}

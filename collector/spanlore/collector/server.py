@@ -1,6 +1,7 @@
 """The collector, put together: started from the store's side, stopped from the clients' side."""
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -20,6 +21,7 @@ from spanlore.collector.recover import OpenedDirectory, open_directory
 from spanlore.schemas.store import StoreError
 
 _DRAIN_STEP_S = 0.05
+_FLUSH_STEP_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Collector:
         self._counters = Counters()
         self._directory: OpenedDirectory | None = None
         self._running = ExitStack()
+        self._stopping = threading.Event()
         self._log: Log
         self._loader: Loader
 
@@ -154,6 +157,7 @@ class Collector:
 
     def stop(self) -> None:
         """Close the doors, finish what is in flight, load what can be loaded in time."""
+        self._stopping.set()
         self._running.close()
 
     def flush(self, timeout_s: float) -> Mapping[str, Any]:
@@ -163,8 +167,11 @@ class Collector:
             mark = self._log.seal().result(timeout_s)
         except FutureTimeoutError as error:
             raise TimeoutError("the log did not seal") from error
-        if not self._log.wait_loaded(mark, max(0.0, deadline - time.monotonic())):
-            raise TimeoutError(self._loader.last_error or "the store is behind")
+        while not self._log.wait_loaded(mark, min(_FLUSH_STEP_S, deadline - time.monotonic())):
+            if self._stopping.is_set():
+                raise TimeoutError("the collector is stopping")
+            if time.monotonic() >= deadline:
+                raise TimeoutError(self._loader.last_error or "the store is behind")
         try:
             sealed = self._hooks.on_flush()
         except StoreError as error:

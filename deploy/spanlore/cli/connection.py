@@ -1,5 +1,6 @@
 """Find the spanlore that is running, so that no command needs to be told where it is."""
 
+import ipaddress
 import os
 import socket
 from dataclasses import dataclass
@@ -35,8 +36,8 @@ _CONNECT_TIMEOUT_S = 1.0
 class Running:
     """A running spanlore: its store (URL with credentials) and its collector's two doors.
 
-    ``collector_token`` opens the collector's /flush and /status; None when the data directory
-    holds no credentials (a collector on another machine).
+    ``collector_token`` opens the collector's /flush and /status; None when it is not known (a
+    collector on another machine, which is never sent ours).
     """
 
     data_dir: Path
@@ -113,16 +114,23 @@ def _store_url(store: dict[str, Any], secrets: Credentials) -> str:
 
 def _from_environment(data_dir: Path, store_url: str) -> Running:
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or f"http://{HOST}:{DEFAULT_GRPC_PORT}"
-    parts = urlsplit(endpoint)
+    endpoint = endpoint if "://" in endpoint else f"http://{endpoint}"
+    try:
+        parts = urlsplit(endpoint)
+        name, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise _no_endpoint(endpoint) from error
+    if not name:
+        raise _no_endpoint(endpoint)
     protocol = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")
-    is_http = protocol.startswith("http") or parts.port == DEFAULT_HTTP_PORT
-    base = f"{parts.scheme or 'http'}://{parts.hostname or HOST}"
+    is_http = protocol.startswith("http") or port == DEFAULT_HTTP_PORT
+    base = f"{parts.scheme}://{f'[{name}]' if ':' in name else name}"
     return Running(
         data_dir=data_dir,
         store_url=store_url,
         grpc_endpoint=f"{base}:{DEFAULT_GRPC_PORT}" if is_http else endpoint,
         http_url=endpoint.rstrip("/") if is_http else f"{base}:{DEFAULT_HTTP_PORT}",
-        collector_token=_known_token(data_dir),
+        collector_token=_known_token(data_dir) if _is_loopback(name) else None,
     )
 
 
@@ -141,6 +149,20 @@ def _from_default_ports(data_dir: Path) -> Running:
         http_url=f"http://{HOST}:{DEFAULT_HTTP_PORT}",
         collector_token=secrets.collector_token,
     )
+
+
+def _no_endpoint(text: str) -> CannotReach:
+    return CannotReach(
+        f"OTEL_EXPORTER_OTLP_ENDPOINT is {text!r}, which is no endpoint; write http://host:4317"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    """Say whether a host can be nothing but this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _known_token(data_dir: Path) -> str | None:

@@ -1,6 +1,7 @@
 """`spanlore import`: recorded runs in, through OTLP like everything else."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from spanlore.cli.connection import Running, find_running
 from spanlore.cli.datadir import data_dir_option
 from spanlore.cli.errors import CannotReach, CommandFailed, NotRunning
 from spanlore.cli.output import note, print_json
+from spanlore.cli.signals import in_thread
 from spanlore.instrumentation.history import (
     Endpoint,
     Format,
@@ -46,7 +48,7 @@ class _Target:
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice([*Format, *_NOT_YET]),
+    type=click.Choice([*(str(each.value) for each in Format), *_NOT_YET]),
     help="Format of all the files. Default: told by the first line of each.",
 )
 @click.option(
@@ -146,17 +148,35 @@ def _import(formats: Sequence[tuple[Path, Format]], target: _Target) -> Report:
     """Send every run; raise CannotReach or CommandFailed, saying how many were sent before."""
     report = Report()
     sender = Sender(target.endpoint)
-    try:
+    stopping = threading.Event()
+
+    def send(on_bytes: Callable[[int], None]) -> None:
         sender.start()
+        import_files(formats, sender, report=report, on_bytes=_until(stopping, on_bytes))
+
+    def stop() -> None:
+        stopping.set()
+        sender.stop()
+
+    try:
         with _progress([path for path, _ in formats]) as on_bytes:
-            import_files(formats, sender, report=report, on_bytes=on_bytes)
+            in_thread(lambda: send(on_bytes), stop=stop)
     except Unreachable as error:
         raise CannotReach(f"{error} ({report.runs} runs were sent)") from error
     except Refused as error:
         raise CommandFailed(f"{error} ({report.runs} runs were sent)") from error
-    finally:
-        sender.stop()
     return report
+
+
+def _until(stopping: threading.Event, on_bytes: Callable[[int], None]) -> Callable[[int], None]:
+    """Read on only as long as nobody has stopped us; raise Unreachable then, for nobody to see."""
+
+    def read(used: int) -> None:
+        if stopping.is_set():
+            raise Unreachable("the import was interrupted")
+        on_bytes(used)
+
+    return read
 
 
 @contextmanager

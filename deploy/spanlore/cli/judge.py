@@ -2,8 +2,10 @@
 
 import getpass
 import hashlib
+import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +13,12 @@ from spanlore.cli.collector_door import flush
 from spanlore.cli.connection import Running, find_running
 from spanlore.cli.datadir import data_dir_option
 from spanlore.cli.errors import CannotReach, CommandFailed
-from spanlore.cli.output import print_json
+from spanlore.cli.output import note, print_json
+from spanlore.cli.signals import in_thread
 from spanlore.schemas.types import Run
+
+if TYPE_CHECKING:
+    from spanlore.instrumentation.history.sending import Rejected
 
 __all__ = ["judge_command"]
 
@@ -48,7 +54,13 @@ def judge_command(
         running,
         _event(run, verdict, score=known_score, reason=reason, by=by or getpass.getuser()),
     )
-    flush(running)
+    if running.collector_token is None:
+        note(
+            f"sent to {running.grpc_endpoint} and not waited for: no token of its collector is "
+            "known here, so the verdict may take a moment to appear"
+        )
+    else:
+        flush(running)
     if as_json:
         print_json(_find(running, run.trace_id))
     else:
@@ -91,16 +103,19 @@ def _event(run: Run, verdict: str, *, score: float, reason: str | None, by: str)
 def _send(running: Running, request: bytes) -> None:
     from spanlore.instrumentation.history import Refused, Sender, Unreachable, parse_endpoint
 
-    sender = Sender(parse_endpoint(running.grpc_endpoint))
-    try:
+    headers = "" if running.collector_token else os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")
+    sender = Sender(parse_endpoint(running.grpc_endpoint, headers=headers))
+
+    def send() -> "Rejected":
         sender.start()
-        rejected = sender.send_judgements(request)
+        return sender.send_judgements(request)
+
+    try:
+        rejected = in_thread(send, stop=sender.stop)
     except Unreachable as error:
         raise CannotReach(str(error)) from error
     except Refused as error:
         raise CommandFailed(str(error)) from error
-    finally:
-        sender.stop()
     if rejected.judgements:
         message = f"the collector rejected the judgement: {'; '.join(rejected.reasons)}"
         raise CommandFailed(message)

@@ -12,7 +12,7 @@ from spanlore.cli.output import print_table
 from spanlore.cli.run_tree import print_run
 from spanlore.cli.show_findings import print_findings, print_held_back, print_lesson
 from spanlore.demo.faults import CONFOUNDED, RARE
-from spanlore.schemas.types import Finding, Lesson, Run
+from spanlore.schemas.types import Finding, Run
 
 if TYPE_CHECKING:
     from spanlore.analyzers.job import LearnReport
@@ -69,12 +69,11 @@ def print_learned(store: "Store", runs: Sequence[Run], report: "LearnReport") ->
 
 
 def print_proposals(report: "LearnReport", *, checked: bool) -> None:
-    """Print the lessons: for each tool one in full, with its diff."""
+    """Print the lessons in full, with their diffs."""
     if not checked:
         click.echo("git is not installed here, so that was not checked")
-    shown = _one_a_tool(report)
-    _heading(f"What to change: {len(report.lessons)} lessons, one for each tool in full")
-    for lesson in shown:
+    _heading(f"What to change: {len(report.lessons)} lessons")
+    for lesson in report.lessons:
         print_lesson(lesson)
         click.echo()
 
@@ -137,22 +136,13 @@ def _is_trap(finding: Finding) -> bool:
 
 def _explain_trap(finding: Finding) -> None:
     looks = finding.detail["looks"]
-    private = looks["k"] / looks["n"]
-    other = looks["compared_k"] / looks["compared_n"]
+    private = looks["failing_calls"] / looks["calls"]
+    other = looks["compared_failing_calls"] / looks["compared_calls"]
     click.echo(
         f"`{CONFOUNDED.value}` is a trap: {private:.0%} of those calls fail, {other:.0%} of the "
         "others. But planning meetings are mostly private,\nand everything fails more often in "
         "them; compared within one task there is nothing left to believe."
     )
-
-
-def _one_a_tool(report: "LearnReport") -> list[Lesson]:
-    """Choose the first lesson about each tool."""
-    tools = {one.finding_id: one.detail.get("tool") for one in report.findings}
-    first: dict[object, Lesson] = {}
-    for lesson in report.lessons:
-        first.setdefault(tools.get(lesson.findings[0]), lesson)
-    return list(first.values())
 
 
 def _heading(text: str) -> None:

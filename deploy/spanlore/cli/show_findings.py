@@ -10,6 +10,7 @@ from spanlore.schemas.types import Finding, Lesson
 __all__ = ["print_findings", "print_held_back", "print_lesson", "print_lessons"]
 
 _TRACES_SHOWN = 3
+_ALSO_SHOWN = 3
 _ID_SHOWN = 12
 
 
@@ -19,6 +20,8 @@ def print_findings(findings: Sequence[Finding]) -> None:
         click.secho(f"{finding.finding_id[:_ID_SHOWN]}  {clean(finding.title)}", bold=True)
         click.echo(f"  seen      {_seen(finding)}")
         click.echo(f"  effect    {_effect(finding)}")
+        for also in finding.detail.get("also", ())[:_ALSO_SHOWN]:
+            click.echo(f"  likewise  {clean(also['title'])} ({also['k']} of {also['n']})")
         click.echo(f"  for       {_traces(finding.evidence)}")
         click.echo(f"  against   {_traces(finding.counter_evidence)}")
         click.echo()

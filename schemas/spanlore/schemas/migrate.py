@@ -70,12 +70,23 @@ def _apply_files(store: Store, done: dict[str, str]) -> Iterator[str]:
 
 
 def _apply_derived(store: Store, done: dict[str, str]) -> Iterator[str]:
-    """Make the decoding table and the views anew when any of them differs from what was made."""
-    derived = [(otlp.OTLP_IN, otlp.OTLP_IN_DDL), *((view.name, view.ddl()) for view in views.ALL)]
+    """Make the decoding table and the views anew when any of them differs from what was made.
+
+    The way in goes first and comes back when all behind it stands: a collector that loads
+    meanwhile is told to try again, and no row passes a view that is missing.
+    """
+    table = (otlp.OTLP_IN, otlp.OTLP_IN_DDL)
+    way_in, behind = (
+        [(view.name, view.ddl()) for view in views.ALL if (otlp.OTLP_IN in view.select) is from_it]
+        for from_it in (True, False)
+    )
+    derived = [*behind, table, *way_in]
     digest = _hash("".join(ddl for _, ddl in derived))
     if done.get(_VIEWS) == digest:
         return
-    for name, _ in reversed(derived):
+    # Until all is made nothing is, also for the version that made the last ones.
+    _remember(store, _VIEWS, "")
+    for name, _ in (table, *way_in, *behind):
         store.command(f"DROP TABLE IF EXISTS {name} SYNC")
     for _, ddl in derived:
         store.command(ddl)

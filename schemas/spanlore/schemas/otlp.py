@@ -102,7 +102,8 @@ _SPAN_KINDS = "['Internal', 'Server', 'Client', 'Producer', 'Consumer']"
 _STATUS_CODES = "['Ok', 'Error']"
 
 
-def _time(nanoseconds: str) -> str:
+def time_sql(nanoseconds: str) -> str:
+    """SQL for Unix nanoseconds (UInt64) as a DateTime64(9), clamped to what that can hold."""
     return f"fromUnixTimestamp64Nano(toInt64(least({nanoseconds}, {_TIME_NS_MAX})))"
 
 
@@ -168,7 +169,7 @@ def traces_view_sql() -> str:
         groups="traces.resource_spans", scopes="scope_spans", records="spans", record="s"
     )
     return f"""SELECT
-    {_time("s.start_time_unix_nano")} AS Timestamp,
+    {time_sql("s.start_time_unix_nano")} AS Timestamp,
     lower(hex(s.trace_id)) AS TraceId,
     lower(hex(s.span_id)) AS SpanId,
     lower(hex(s.parent_span_id)) AS ParentSpanId,
@@ -183,7 +184,7 @@ def traces_view_sql() -> str:
     s.end_time_unix_nano - least(s.start_time_unix_nano, s.end_time_unix_nano) AS Duration,
     if(s.status.code BETWEEN 1 AND 2, {_STATUS_CODES}[s.status.code], 'Unset') AS StatusCode,
     s.status.message AS StatusMessage,
-    arrayMap(ns -> {_time("ns")}, s.events.time_unix_nano) AS `Events.Timestamp`,
+    arrayMap(ns -> {time_sql("ns")}, s.events.time_unix_nano) AS `Events.Timestamp`,
     s.events.name AS `Events.Name`,
     arrayMap(a -> {_map("a")}, s.events.attributes) AS `Events.Attributes`,
     arrayMap(id -> lower(hex(id)), s.links.trace_id) AS `Links.TraceId`,
@@ -197,7 +198,7 @@ def traces_view_sql() -> str:
     s.start_time_unix_nano AS StartUnixNano,
     s.end_time_unix_nano AS EndUnixNano,
     s.end_time_unix_nano = 0 OR SpanAttributes['{semconv.INCOMPLETE}'] = 'true' AS Incomplete,
-    {_time("received_ns")} AS ReceivedAt,
+    {time_sql("received_ns")} AS ReceivedAt,
     log_id AS LogId,
     seq AS LogSeq
 FROM ({rows})"""
@@ -214,7 +215,7 @@ def logs_view_sql() -> str:
     )
     time = "if(r.time_unix_nano = 0, r.observed_time_unix_nano, r.time_unix_nano)"
     return f"""SELECT
-    {_time(time)} AS Timestamp,
+    {time_sql(time)} AS Timestamp,
     lower(hex(r.trace_id)) AS TraceId,
     lower(hex(r.span_id)) AS SpanId,
     toUInt8(bitAnd(r.flags, 255)) AS TraceFlags,
@@ -232,7 +233,7 @@ def logs_view_sql() -> str:
     if(r.event_name = '', LogAttributes['{semconv.EVENT_NAME_LEGACY}'], r.event_name) AS EventName,
     if(tenant = '', {tables.tenant_of("LogAttributes", "resource")}, tenant) AS TenantId,
     {_types("r.attributes")} AS LogAttributeTypes,
-    {_time("received_ns")} AS ReceivedAt,
+    {time_sql("received_ns")} AS ReceivedAt,
     log_id AS LogId,
     seq AS LogSeq
 FROM ({rows})"""

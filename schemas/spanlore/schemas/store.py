@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
-from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 from urllib3.exceptions import HTTPError
 
 from spanlore.schemas import otlp, tables
@@ -33,24 +33,39 @@ _CODE = re.compile(r"[Cc]ode: (\d+)")
 _PASSING = frozenset(
     {
         60,  # UNKNOWN_TABLE: migrations have not run yet
+        74,  # CANNOT_READ_FROM_FILE_DESCRIPTOR
+        75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR: a full disk, where its space was not reserved
+        76,  # CANNOT_OPEN_FILE: too many are open
         81,  # UNKNOWN_DATABASE
         159,  # TIMEOUT_EXCEEDED
         160,  # TOO_SLOW
+        173,  # CANNOT_ALLOCATE_MEMORY
+        201,  # QUOTA_EXCEEDED
         202,  # TOO_MANY_SIMULTANEOUS_QUERIES
         209,  # SOCKET_TIMEOUT
         210,  # NETWORK_ERROR
+        225,  # NO_ZOOKEEPER
+        236,  # ABORTED
         241,  # MEMORY_LIMIT_EXCEEDED
         242,  # TABLE_IS_READ_ONLY
         243,  # NOT_ENOUGH_SPACE
         252,  # TOO_MANY_PARTS
+        279,  # ALL_CONNECTION_TRIES_FAILED
+        285,  # TOO_FEW_LIVE_REPLICAS
+        286,  # UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
         319,  # UNKNOWN_STATUS_OF_INSERT
         394,  # QUERY_WAS_CANCELLED
         425,  # SYSTEM_ERROR
+        439,  # CANNOT_SCHEDULE_TASK
         516,  # AUTHENTICATION_FAILED
         999,  # KEEPER_EXCEPTION
         1002,  # UNKNOWN_EXCEPTION
     }
 )
+
+# STD_EXCEPTION has many causes; what the disk said is one that passes.
+_STD_EXCEPTION = 1001
+_DISK_SAID = ("filesystem error", "filesystem_error", "No space left on device")
 
 # One segment is one block is one token: a replay with other block boundaries would lose rows
 # silently, so these travel with every segment and change only together with the token's namespace.
@@ -124,7 +139,7 @@ class StoreAddress:
 
 def redacted(url: str) -> str:
     """Return the URL without its password, for messages."""
-    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", url)
+    return re.sub(r"(//[^:/@]*):.*@", r"\1:***@", url)
 
 
 class Store:
@@ -228,6 +243,9 @@ def _store_error(doing: str, error: ClickHouseError) -> StoreError:
     code = int(found.group(1)) if found else 0
     shown = text if len(text) <= _ERROR_CHARACTERS_MAX else f"{text[:_ERROR_CHARACTERS_MAX]}…"
     message = f"could not {doing}: {shown}"
-    if code in _PASSING or (not code and isinstance(error, OperationalError)):
+    if code in _PASSING or (code == _STD_EXCEPTION and any(said in text for said in _DISK_SAID)):
+        return StoreUnreachable(message)
+    # Without a code it is not ClickHouse that answered: the network, or a proxy before the store.
+    if not code and (isinstance(error, OperationalError) or type(error) is DatabaseError):
         return StoreUnreachable(message)
     return StoreRefused(message, code=code)

@@ -22,6 +22,10 @@ FINDINGS = "findings"
 LESSONS = "lessons"
 ANALYSES = "analyses"
 
+# What a row of ``harness_parts`` holds: its Kind.
+KIND_INSTRUCTIONS = "instructions"
+KIND_TOOL_DEFINITIONS = "tool_definitions"
+
 MAP = "Map(LowCardinality(String), String)"
 LOW = "LowCardinality(String)"
 TIME = "DateTime64(9)"

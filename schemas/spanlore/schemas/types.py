@@ -51,11 +51,12 @@ class Finding:
     """What an analyzer saw and how sure it is.
 
     ``n`` is how many calls (or runs) were looked at, ``k`` in how many of them the thing was
-    seen; ``effect`` is the risk difference against the comparison named in ``detail``,
-    ``interval`` its 95 % interval (low, high); ``p`` the two-sided test's p value and ``q`` the
-    Benjamini-Hochberg adjusted one over the whole analysis. ``evidence`` and
-    ``counter_evidence`` are trace ids, hex. ``reason`` says why an unconfirmed finding is held
-    back and is None on a confirmed one.
+    seen (``detail`` says what both count). ``effect`` is the Mantel-Haenszel risk difference
+    within what ``adjusted_for`` names, against the comparison named in ``detail``, and
+    ``interval`` its 95 % interval (low, high); both are None where nothing could be compared.
+    ``p`` is the two-sided test's p value and ``q`` the Benjamini-Hochberg adjusted one over the
+    whole analysis. ``evidence`` and ``counter_evidence`` are trace ids, hex. ``reason`` says why
+    an unconfirmed finding is held back and is None on a confirmed one.
     """
 
     finding_id: str

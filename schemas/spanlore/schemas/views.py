@@ -21,10 +21,14 @@ class View:
         return f"CREATE MATERIALIZED VIEW {self.name} TO {self.target} AS {self.select}"
 
 
+# The exporter's DateTime ends in 2106; later spans stand at its end instead of wrapping around.
+TRACE_TIME_MAX = "toDateTime(4294967295, 'UTC')"
+_TRACE_TIME = f"toDateTime(least(Timestamp, toDateTime64({TRACE_TIME_MAX}, 9)))"
+
 _TRACE_TIMES_SQL = f"""SELECT
     TraceId,
-    min(toDateTime(Timestamp)) AS Start,
-    max(toDateTime(Timestamp)) AS End
+    min({_TRACE_TIME}) AS Start,
+    max({_TRACE_TIME}) AS End
 FROM {tables.TRACES}
 WHERE TraceId != ''
 GROUP BY TraceId"""
