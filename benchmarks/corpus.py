@@ -250,7 +250,7 @@ class _Service:
             {
                 "id": rng.randbytes(6).hex(),
                 "price": round(rng.random() * 1000, 2),
-                "at": f"2026-0{rng.randrange(1, 10)}-{rng.randrange(10, 29)}T{rng.randrange(10, 24)}",
+                "at": f"2026-0{rng.randrange(1, 10)}-{rng.randrange(10, 29)}",
                 "note": text.prose(rng.randrange(80, 335)),
             }
             for _ in range(rng.randrange(2, 8))
