@@ -80,6 +80,57 @@ def test_what_only_differs_between_tasks_is_not_confirmed() -> None:
     )
 
 
+def test_nothing_comparable_has_no_effect_rather_than_a_crude_one() -> None:
+    hard = {f"hard/{n}": Table(10, 8, 0, 0) for n in range(12)}
+    easy = {f"easy/{n}": Table(0, 0, 10, 1) for n in range(12)}
+    [found] = findings_of([hypothesis({**hard, **easy})])
+    assert (found.effect, found.interval) == (None, None)
+    assert found.detail["effect_is"] is None
+    assert found.detail["effect_unadjusted"] == pytest.approx(0.7)
+
+
+def test_the_effect_and_the_reason_are_those_within_strata() -> None:
+    hard = {f"hard/{n}": Table(18, 9, 2, 1) for n in range(12)}
+    easy = {f"easy/{n}": Table(2, 0, 18, 1) for n in range(12)}
+    [found] = findings_of([hypothesis({**hard, **easy})])
+    assert found.detail["effect_unadjusted"] > 0.3
+    assert found.effect == pytest.approx(-0.027778, abs=1e-6)
+    assert found.reason is not None
+    assert found.reason.startswith("not more often but less: -0.028 within one task (p=")
+    assert found.detail["effect_is"].startswith("Mantel-Haenszel risk difference within one task")
+
+
+def test_the_same_rate_within_strata_is_no_effect() -> None:
+    [found] = findings_of([hypothesis(tasks(12, Table(10, 3, 20, 6)))])
+    assert found.reason == "no effect worth naming: +0.000 within one task (p=1)"
+
+
+def test_what_is_held_back_is_told_with_the_most_telling_first() -> None:
+    half = {
+        unit: Table(5, 3, 20, 1) if in_discovery_half(unit) else Table(5, 0, 20, 1)
+        for unit in tasks(24, Table(0, 0, 0, 0))
+    }
+    found = findings_of(
+        [
+            hypothesis(tasks(12, Table(10, 8, 0, 0)), key="apart"),
+            hypothesis(tasks(20, Table(5, 1, 20, 4)), key="no effect"),
+            hypothesis(tasks(3, Table(1, 1, 10, 0)), key="few"),
+            hypothesis(tasks(4, Table(1, 1, 10, 0)), key="less few"),
+            hypothesis(half, key="half"),
+            hypothesis(tasks(20, Table(5, 2, 20, 1)), key="confirmed"),
+        ]
+    )
+    told = [(one.detail["key"], one.detail["held_back"]) for one in found]
+    assert told == [
+        ("confirmed", None),
+        ("half", "not_confirmed"),
+        ("less few", "too_few"),
+        ("few", "too_few"),
+        ("no effect", "no_effect"),
+        ("apart", "not_comparable"),
+    ]
+
+
 def test_with_nothing_to_compare_with_the_rate_is_tested_against_the_floor() -> None:
     alone = replace(hypothesis(tasks(20, Table(5, 2, 0, 0))), floor=0.05)
     [found] = findings_of([alone])

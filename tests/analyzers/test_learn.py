@@ -154,6 +154,44 @@ def test_a_lesson_that_somebody_decided_on_does_not_change_by_itself(
     assert learn(recorded_store, repo=_harness(tmp_path)).lessons == (rejected,)
 
 
+def test_what_was_decided_answers_its_findings_also_in_another_lesson(
+    recorded_store: Store,
+) -> None:
+    [lesson] = learn(recorded_store).lessons
+    decided = replace(lesson, lesson_id="another", state="approved")
+    recorded_store.insert(
+        "lessons", [lesson_row(decided, tenant="", at=START, version=1, by="ada")]
+    )
+    assert learn(recorded_store).lessons == (decided,)
+    assert latest_lessons(recorded_store)[lesson.lesson_id][0].state == "superseded"
+
+
+def test_a_proposal_is_superseded_by_a_wider_one(recorded_store: Store) -> None:
+    [lesson] = learn(recorded_store).lessons
+    narrow = replace(lesson, lesson_id="narrow")
+    other = replace(lesson, lesson_id="other", findings=("something else",))
+    rows = [lesson_row(one, tenant="", at=START, version=1, by="ada") for one in (narrow, other)]
+    recorded_store.insert("lessons", rows)
+    assert learn(recorded_store, dry_run=True).lessons == (lesson,)
+    assert latest_lessons(recorded_store)["narrow"][0].state == "proposed"
+    assert learn(recorded_store).lessons == (lesson,)
+    assert latest_lessons(recorded_store)["narrow"] == (replace(narrow, state="superseded"), 2)
+    assert latest_lessons(recorded_store)["other"] == (other, 1)
+    assert learn(recorded_store).lessons == (lesson,)
+    assert _versions(recorded_store, "lessons") == {1, 2}
+
+
+def test_a_lesson_for_several_findings_keeps_its_patch_when_no_repository_is_given(
+    recorded_store: Store, tmp_path: Path
+) -> None:
+    [lesson] = learn(recorded_store, repo=_harness(tmp_path)).lessons
+    wide = replace(lesson, lesson_id="wide", findings=(*lesson.findings, "something else"))
+    recorded_store.insert("lessons", [lesson_row(wide, tenant="", at=START, version=1, by="ada")])
+    gone = replace(lesson, state="superseded")
+    recorded_store.insert("lessons", [lesson_row(gone, tenant="", at=START, version=2, by="ada")])
+    assert learn(recorded_store).lessons == (wide,)
+
+
 def test_an_analyzer_that_raises_is_reported_and_the_others_go_on(
     recorded_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

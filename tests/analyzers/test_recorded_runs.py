@@ -11,7 +11,7 @@ from random import Random
 
 from spanlore.analyzers.calls import calls_of
 from spanlore.analyzers.core import findings_of
-from spanlore.analyzers.harness_lesson import harness_lesson
+from spanlore.analyzers.harness_lesson import harness_lessons
 from spanlore.analyzers.tool_argument_misuse import hypotheses_of_calls, misuse_hypotheses
 from spanlore.analyzers.tool_schema import wanted_keys
 from spanlore.schemas.types import Finding
@@ -66,6 +66,35 @@ def test_the_amounts_that_do_not_add_up_are_a_confirmed_finding() -> None:
     assert found.adjusted_for == ("task", "agent and model")
 
 
+def test_the_effect_is_the_mantel_haenszel_difference_over_tasks_counted_by_hand() -> None:
+    """Count the first calls of each tool in each run straight from the lines."""
+    strata: dict[tuple[object, ...], Counter[str]] = {}
+    for run in recorded.trajectories():
+        task, agent = run["task"], run["agent"]
+        place = (task["type"], task["id"], agent["name"], agent.get("version"), run.get("model"))
+        counts, called = strata.setdefault(place, Counter()), set()
+        for call, answer in recorded.answered_calls(run):
+            name = call["function"]["name"]
+            if name in called:
+                continue
+            called.add(name)
+            said = (answer or {}).get("content") or ""
+            failed = bool((answer or {}).get("is_error"))
+            arm = "mine" if name == TOOL else "other"
+            counts[f"{arm} n"] += 1
+            counts[f"{arm} k"] += "does not add up" in said if name == TOOL else failed
+    weighted = weights = 0.0
+    for counts in strata.values():
+        n, other_n = counts["mine n"], counts["other n"]
+        if n and other_n:
+            weight = n * other_n / (n + other_n)
+            weighted += weight * (counts["mine k"] / n - counts["other k"] / other_n)
+            weights += weight
+    found = the_finding()
+    assert found.effect == round(weighted / weights, 6) == 0.407622
+    assert found.interval == (0.26612, 0.54685)
+
+
 def test_evidence_and_counter_evidence_are_the_runs_they_claim_to_be() -> None:
     found = the_finding()
     failing, calling = set(), set()
@@ -108,6 +137,16 @@ def test_the_calls_that_lack_a_required_key_are_held_back_as_too_few() -> None:
     }
 
 
+def test_good_calls_show_where_the_value_under_the_wrong_key_belongs() -> None:
+    [held] = [
+        one
+        for one in findings()
+        if one.detail["tool"] == TOOL and one.detail.get("shape", {}).get("kind") == "lacks"
+    ]
+    place = held.detail["keys"]["belongs_in"]["id"]
+    assert place == {"key": "payment_id", "good_calls": 46, "good_calls_with_key": 46}
+
+
 def test_every_finding_that_is_held_back_says_why() -> None:
     assert all((one.reason is None) == one.confirmed for one in findings())
 
@@ -132,8 +171,8 @@ def test_without_definitions_required_keys_are_learned_from_calls_that_succeed()
 def test_the_lessons_diff_applies_to_the_recorded_harness(tmp_path: Path) -> None:
     base = recorded.data_dir() / "airline_harness" / "tools.json"
     shutil.copyfile(base, tmp_path / "tools.json")
-    lesson = harness_lesson(the_finding(), tmp_path)
-    assert lesson is not None
+    [lesson] = harness_lessons(findings(), tmp_path)
+    assert lesson.findings == (the_finding().finding_id,)
     assert lesson.patch is not None
     assert (lesson.layer, lesson.scope, lesson.state) == ("harness", "global", "proposed")
     assert lesson.base_path == "tools.json"
@@ -158,8 +197,7 @@ def test_the_lessons_diff_applies_to_the_recorded_harness(tmp_path: Path) -> Non
 
 
 def test_the_definition_itself_gets_no_counts() -> None:
-    lesson = harness_lesson(the_finding(), recorded.data_dir() / "airline_harness")
-    assert lesson is not None
+    [lesson] = harness_lessons([the_finding()], recorded.data_dir() / "airline_harness")
     assert lesson.patch is not None
     added = [line for line in lesson.patch.splitlines() if line.startswith("+ ")]
     assert len(added) == 1

@@ -38,11 +38,74 @@ def test_a_rate_of_nothing_has_no_interval() -> None:
         wilson_interval(0, 0)
 
 
-def test_the_risk_difference_is_newcombes_published_one() -> None:
-    # Newcombe 1998, Statistics in Medicine 17:873, table II, method 10: 56/70 - 48/80.
-    effect, interval = risk_difference(Table(70, 56, 80, 48))
-    assert effect == pytest.approx(0.2)
-    assert interval == pytest.approx((0.0524, 0.3339), abs=5e-5)
+# Alive or not after two treatments of multiple myeloma in 21 institutions, 156 patients: (k, n,
+# other k, other n). The data and program are those published with Klingenberg 2014, Statistics in
+# Medicine 33:2968; the numbers are what the R package criskdiff prints for them.
+MYELOMA = """3 4 1 3|3 4 8 11|2 2 2 3|2 2 2 2|2 2 0 3|1 3 2 3|2 2 2 3|1 5 4 4|2 2 2 3|0 2 2 3
+|3 3 3 3|2 2 0 2|1 4 1 5|2 3 2 4|2 4 4 6|4 12 3 9|1 2 2 3|3 3 1 4|1 4 2 3|0 3 0 2|2 4 1 5"""
+
+
+def test_the_risk_difference_over_sparse_strata_is_the_published_one() -> None:
+    rows = [[int(count) for count in row.split()] for row in MYELOMA.split("|")]
+    found = risk_difference([Table(n, k, m, c) for k, n, c, m in rows])
+    assert found is not None
+    assert found[0] == pytest.approx(0.05716832, abs=5e-9)
+    assert found[1] == pytest.approx((-0.10192703, 0.21126657), abs=5e-9)
+
+
+def test_the_risk_difference_of_one_stratum_is_the_plain_one() -> None:
+    found = risk_difference([Table(70, 56, 80, 48)])
+    assert found is not None
+    assert found[0] == pytest.approx(0.2)
+    assert found[1] == pytest.approx((0.0524, 0.3339), abs=0.005)  # Newcombe 1998, method 10
+
+
+def test_a_risk_difference_between_strata_is_none_within_them() -> None:
+    strata = [Table(90, 45, 10, 5), Table(10, 1, 90, 9)]
+    pooled_table = pooled(strata)
+    assert pooled_table.k / pooled_table.n - pooled_table.other_k / pooled_table.other_n > 0.3
+    found = risk_difference(strata)
+    assert found is not None
+    assert found[0] == pytest.approx(0.0)
+    assert found[1][0] < 0 < found[1][1]
+
+
+def test_without_both_arms_and_both_results_in_a_stratum_there_is_no_risk_difference() -> None:
+    assert risk_difference([]) is None
+    assert risk_difference([Table(8, 7, 0, 0), Table(0, 0, 8, 1)]) is None
+    assert risk_difference([Table(3, 3, 4, 4), Table(3, 0, 4, 0)]) is None
+
+
+SEED = 20261122
+BASE = np.linspace(0.02, 0.4, 40)
+
+
+@pytest.mark.parametrize(
+    ("n", "other_n", "rates", "other_rates"),
+    [
+        (5, 20, BASE, BASE),
+        (1, 3, BASE, BASE),
+        (5, 20, BASE + 0.3, BASE),
+        (1, 1, BASE + 0.2, BASE),
+        (2, 30, np.linspace(0, 0.4, 40), np.full(40, 0.015)),
+        (2, 6, np.where(np.arange(40) % 2, BASE + 0.55, BASE), BASE),
+        (3, 6, np.ones(40), np.full(40, 0.08)),
+        (6, 3, np.full(40, 0.95), np.full(40, 0.05)),
+    ],
+    ids=["null", "small", "shifted", "pairs", "rare", "uneven effects", "always", "nearly always"],
+)
+def test_the_interval_covers_the_truth_over_simulated_strata(
+    n: int, other_n: int, rates: np.ndarray, other_rates: np.ndarray
+) -> None:
+    random, rounds, covered = np.random.default_rng(SEED), 2000, 0
+    truth = float(np.mean(rates - other_rates))
+    for _ in range(rounds):
+        counts = zip(random.binomial(n, rates), random.binomial(other_n, other_rates), strict=True)
+        found = risk_difference([Table(n, int(k), other_n, int(c)) for k, c in counts])
+        assert found is not None
+        covered += found[1][0] <= truth <= found[1][1]
+    print(f"seed {SEED}: the interval covered the truth in {covered / rounds:.1%}")
+    assert covered >= 0.93 * rounds
 
 
 def test_the_stratified_test_is_the_berkeley_admissions_one() -> None:
@@ -71,10 +134,18 @@ def test_berkeley_looks_unfair_only_when_departments_are_pooled() -> None:
     assert everyone.p_greater < 1e-15
 
 
+def test_an_excess_of_less_than_half_a_call_is_sure_of_nothing() -> None:
+    found = stratified_contrast([Table(99, 1, 1, 0)] * 2)
+    assert found.stratified
+    assert found.p == 1.0
+    assert found.p_greater == 0.5
+
+
 def test_without_an_informative_stratum_fishers_exact_test_answers() -> None:
     found = stratified_contrast([Table(8, 7, 0, 0), Table(0, 0, 8, 1)])
     assert not found.stratified
     assert found.effect is None
+    assert found.interval is None
     assert found.p == pytest.approx(stats.fisher_exact(np.array([[7, 1], [1, 7]])).pvalue)
 
 

@@ -90,8 +90,8 @@ def shapes_of(arguments: Any, keys: ToolKeys) -> frozenset[Shape]:
         present.add(path)
         found.add(Shape(path, "type", _type_name(value)))
         if isinstance(value, str):
-            found.add(Shape(path, "format", _format_name(value)))
-            if path in keys.values and _format_name(value) == "word":
+            found.add(Shape(path, "format", format_name(value)))
+            if path in keys.values and format_name(value) == "word":
                 found.add(Shape(path, "value", value[:60]))
     for path, items in arrays(arguments):
         found.add(Shape(path, "size", "no" if not items else "1" if len(items) == 1 else "several"))
@@ -138,6 +138,14 @@ def _keys_of_successes(calls: Iterable[Call]) -> dict[str, WantedKeys]:
     }
 
 
+def format_name(text: str) -> str:
+    """Name the form of a text: date, e-mail, number in quotes, ..."""
+    for name, pattern in _FORMATS:
+        if pattern.fullmatch(text):
+            return name
+    return "text"
+
+
 def _parent(path: str) -> str:
     head, _, _ = path.rpartition(".")
     return head
@@ -146,10 +154,3 @@ def _parent(path: str) -> str:
 def _type_name(value: Any) -> str:
     names = {bool: "boolean", str: "string", dict: "object", list: "array", type(None): "null"}
     return names.get(type(value), "number")
-
-
-def _format_name(text: str) -> str:
-    for name, pattern in _FORMATS:
-        if pattern.fullmatch(text):
-            return name
-    return "text"

@@ -9,8 +9,8 @@ first thing that failed as its reason:
    hypothesis of the whole analysis (all analyzers, also those that lack support), q <= 0.1, with
    the subject's rate the greater;
 3. confirmation half (other tasks): the same test, one-sided, p <= 0.05;
-4. over everything: the effect is at least one percentage point, and points the same way before
-   and after adjustment.
+4. over everything: the Mantel-Haenszel risk difference over the strata is at least one
+   percentage point, and the test within strata points the same way (one-sided p <= 0.05).
 
 The false discovery rate of step 2 alone is what Benjamini-Hochberg promises (10 %); step 3 lets
 a false discovery pass once in twenty, so that together they stay near half a percent of the null
@@ -22,6 +22,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spanlore.analyzers.finding_order import (
+    NO_EFFECT,
+    NOT_COMPARABLE,
+    NOT_CONFIRMED,
+    TOO_FEW,
+    in_order,
+)
 from spanlore.analyzers.halves import in_discovery_half
 from spanlore.analyzers.hypothesis import Hypothesis, Stratum
 from spanlore.analyzers.statistics import (
@@ -57,7 +64,7 @@ class _Examined:
 
 
 def findings_of(hypotheses: Sequence[Hypothesis]) -> list[Finding]:
-    """Judge all hypotheses of one analysis together; confirmed findings first, then by p.
+    """Judge all hypotheses of one analysis together; the findings come ``in_order``.
 
     What never happened is tested, because it was looked for, but gives no finding. The result
     depends on the set of hypotheses alone, not on their order.
@@ -65,12 +72,11 @@ def findings_of(hypotheses: Sequence[Hypothesis]) -> list[Finding]:
     ordered = sorted(hypotheses, key=lambda one: (one.analyzer, one.key))
     examined = [_examine(hypothesis) for hypothesis in ordered]
     q_values = false_discovery_q([one.discovery.p for one in examined])
-    found = [
+    return in_order(
         _finding(one, q)
         for one, q in zip(examined, q_values, strict=True)
         if one.hypothesis.support.k > 0
-    ]
-    return sorted(found, key=lambda one: (not one.confirmed, -one.k, one.finding_id))
+    )
 
 
 def finding_id(analyzer: str, key: str) -> str:
@@ -124,7 +130,7 @@ def _by_name(strata: Sequence[Stratum]) -> list[Table]:
 
 def _finding(one: _Examined, q: float) -> Finding:
     hypothesis = one.hypothesis
-    reason = _why_held_back(one, q)
+    held_back, reason = _why_held_back(one, q) or (None, None)
     return Finding(
         finding_id=finding_id(hypothesis.analyzer, hypothesis.key),
         analyzer=hypothesis.analyzer,
@@ -139,38 +145,84 @@ def _finding(one: _Examined, q: float) -> Finding:
         confirmed=reason is None,
         evidence=hypothesis.evidence[:EVIDENCE_TRACES_MAX],
         counter_evidence=hypothesis.counter_evidence[:EVIDENCE_TRACES_MAX],
-        detail={**hypothesis.detail, "key": hypothesis.key, **_test_detail(one)},
+        detail={
+            **hypothesis.detail,
+            "key": hypothesis.key,
+            "held_back": held_back,
+            **_counts(one),
+            **_test_detail(one),
+        },
         reason=reason,
     )
 
 
-def _test_detail(one: _Examined) -> dict[str, Any]:
+def _counts(one: _Examined) -> dict[str, Any]:
+    """Say what was counted: over all calls, and over the looks that the tests rest on."""
     looks = pooled([stratum.table for stratum in one.hypothesis.strata])
     support = one.hypothesis.support
     rate = wilson_interval(support.k, support.n) if support.n else None
     return {
         "rate": round(support.k / support.n, 4) if support.n else None,
         "rate_interval": _listed(rate),
+        "runs_looked_at": support.runs,
+        "units_affected": support.units,
+        "units_noun": one.hypothesis.units_noun,
         "looks": {
-            "n": looks.n,
-            "k": looks.k,
-            "compared_n": looks.other_n,
-            "compared_k": looks.other_k,
+            "calls": looks.n,
+            "failing_calls": looks.k,
+            "compared_calls": looks.other_n,
+            "compared_failing_calls": looks.other_k,
         },
+        "effect_unadjusted": _rounded(_unadjusted(looks)),
+    }
+
+
+def _test_detail(one: _Examined) -> dict[str, Any]:
+    return {
+        "effect_is": _effect_words(one),
         "informative_strata": one.overall.informative,
         "odds_ratio": _rounded(one.overall.odds_ratio),
         "odds_ratio_interval": _listed(one.overall.odds_ratio_interval),
         "p_overall": one.overall.p,
         "p_confirmation": one.confirmation.p_greater,
-        "units": support.units,
-        "units_noun": one.hypothesis.units_noun,
-        "runs": support.runs,
     }
 
 
-def _why_held_back(one: _Examined, q: float) -> str | None:
+def _effect_words(one: _Examined) -> str | None:
+    if one.overall.effect is None:
+        return None
+    if not one.overall.stratified:
+        return f"rate over looks, minus a tolerable rate of {one.hypothesis.floor:.0%}"
+    against = one.hypothesis.detail.get("compared_with", "what it is compared with")
+    return (
+        f"Mantel-Haenszel risk difference within {_strata_words(one.hypothesis)}: "
+        f"rate over looks, minus the rate over looks for {against}"
+    )
+
+
+def _unadjusted(looks: Table) -> float | None:
+    return looks.k / looks.n - looks.other_k / looks.other_n if looks.compares else None
+
+
+def _strata_words(hypothesis: Hypothesis) -> str:
+    return "one " + ", ".join(hypothesis.adjusted_for or (hypothesis.units_noun,))
+
+
+_Why = tuple[str, str]  # one of HELD_BACK, and the reason in words
+
+
+def _why_held_back(one: _Examined, q: float) -> _Why | None:
     """Return the first condition that does not hold, None when all do."""
-    return _too_few(one.hypothesis) or _not_comparable(one) or _not_shown(one, q)
+    if (few := _too_few(one.hypothesis)) is not None:
+        return TOO_FEW, few
+    if (apart := _not_comparable(one)) is not None:
+        return NOT_COMPARABLE, apart
+    effect = one.overall.effect or 0.0
+    if effect < EFFECT_MIN:
+        what = "no effect worth naming" if effect > -EFFECT_MIN else "not more often but less"
+        return NO_EFFECT, f"{what}: {effect:+.3f}{_within(one)} (p={one.overall.p:.3g})"
+    reason = _not_shown(one, q, effect) or _not_confirmed(one)
+    return None if reason is None else (NOT_CONFIRMED, reason)
 
 
 def _too_few(hypothesis: Hypothesis) -> str | None:
@@ -185,29 +237,26 @@ def _too_few(hypothesis: Hypothesis) -> str | None:
 
 
 def _not_comparable(one: _Examined) -> str | None:
-    hypothesis = one.hypothesis
-    if hypothesis.floor is not None and one.overall.effect is not None:
-        alone = all(stratum.table.other_n == 0 for stratum in hypothesis.strata)
-        if alone:
-            return None
-    if not one.overall.stratified:
-        what = " and ".join(hypothesis.adjusted_for) or hypothesis.units_noun
-        return f"not comparable: no calls of both kinds with both results within one {what}"
-    return None
+    """Return a reason where neither strata nor a tolerable rate give anything to compare with."""
+    if one.overall.stratified or one.overall.effect is not None:
+        return None
+    where = _strata_words(one.hypothesis)
+    return f"not comparable: no calls of both kinds with both results within {where}"
 
 
-def _not_shown(one: _Examined, q: float) -> str | None:
+def _not_shown(one: _Examined, q: float, effect: float) -> str | None:
     overall, discovery = one.overall, one.discovery
-    effect = overall.effect or 0.0
-    if effect < EFFECT_MIN:
-        return f"no effect worth naming: {effect:+.3f} (p={overall.p:.3g})"
     if overall.p_greater > P_CONFIRM_MAX:
-        return f"not shown: {effect:+.3f} over everything, but p={overall.p:.3g}"
+        return f"not shown: {effect:+.3f}{_within(one)}, but p={overall.p:.3g}"
     if q > Q_MAX:
         return f"q={q:.3g} above {Q_MAX} on the discovery half"
     if discovery.p_greater > P_CONFIRM_MAX:
         return f"the discovery half points the other way (p={discovery.p_greater:.3g})"
-    return _not_confirmed(one)
+    return None
+
+
+def _within(one: _Examined) -> str:
+    return f" within {_strata_words(one.hypothesis)}" if one.overall.stratified else ""
 
 
 def _not_confirmed(one: _Examined) -> str | None:

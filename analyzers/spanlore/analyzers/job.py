@@ -9,23 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from spanlore.analyzers.core import findings_of
-from spanlore.analyzers.harness_lesson import harness_lesson
+from spanlore.analyzers.finding_order import in_order
 from spanlore.analyzers.hypothesis import Hypothesis
+from spanlore.analyzers.proposals import propose
 from spanlore.analyzers.records import (
     finding_json,
     finding_of_row,
     finding_row,
-    latest_lessons,
     lesson_json,
-    lesson_row,
 )
 from spanlore.analyzers.registry import Analyzer, installed_analyzers
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
-from spanlore.schemas.tables import ANALYSES, FINDINGS, LATEST_RUN, LESSONS, RUNS
+from spanlore.schemas.tables import ANALYSES, FINDINGS, LATEST_RUN, RUNS
 from spanlore.schemas.types import Finding, Lesson
 
-BY = "spanlore learn"
 _ID_HEX_DIGITS = 32
 _log = logging.getLogger(__name__)
 
@@ -106,7 +104,7 @@ def learn(
             analysis_id=analysis_id,
             at=now,
         )
-    lessons = _lessons(store, found, repo, at=now, dry_run=dry_run)
+    lessons = propose(store, found, repo, at=now, dry_run=dry_run)
     return LearnReport(
         runs=counted["Runs"],
         spans=counted["Spans"],
@@ -134,32 +132,6 @@ def _analysed(
     return findings_of(hypotheses), failed
 
 
-def _lessons(
-    store: Store, found: Sequence[Finding], repo: Path | None, *, at: datetime, dry_run: bool
-) -> list[Lesson]:
-    """Propose the lessons of confirmed findings; write those that are new or better founded.
-
-    Only a lesson that nobody has looked at yet changes by itself, and never loses its patch
-    because this time no repository was given.
-    """
-    standing, lessons, rows = latest_lessons(store), list[Lesson](), []
-    for finding in found:
-        fresh = harness_lesson(finding, repo)
-        if fresh is None:
-            continue
-        known, version = standing.get(fresh.lesson_id, (None, 0))
-        if known is not None and (known.state != fresh.state or (known.patch and not fresh.patch)):
-            lessons.append(known)
-            continue
-        lessons.append(fresh)
-        if fresh != known:
-            tenant = str(finding.detail["scope"]["tenant"] or "")
-            rows.append(lesson_row(fresh, tenant=tenant, at=at, version=version + 1, by=BY))
-    if not dry_run:
-        store.insert(LESSONS, rows)
-    return lessons
-
-
 def _findings_of_analysis(store: Store, analysis_id: str) -> list[Finding] | None:
     """Return the findings of an analysis made before without a failure, None if there is none."""
     made = store.query(
@@ -174,8 +146,7 @@ def _findings_of_analysis(store: Store, analysis_id: str) -> list[Finding] | Non
         "ORDER BY Version DESC LIMIT 1 BY FindingId",
         {"id": analysis_id},
     )
-    found = [finding_of_row(row) for row in rows]
-    return sorted(found, key=lambda one: (not one.confirmed, -one.k, one.finding_id))
+    return in_order(finding_of_row(row) for row in rows)
 
 
 def _write_findings(

@@ -3,10 +3,12 @@
 import difflib
 from collections.abc import Iterator
 
-_CONTEXT_LINES = 3
+CONTEXT_LINES_MAX = 3
 
 
-def unified_diff(path: str, before: str, after: str) -> str:
+def unified_diff(
+    path: str, before: str, after: str, *, context_lines: int = CONTEXT_LINES_MAX
+) -> str:
     r"""Return the diff of a file at a repository-relative path; "" when nothing changes.
 
     Lines end where the file's ``\n`` stand; carriage returns stay part of their line, and a
@@ -19,7 +21,7 @@ def unified_diff(path: str, before: str, after: str) -> str:
         _lines(after),
         fromfile=f"a/{path}",
         tofile=f"b/{path}",
-        n=_CONTEXT_LINES,
+        n=context_lines,
     )
     return f"diff --git a/{path} b/{path}\n" + "".join(_ended(lines))
 

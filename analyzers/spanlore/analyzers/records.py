@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from spanlore.analyzers.finding_order import in_order
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import ANALYSES, FINDINGS, LESSONS
 from spanlore.schemas.types import Finding, Lesson
@@ -25,9 +26,8 @@ SELECT * FROM {LESSONS} ORDER BY Version DESC LIMIT 1 BY LessonId
 
 
 def standing_findings(store: Store) -> list[Finding]:
-    """Return what the latest analysis by each analyzer says; confirmed first, then by count."""
-    found = [finding_of_row(row) for row in store.query(STANDING_FINDINGS_SQL)]
-    return sorted(found, key=lambda one: (not one.confirmed, -one.k, one.finding_id))
+    """Return what the latest analysis by each analyzer says, ``in_order``."""
+    return in_order(finding_of_row(row) for row in store.query(STANDING_FINDINGS_SQL))
 
 
 def latest_lessons(store: Store) -> dict[str, tuple[Lesson, int]]:

@@ -12,36 +12,56 @@ Three kinds of hypotheses, per tool:
 * ``total``: calls whose number is not the total that earlier outputs imply, against calls whose
   number is (see ``derived_total``); the formula is chosen on the discovery half alone.
 
-All are compared within task and agent, and count the first call of a tool in a run.
+All are compared within task and agent, and count the first call of a tool in a run. Hypotheses
+that the same failing calls gave rise to are one fault, and become one hypothesis (``one_fault``):
+a shape that most good calls do not have says more than the error text it leads to, a missing key
+more than a wrong type, an error text more than a shape that good calls have as well. How many
+good calls have a shape is counted on the discovery half.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from spanlore.analyzers.argument_echo import echoes_of, slot_number
-from spanlore.analyzers.argument_shape import Shape, ToolKeys, missing_keys, shapes_of, tool_keys
+from spanlore.analyzers.argument_shape import Shape, ToolKeys, shapes_of, tool_keys
 from spanlore.analyzers.calls import Call, calls_of, parsed, with_earlier
 from spanlore.analyzers.counted_calls import Arm, Counted, adjustments, count, looks, units_noun
 from spanlore.analyzers.derived_total import Formula, TotalRule, candidates, choose_formula
 from spanlore.analyzers.error_rule import NumberRule, number_rule
+from spanlore.analyzers.good_calls import good_values
 from spanlore.analyzers.halves import in_discovery_half
 from spanlore.analyzers.hypothesis import Hypothesis
-from spanlore.analyzers.json_paths import scalars, sums
+from spanlore.analyzers.json_paths import sums
+from spanlore.analyzers.lacking_keys import lacking_keys
+from spanlore.analyzers.one_fault import Candidate, one_a_fault
 from spanlore.analyzers.quoted_text import plain, quoted
 from spanlore.analyzers.tool_schema import WantedKeys, wanted_keys
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
-from spanlore.schemas.tables import HARNESS_PARTS, LATEST_RUN, LATEST_SPAN, RUNS, TRACES
+from spanlore.schemas.tables import (
+    HARNESS_PARTS,
+    KIND_TOOL_DEFINITIONS,
+    LATEST_RUN,
+    LATEST_SPAN,
+    RUNS,
+    TRACES,
+)
 
 NAME = "tool_argument_misuse"
-VERSION = "1"
+VERSION = "2"
 FLOOR_RATE = 0.05
 SHAPE_CALLS_MIN = 5
 CLUSTERS_SHOWN_MAX = 10
 TEMPLATES_MAX = 200  # of one tool, the most frequent first
+# A shape explains failures when fewer of the good calls have it: hardly any, or a minority.
+HARDLY_ANY = 0.1
+MINORITY = 0.5
+# Of shapes that explain the same failing calls, the first kind says most.
+EXPLAINING_KINDS = ("lacks", "absent", "type", "format", "extra")
+_ERROR_TEXT_RANK = 2  # after what explains it
 
 TOOL_CALLS_SQL = f"""
 SELECT call.TenantId AS TenantId, call.TraceId AS TraceId, call.SpanId AS SpanId,
@@ -69,7 +89,7 @@ INNER JOIN (
 TOOL_DEFINITIONS_SQL = f"""
 SELECT argMax(Content, At) AS Definitions
 FROM {HARNESS_PARTS}
-WHERE Kind = 'tool_definitions'
+WHERE Kind = '{KIND_TOOL_DEFINITIONS}'
 GROUP BY Hash
 """
 
@@ -123,11 +143,10 @@ def hypotheses_of_calls(
             adjusted_for=adjustments(calls),
             units_noun=units_noun(calls),
         )
-        yield from _template_hypotheses(tool)
-        yield from _shape_hypotheses(tool)
+        yield from one_a_fault([*_template_candidates(tool), *_shape_candidates(tool)])
 
 
-def _template_hypotheses(tool: _Tool) -> Iterator[Hypothesis]:
+def _template_candidates(tool: _Tool) -> Iterator[Candidate]:
     clusters = Counter(call.error.text for call in tool.calls if call.error is not None)
     others = looks(Arm(calls=tool.others, happened=_failed))
     for template in sorted(clusters, key=lambda text: (-clusters[text], text))[:TEMPLATES_MAX]:
@@ -139,7 +158,7 @@ def _template_hypotheses(tool: _Tool) -> Iterator[Hypothesis]:
             Arm(calls=tool.calls, happened=partial(_ends_in, template)),
             others,
         )
-        yield _hypothesis(
+        hypothesis = _hypothesis(
             tool,
             counted,
             key=f"template|{tool.name}|{template}",
@@ -147,6 +166,8 @@ def _template_hypotheses(tool: _Tool) -> Iterator[Hypothesis]:
             floor=FLOOR_RATE,
             detail={
                 "kind": "template",
+                "n_counts": f"calls of {tool.name}",
+                "k_counts": "of these, those that failed with the error text of the title",
                 "template": template,
                 "compared_with": "any failure of the agent's other tools, same task and agent",
                 "clusters": [
@@ -158,15 +179,17 @@ def _template_hypotheses(tool: _Tool) -> Iterator[Hypothesis]:
                 "derivable": _derivable(tool, failing, total=total, rule=rule),
             },
         )
+        yield Candidate(hypothesis=hypothesis, happened=_ids(failing), rank=(_ERROR_TEXT_RANK, 0))
         if total is not None:
-            yield _total_hypothesis(tool, template, total)
+            yield _total_candidate(tool, template, total)
 
 
-def _shape_hypotheses(tool: _Tool) -> Iterator[Hypothesis]:
+def _shape_candidates(tool: _Tool) -> Iterator[Candidate]:
     shapes = {call.span_id: shapes_of(call.arguments, tool.keys) for call in tool.calls}
     shaped = Counter(shape for found in shapes.values() for shape in found)
     choices = Counter((shape.path, shape.kind) for shape in shaped)
-    failing = sum(call.error is not None for call in tool.calls)
+    good = Counter(shape for call in _good(tool) for shape in shapes[call.span_id])
+    failing = sum(map(_failed, tool.calls))
     for shape in sorted(shaped):
         about_keys = shape.kind in ("lacks", "extra")
         smaller = min(shaped[shape], len(tool.calls) - shaped[shape], failing)
@@ -176,28 +199,66 @@ def _shape_hypotheses(tool: _Tool) -> Iterator[Hypothesis]:
             continue  # the same wherever the path is there at all: "absent" says that better
         with_shape = [call for call in tool.calls if shape in shapes[call.span_id]]
         without = [call for call in tool.calls if shape not in shapes[call.span_id]]
-        counted = count(
-            Arm(calls=with_shape, happened=_failed), looks(Arm(calls=without, happened=_failed))
-        )
-        if about_keys and counted.support.k == 0:
+        if about_keys and not any(map(_failed, with_shape)):
             continue
-        yield _hypothesis(
-            tool,
-            counted,
-            key=f"shape|{tool.name}|{shape.path}|{shape.kind}|{shape.value}",
-            title=f"{tool.name} fails on calls where {shape.words}",
-            floor=None,
-            detail={
-                "kind": "shape",
-                "shape": {"path": shape.path, "kind": shape.kind, "value": shape.value},
-                "compared_with": "calls of the same tool without the shape, same task and agent",
-                "clusters": _clusters(with_shape),
-                "keys": _key_detail(tool, shape, with_shape) if about_keys else None,
-            },
+        yield Candidate(
+            hypothesis=_shape_hypothesis(tool, shape, with_shape=with_shape, without=without),
+            happened=_ids(filter(_failed, with_shape)),
+            rank=_shape_rank(shape, good[shape] / max(len(_good(tool)), 1)),
         )
 
 
-def _total_hypothesis(tool: _Tool, template: str, total: TotalRule) -> Hypothesis:
+def _shape_hypothesis(
+    tool: _Tool, shape: Shape, *, with_shape: Sequence[Call], without: Sequence[Call]
+) -> Hypothesis:
+    counted = count(
+        Arm(calls=with_shape, happened=_failed), looks(Arm(calls=without, happened=_failed))
+    )
+    failed_without = {call.trace_id for call in without if _failed(call)}
+    elsewhere = sorted(failed_without - {*counted.evidence, *counted.counter_evidence})
+    keys = None
+    if shape.kind == "lacks":
+        keys = lacking_keys(tool.calls, shape.path, keys=tool.keys, earlier=tool.earlier)
+    named = ", ".join(f"`{key}`" for key in (keys or {}).get("missing", ()))
+    return _hypothesis(
+        tool,
+        replace(counted, counter_evidence=(*counted.counter_evidence, *elsewhere)),
+        key=f"shape|{tool.name}|{shape.path}|{shape.kind}|{shape.value}",
+        title=f"{tool.name} fails on calls where {shape.words}{': ' if named else ''}{named}",
+        floor=None,
+        detail={
+            "kind": "shape",
+            "n_counts": f"calls of {tool.name} where {shape.words}",
+            "k_counts": "of these, those that failed in any way",
+            "shape": {"path": shape.path, "kind": shape.kind, "value": shape.value},
+            "compared_with": "calls of the same tool without the shape, same task and agent",
+            "clusters": _clusters(with_shape),
+            "keys": keys,
+            "good_calls": {
+                "calls": sum(call.error is None for call in tool.calls),
+                "calls_with_shape": sum(call.error is None for call in with_shape),
+                **good_values(tool.calls, shape.path, tool.keys),
+            },
+        },
+    )
+
+
+def _shape_rank(shape: Shape, good_share: float) -> tuple[int, int]:
+    """Rank a shape by how well it tells failing calls from good ones, then by its kind."""
+    if shape.kind not in EXPLAINING_KINDS or good_share >= MINORITY:
+        return _ERROR_TEXT_RANK + 1, len(EXPLAINING_KINDS)
+    return int(good_share >= HARDLY_ANY), EXPLAINING_KINDS.index(shape.kind)
+
+
+def _good(tool: _Tool) -> list[Call]:
+    return [call for call in tool.calls if not _failed(call) and in_discovery_half(call.unit)]
+
+
+def _ids(calls: Iterable[Call]) -> frozenset[str]:
+    return frozenset(f"{call.trace_id}{call.span_id}" for call in calls)
+
+
+def _total_candidate(tool: _Tool, template: str, total: TotalRule) -> Candidate:
     broken: list[Call] = []
     kept: list[Call] = []
     for call in tool.calls:
@@ -207,7 +268,7 @@ def _total_hypothesis(tool: _Tool, template: str, total: TotalRule) -> Hypothesi
 
     happened = partial(_ends_in, template)
     formula = total.formula
-    return _hypothesis(
+    hypothesis = _hypothesis(
         tool,
         count(Arm(calls=broken, happened=happened), looks(Arm(calls=kept, happened=happened))),
         key=f"total|{tool.name}|{template}|{total.path}"
@@ -216,6 +277,8 @@ def _total_hypothesis(tool: _Tool, template: str, total: TotalRule) -> Hypothesi
         floor=None,
         detail={
             "kind": "total",
+            "n_counts": f"calls of {tool.name} whose number is not the one of the title",
+            "k_counts": "of these, those that failed with the error text",
             "template": template,
             "compared_with": "calls of the same tool whose number agrees, same task and agent",
             "path": total.path,
@@ -227,6 +290,11 @@ def _total_hypothesis(tool: _Tool, template: str, total: TotalRule) -> Hypothesi
             ),
             "not_checkable": len(tool.calls) - len(broken) - len(kept),
         },
+    )
+    return Candidate(
+        hypothesis=hypothesis,
+        happened=_ids(filter(happened, broken)),
+        rank=(_ERROR_TEXT_RANK, 1),
     )
 
 
@@ -278,42 +346,6 @@ def _replayed(broken: Sequence[Call], kept: Sequence[Call]) -> dict[str, int]:
     }
 
 
-def _key_detail(tool: _Tool, shape: Shape, calls: Sequence[Call]) -> dict[str, Any]:
-    """Name the keys that are missing, and what stood there that an earlier output calls so."""
-    missing: Counter[str] = Counter()
-    instead: dict[str, dict[str, Any]] = {}
-    for call in calls:
-        objects = list(missing_keys(call.arguments, shape.path, tool.keys))
-        missing.update(frozenset().union(*(lacking for lacking, _ in objects)))
-        for _, unknown in objects:
-            for key in unknown:
-                path = f"{shape.path}.{key}" if shape.path else key
-                sources = _sources(call, path, tool.earlier[call.span_id])
-                if sources:
-                    seen = instead.setdefault(key, {"calls": set(), "returned_by": set()})
-                    seen["calls"].add(call.span_id)
-                    seen["returned_by"] |= sources
-    return {
-        "missing": dict(sorted(missing.items())),
-        "instead": {
-            key: {"calls": len(seen["calls"]), "returned_by": sorted(seen["returned_by"])}
-            for key, seen in sorted(instead.items())
-        },
-    }
-
-
-def _sources(call: Call, path: str, earlier: Sequence[Call]) -> set[str]:
-    """Return the tools that returned the value at a path before, under the same last key."""
-    key = path.rpartition(".")[2]
-    values = {value for where, value in scalars(call.arguments) if where == path}
-    return {
-        before.tool
-        for before in earlier
-        for where, value in scalars(parsed(before.result))
-        if value in values and where.rpartition(".")[2] == key
-    }
-
-
 def _hypothesis(
     tool: _Tool,
     counted: Counted,
@@ -324,7 +356,12 @@ def _hypothesis(
     detail: Mapping[str, Any],
 ) -> Hypothesis:
     failing = sum(map(_failed, tool.calls))
-    common = {"tool": tool.name, "calls": len(tool.calls), "failing_calls": failing}
+    common = {
+        "tool": tool.name,
+        "calls": len(tool.calls),
+        "failing_calls": failing,
+        "looks_are": "first calls of a tool in a run",
+    }
     return Hypothesis(
         analyzer=NAME,
         key=key,
