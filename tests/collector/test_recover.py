@@ -109,7 +109,9 @@ def test_a_segment_under_another_name_is_not_taken_for_that_one(tmp_path: Path) 
     assert kept.read_bytes() == data
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=4),
     st.integers(0, 3000),

@@ -17,6 +17,11 @@ def test_a_wrong_login_is_403_with_code_516(served: StoreProcess, login: Login) 
     assert answer.status_code == 403
 
 
+def test_a_user_name_that_is_not_utf8_is_a_wrong_login(served: StoreProcess) -> None:
+    answer = httpx.get(f"{served.url}/?query=SELECT+1&user=%ff&password=%ff", trust_env=False)
+    assert (answer.status_code, answer.headers["x-clickhouse-exception-code"]) == (403, "516")
+
+
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1:1", "127.0.0.1", ""])
 def test_another_host_is_refused_even_for_ping(served: StoreProcess, host: str) -> None:
     with served.http() as http:
@@ -74,14 +79,29 @@ FORBIDDEN = [
     "SELECT * FROM merge('default', '.*')",
     "SELECT * FROM executable('x', 'TSV', 'a UInt8')",
     "SELECT 1 INTO OUTFILE 'x'",
+    "SELECT * FROM `../credentials.json`",
+    "SELECT * FROM '../credentials.json'",
+    "SELECT * FROM default.`../credentials.json`",
+    "SELECT * FROM {{name:Identifier}}",
+    "SELECT 1 WHERE 'a' IN `../credentials.json`",
+    "WITH x AS (SELECT * FROM `../credentials.json`) SELECT * FROM x",
+    "DESCRIBE TABLE `../credentials.json`",
+    "EXISTS TABLE `../credentials.json`",
+    "INSERT INTO `../credentials.json` VALUES ('x')",
+    "INSERT INTO `../credentials.json` SELECT 'x'",
+    "INSERT INTO `../credentials.json` FORMAT JSONEachRow\n{{}}\n",
+    "INSERT INTO {{name:Identifier}} FORMAT JSONEachRow\n{{}}\n",
     "",
 ]
 
 
 @pytest.mark.parametrize("sql", FORBIDDEN)
 def test_ingest_may_not(served: StoreProcess, table: str, sql: str) -> None:
+    secrets = (served.data_dir / "credentials.json").read_bytes()
     with served.http(served.ingest) as http:
-        answer = http.post("/", content=sql.format(t=table))
+        name = {"param_name": "../credentials.json"}
+        answer = http.post("/", content=sql.format(t=table), params=name)
+    assert (served.data_dir / "credentials.json").read_bytes() == secrets
     assert answer.status_code in {400, 403, 500}, answer.text
     assert answer.headers["x-clickhouse-exception-code"] in {"497", "62", "48"}
     assert served.ask(f"SELECT count() FROM {table}") == "0\n"

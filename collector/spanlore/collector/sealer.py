@@ -16,7 +16,8 @@ from spanlore.schemas.store import Store, StoreError
 
 _logger = logging.getLogger(__name__)
 
-_INTERVAL_S = 1.0
+# Under steady load; what is loaded is sealed at once when nothing more comes, and at a flush.
+_INTERVAL_S = 5.0
 _LOOK_AGAIN_S = 5.0
 # Rows that came in this long before the newest sealed row are looked at again at the start, and
 # by as much a foreign exporter's insert may be late.

@@ -47,13 +47,18 @@ class Access:
         for role, login in ((ADMIN, self.credentials.admin), (INGEST, self.credentials.ingest)):
             if _matches(login, user, password):
                 return role, user
+        shown = _bytes(user).decode("utf-8", "replace")
         raise QueryError(
             AUTHENTICATION_FAILED,
-            f"{user}: Authentication failed: password is incorrect, "
+            f"{shown}: Authentication failed: password is incorrect, "
             "or there is no user with such name",
         )
 
 
 def _matches(login: Login, user: str, password: str) -> bool:
-    same_user = hmac.compare_digest(login.user.encode(), user.encode())
-    return hmac.compare_digest(login.password.encode(), password.encode()) and same_user
+    same_user = hmac.compare_digest(login.user.encode(), _bytes(user))
+    return hmac.compare_digest(login.password.encode(), _bytes(password)) and same_user
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

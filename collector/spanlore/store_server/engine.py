@@ -35,7 +35,8 @@ from spanlore.store_server.statement import (
 _log = logging.getLogger(__name__)
 
 _NOT_STREAMABLE: Final = "Streaming query is not supported"
-_FUNCTION_LINE: Final = "Function "
+_FUNCTION: Final = "Function"
+_IDENTIFIERS: Final = frozenset({"Identifier", "TableIdentifier"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +146,16 @@ class _Parser:
     def query_class(self, sql: str) -> tuple[str, int]:
         return self.handle.query_class(sql)
 
-    def functions(self, sql: str) -> frozenset[str]:
+    def names(self, sql: str) -> tuple[frozenset[str], frozenset[str]]:
         tree = self.handle.query(f"EXPLAIN AST {sql}", "TSVRaw", self.parameters).bytes()
-        lines = (line.strip() for line in tree.decode("utf-8", "replace").splitlines())
-        return frozenset(
-            line.removeprefix(_FUNCTION_LINE).split(" ", 1)[0].lower()
-            for line in lines
-            if line.startswith(_FUNCTION_LINE)
-        )
+        functions, identifiers = set(), set()
+        for line in tree.decode("utf-8", "replace").splitlines():
+            kind, _, name = line.strip().partition(" ")
+            if kind == _FUNCTION:
+                functions.add(name.split(" ", 1)[0].lower())
+            elif kind in _IDENTIFIERS:
+                identifiers.add(name)
+        return frozenset(functions), frozenset(identifiers)
 
     def table_functions(self) -> frozenset[str]:
         return self.known_table_functions

@@ -40,8 +40,8 @@ class Parser(Protocol):
     def query_class(self, sql: str) -> tuple[str, int]:
         """Give (class, number of statements)."""
 
-    def functions(self, sql: str) -> frozenset[str]:
-        """Give the lower-case names of all functions, table functions among them."""
+    def names(self, sql: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Give the lower-case names of all functions, table functions too, and all identifiers."""
 
     def table_functions(self) -> frozenset[str]:
         """Give the lower-case names of all table functions that the engine has."""
@@ -73,9 +73,10 @@ def _check_ingest(statement: Statement, query_class: str, parser: Parser) -> Non
     inserts = statement.insert is not None and not statement.insert.to_function
     if query_class != _READ_ONLY and not inserts:
         raise QueryError(ACCESS_DENIED, "Not enough privileges: ingest may INSERT and SELECT only")
-    if statement.loads:
-        return
-    used = parser.functions(statement.sql)
+    used, identifiers = parser.names(statement.sql)
+    # chDB's database "default" has every file of the machine as a table, by its path.
+    if any("/" in name for name in identifiers):
+        raise QueryError(ACCESS_DENIED, "Not enough privileges: ingest may not name files")
     outer = used & (parser.table_functions() - _INNER_TABLE_FUNCTIONS | _OUTER_FUNCTIONS)
     outer |= {name for name in used if name.startswith(_OUTER_PREFIXES)}
     if outer:

@@ -21,7 +21,9 @@ __all__ = ["status_command"]
 _EXACT_ROWS_MAX = 10_000_000
 
 _COUNTS = {
-    "judgements": "SELECT uniqExact(JudgementId) AS n FROM judgements",
+    # By its key: a judgement that another tool sent has no id.
+    "judgements": "SELECT uniqExact(TenantId, TraceId, SpanId, Name, Source, Evaluator) AS n "
+    "FROM judgements",
     "findings": "SELECT uniqExact(FindingId) AS n FROM findings WHERE Confirmed",
     "lessons": "SELECT uniqExact(LessonId) AS n FROM lessons",
 }
