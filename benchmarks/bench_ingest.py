@@ -30,6 +30,7 @@ from spanlore.schemas.store import Store
 from systems import Running, rotel, spanlore
 
 _MIB: Final = 1 << 20
+_WORDS_CHARACTERS_MAX: Final = 2000
 _OURS: Final = "spanlore"
 _UNSEALED: Final = "spanlore without sealing"
 _RIVAL: Final = "rotel → exporter's tables"
@@ -62,8 +63,8 @@ class Measured:
 
     @property
     def per_core(self) -> float:
-        """Spans per CPU second of all the system's processes."""
-        return self.spans / sum(self.cpu_s.values())
+        """Spans stored per CPU second of all the system's processes."""
+        return self.held.spans / sum(self.cpu_s.values())
 
 
 def measure(name: str, corpus: Corpus, *, in_flight: int) -> Measured:
@@ -77,7 +78,8 @@ def measure(name: str, corpus: Corpus, *, in_flight: int) -> Measured:
         before, started_s = read(), time.perf_counter()
         sent = send(running.grpc_address, corpus.requests, in_flight=in_flight)
         running.finish()
-        wait_stored(store, corpus.spans)
+        if not wait_stored(store, corpus.spans):
+            _progress(f"{name} did not store all; it says: {_last_words(running.log)}")
         stored_s = time.perf_counter() - started_s
         after = wait_merged(store, read)
         return Measured(
@@ -91,6 +93,10 @@ def measure(name: str, corpus: Corpus, *, in_flight: int) -> Measured:
             sent=sent,
             held=held(store),
         )
+
+
+def _last_words(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-_WORDS_CHARACTERS_MAX:]
 
 
 def _cpu_s(running: Running) -> dict[str, float]:

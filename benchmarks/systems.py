@@ -72,13 +72,14 @@ class Running:
     """A system that serves: where to send, its store, its processes.
 
     ``finish`` makes it take everything it has acknowledged as far as it goes by asking, and
-    returns at once where it cannot be asked.
+    returns at once where it cannot be asked. ``log`` is what its collector says.
     """
 
     grpc_address: str
     store_url: str
     pids: Mapping[str, int]
     finish: Callable[[], None]
+    log: Path
 
 
 @contextmanager
@@ -97,6 +98,7 @@ def spanlore(directory: Path, *, seals: bool = True) -> Iterator[Running]:
                 store_url=url,
                 pids={"collector": collector.pid, "store": store.pid},
                 finish=partial(_flush, int(ready["http_port"]), directory),
+                log=log,
             )
 
 
@@ -121,6 +123,7 @@ def rotel(directory: Path, *, own_tables: bool) -> Iterator[Running]:
                 store_url=url,
                 pids={"rotel": agent.pid, "store": store.pid},
                 finish=lambda: None,
+                log=log,
             )
 
 

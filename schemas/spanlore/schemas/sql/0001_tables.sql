@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS otel_traces (
 ENGINE = ReplacingMergeTree(RowVersion)
 PARTITION BY toYYYYMM(Timestamp)
 ORDER BY (TenantId, toStartOfHour(Timestamp), TraceId, SpanId)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts (
     `TraceId` String CODEC(ZSTD(1)),
@@ -82,7 +82,7 @@ CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts (
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(Start)
 ORDER BY TraceId
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS otel_logs (
     `Timestamp` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
@@ -114,7 +114,7 @@ CREATE TABLE IF NOT EXISTS otel_logs (
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(Timestamp)
 ORDER BY (TenantId, toStartOfHour(Timestamp), TraceId, Timestamp)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS agent_runs (
     `TenantId` LowCardinality(String) CODEC(ZSTD(1)),
@@ -182,7 +182,7 @@ CREATE TABLE IF NOT EXISTS judgements (
 )
 ENGINE = ReplacingMergeTree(Version)
 ORDER BY (TenantId, TraceId, SpanId, Name, Source, Evaluator)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS harness_parts (
     `Kind` LowCardinality(String) CODEC(ZSTD(1)),
