@@ -25,6 +25,7 @@ from spanlore.collector import record
 from spanlore.collector.signals import TRACES
 from spanlore.schemas import otlp, tables
 from spanlore.schemas.store import SEGMENT_SETTINGS
+from spanlore.schemas.table import Column, Table
 from spanlore.schemas.views import ALL as VIEWS
 from spanlore.schemas.views import View
 from systems import EXPORTER_TRACES
@@ -39,7 +40,7 @@ _CONTROL: Final = "control"
 class Schema:
     """What a variant changes: the spans' table, the views, settings of the insert, segments."""
 
-    traces: tables.Table = tables.OTEL_TRACES
+    traces: Table = tables.OTEL_TRACES
     views: tuple[View, ...] = VIEWS
     settings: Mapping[str, str] = field(default_factory=lambda: dict(SEGMENT_SETTINGS))
     segment_bytes: int = 16 * _MIB
@@ -81,7 +82,7 @@ def _without(*names: str) -> Callable[[], Schema]:
     return lambda: _fitting(replace(tables.OTEL_TRACES, columns=columns))
 
 
-def _fitting(traces: tables.Table) -> Schema:
+def _fitting(traces: Table) -> Schema:
     """Give a schema whose view selects only the columns that the table has."""
     names = ", ".join(
         f"`{name}`"
@@ -211,7 +212,7 @@ VARIANTS: Final[Mapping[str, Callable[[], Schema]]] = {
 }  # fmt: skip
 
 
-def _column(name: str) -> tables.Column:
+def _column(name: str) -> Column:
     return next(column for column in tables.OTEL_TRACES.columns if column.name == name)
 
 
@@ -262,7 +263,7 @@ def load(schema: Schema, segments: Sequence[Path], store_dir: Path, *, merges: b
     return Cost(cpu_s=after_s - before_s, rss_bytes=rss, **held)
 
 
-def _null_ddl(table: tables.Table) -> str:
+def _null_ddl(table: Table) -> str:
     return table.ddl().replace("\nORDER BY ", "")
 
 

@@ -18,6 +18,7 @@ from spanlore.schemas import tables, views
 from spanlore.schemas.credentials import load_or_create
 from spanlore.schemas.migrate import migrate
 from spanlore.schemas.store import Store
+from spanlore.schemas.table import Column, Table
 
 _READY_S_MAX: Final = 60.0
 _STOP_S_MAX: Final = 60.0
@@ -28,7 +29,7 @@ _HERE: Final = Path(__file__).parent
 # The standard exporter's otel_traces: its columns (tables.py holds them first, name for name),
 # its indexes, its partitions and order.
 _EXPORTER_COLUMNS: Final = tables.OTEL_TRACES.insertable.index("Links.Attributes") + 1
-EXPORTER_TRACES: Final = tables.Table(
+EXPORTER_TRACES: Final = Table(
     name=tables.TRACES,
     columns=tables.OTEL_TRACES.columns[:_EXPORTER_COLUMNS],
     engine="MergeTree",
@@ -44,12 +45,12 @@ EXPORTER_TRACES: Final = tables.Table(
     ),
     settings=("index_granularity = 8192", "ttl_only_drop_parts = 1"),
 )
-EXPORTER_TRACE_TIMES: Final = tables.Table(
+EXPORTER_TRACE_TIMES: Final = Table(
     name=tables.TRACE_TIMES,
     columns=(
-        tables.Column("TraceId", "String"),
-        tables.Column("Start", "DateTime", codec="Delta, ZSTD(1)"),
-        tables.Column("End", "DateTime", codec="Delta, ZSTD(1)"),
+        Column("TraceId", "String"),
+        Column("Start", "DateTime", codec="Delta, ZSTD(1)"),
+        Column("End", "DateTime", codec="Delta, ZSTD(1)"),
     ),
     engine="MergeTree",
     partition_by="toDate(Start)",

@@ -270,6 +270,15 @@ def test_the_fingerprint_ignores_dates_and_tool_order_and_sees_a_changed_word(
     assert len({one, other, tool}) == 3
 
 
+def test_delivered_memory_is_no_part_of_the_fingerprint(store: Store, load: Load) -> None:
+    memory = f"{semconv.MEMORY_BEGIN}\n- start at 10:00\n{semconv.MEMORY_END}"
+    bare = harness_of(store, load, b"\x01" * 16, instructions="Be kind.", tools="[]")
+    after = harness_of(store, load, b"\x02" * 16, instructions=f"Be kind.\n{memory}", tools="[]")
+    before = harness_of(store, load, b"\x03" * 16, instructions=f"{memory}\nBe kind.", tools="[]")
+    other = harness_of(store, load, b"\x04" * 16, instructions=f"Be cruel.\n{memory}", tools="[]")
+    assert bare == after == before != other
+
+
 def test_rows_of_a_foreign_exporter_are_sealed_too(store: Store) -> None:
     store.command(
         f"INSERT INTO {tables.TRACES} "

@@ -10,7 +10,8 @@ from spanlore.schemas.lesson_state import (
     EventKind,
     LessonEvent,
     TransitionRefused,
-    patch_hash,
+    content_hash,
+    proposed,
     transition,
 )
 from spanlore.schemas.types import Lesson
@@ -46,7 +47,7 @@ def test_the_road_from_proposed_to_verified() -> None:
     lesson = transition(lesson, event("measure", effect="improved"))
     assert lesson.state == "verified"
     assert lesson.evaluations[0]["verdict"] == "pass"
-    assert lesson.approvals[0]["patch_hash"] == patch_hash(HARNESS)
+    assert lesson.approvals[0]["content_hash"] == content_hash(HARNESS)
 
 
 def test_a_harmful_lesson_can_only_be_taken_back() -> None:
@@ -135,3 +136,61 @@ def test_an_unknown_verdict_is_an_error(verdict: str | None) -> None:
 def test_an_unknown_state_is_an_error() -> None:
     with pytest.raises(ValueError, match="unknown state"):
         transition(replace(HARNESS, state="evaluted"), event("approve"))
+
+
+def test_a_change_after_the_evaluation_needs_another_one() -> None:
+    passed = transition(MEMORY, event("evaluate", verdict="pass"))
+    with pytest.raises(TransitionRefused, match="changed after its evaluation"):
+        transition(replace(passed, body="another rule"), event("approve", human=True))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scope": "tenant"},
+        {"scope_key": "other"},
+        {"tenant": "other"},
+        {"selector": {"agent": "a"}},
+        {"content": {"value": 1}},
+        {"patch": "other"},
+        {"base_hash": "ff"},
+        {"body": "other"},
+    ],
+)
+def test_the_content_hash_covers_what_a_lesson_does_and_to_whom(change: dict[str, Any]) -> None:
+    assert content_hash(replace(HARNESS, **change)) != content_hash(HARNESS)
+
+
+def test_more_evidence_leaves_the_content_hash_alone() -> None:
+    assert content_hash(replace(HARNESS, evidence=("e", "f"), title="u")) == content_hash(HARNESS)
+
+
+def test_a_proposal_worded_anew_has_to_be_evaluated_again() -> None:
+    passed = transition(MEMORY, event("evaluate", verdict="pass"))
+    fresh = replace(MEMORY, body="another rule")
+    assert proposed(passed, fresh) == fresh
+
+
+def test_a_proposal_with_more_evidence_keeps_its_evaluation() -> None:
+    passed = transition(MEMORY, event("evaluate", verdict="pass"))
+    grown = proposed(passed, replace(MEMORY, evidence=("e", "f")))
+    assert grown is not None
+    assert (grown.state, grown.evaluations) == ("evaluated", passed.evaluations)
+
+
+def test_the_same_proposal_again_changes_nothing() -> None:
+    assert proposed(transition(MEMORY, event("evaluate", verdict="pass")), MEMORY) is None
+
+
+@pytest.mark.parametrize("state", sorted(NEXT.keys() - {"proposed", "evaluated"}))
+def test_what_was_decided_or_quarantined_is_not_proposed_away(state: str) -> None:
+    assert proposed(replace(MEMORY, state=state), replace(MEMORY, body="other")) is None
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [{"state": "approved"}, {"evaluations": ({"verdict": "pass"},)}, {"state": "evaluated"}],
+)
+def test_a_proposal_cannot_claim_to_be_more(claim: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="may be proposed"):
+        proposed(None, replace(MEMORY, **claim))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from spanlore.schemas import tables
+from spanlore.schemas import semconv, tables
 from spanlore.schemas.store import Store
 
 _HASH_CHARACTERS = 16
@@ -24,6 +24,11 @@ _TIMES = re.compile(
     r"|\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b"
     r"|\b(?:January|February|March|April|May|June|July|August|September|October|November|December)"
     r"\s+\d{1,2}(?:,?\s+\d{4})?"
+)
+
+# What earlier runs taught is delivered into the instructions and is not part of the harness.
+_MEMORY = re.compile(
+    f"{re.escape(semconv.MEMORY_BEGIN)}.*?{re.escape(semconv.MEMORY_END)}\\s*", re.DOTALL
 )
 
 # Part, the aggregate that names its raw hash, the column of the spans with that hash, its text.
@@ -109,12 +114,12 @@ def _hash(text: str) -> str:
 
 
 def _instructions(content: str) -> str:
-    """Return the text of system instructions with dates and times masked."""
+    """Return the text of system instructions without delivered memory, dates and times masked."""
     parts = _parsed(content)
     if isinstance(parts, list):
         texts = [part["content"] for part in parts if isinstance(part, dict) and "content" in part]
         content = "\n".join(str(text) for text in texts)
-    return _TIMES.sub("<time>", content)
+    return _TIMES.sub("<time>", _MEMORY.sub("", content)).strip()
 
 
 def _tool_definitions(content: str) -> str:

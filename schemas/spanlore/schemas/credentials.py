@@ -20,11 +20,12 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The store's two users and the bearer token of the collector's own HTTP door."""
+    """The store's two users, and the bearer tokens of the collector's and the review's doors."""
 
     admin: Login
     ingest: Login
     collector_token: str
+    review_token: str
 
 
 class CredentialsError(Exception):
@@ -47,6 +48,7 @@ def load_or_create(data_dir: Path) -> Credentials:
             admin=Login(**found["admin"]),
             ingest=Login(**found["ingest"]),
             collector_token=str(found["collector_token"]),
+            review_token=str(found["review_token"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CredentialsError(
@@ -60,6 +62,7 @@ def _create(path: Path) -> None:
         admin=Login("admin", secrets.token_urlsafe(SECRET_BYTES)),
         ingest=Login("ingest", secrets.token_urlsafe(SECRET_BYTES)),
         collector_token=secrets.token_urlsafe(SECRET_BYTES),
+        review_token=secrets.token_urlsafe(SECRET_BYTES),
     )
     draft = path.with_name(f".{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

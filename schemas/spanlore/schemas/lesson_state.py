@@ -6,6 +6,7 @@ rolled_back``; ``rolled_out`` stays so while there is not enough data. Beside th
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -48,6 +49,10 @@ MEASURED: Final[Mapping[str, State]] = {
     "worse": "harmful",
     "not_enough_data": "rolled_out",
 }
+# A context lesson in one of these states is given to agents.
+DELIVERED: Final = frozenset({"approved", "rolled_out", "verified", "no_effect"})
+# Nobody has decided on it: a new round of learning may word it anew.
+UNDECIDED: Final = frozenset({"proposed", "quarantined", "evaluated"})
 TERMINAL: Final = frozenset({"rolled_back", "rejected", "superseded", "expired", "revoked"})
 
 _ENDS: Final[dict[EventKind, State]] = {
@@ -93,7 +98,8 @@ class LessonEvent:
 
     ``by`` names who did it; ``human`` says that the caller knows this to be a person (who must
     then be named). ``detail`` holds what the kind needs: ``{"verdict": ...}`` for evaluate,
-    ``{"effect": ...}`` for measure; for the others whatever is worth keeping. Times are UTC.
+    ``{"effect": ...}`` for measure; for the others whatever is worth keeping. With a
+    ``content_hash`` in it, evaluate and approve are about that content alone. Times are UTC.
     """
 
     kind: EventKind
@@ -120,6 +126,8 @@ def transition(lesson: Lesson, event: LessonEvent) -> Lesson:
             f"possible: {possible}"
         )
         raise TransitionRefused(message)
+    if event.kind in ("evaluate", "approve"):
+        _need_the_content_that_was_seen(lesson, event)
     if event.kind == "evaluate":
         return _evaluated(lesson, event)
     if event.kind == "approve":
@@ -131,19 +139,69 @@ def transition(lesson: Lesson, event: LessonEvent) -> Lesson:
     return replace(lesson, state=following)
 
 
-def patch_hash(lesson: Lesson) -> str | None:
-    """Return the SHA-256 (hex) of the lesson's patch, which an approval is bound to."""
-    return None if lesson.patch is None else hashlib.sha256(lesson.patch.encode()).hexdigest()
+def proposed(standing: Lesson | None, fresh: Lesson) -> Lesson | None:
+    """Return the lesson after it is proposed (again), None when that changes nothing.
+
+    ``standing`` is what the store holds under its id. Only what nobody has decided on is worded
+    anew, and then it has to be evaluated again; what a quarantine holds stays there. Raises
+    ValueError for a fresh lesson that claims more than to be proposed or quarantined.
+    """
+    if fresh.state not in ("proposed", "quarantined") or fresh.evaluations or fresh.approvals:
+        message = f"lesson {fresh.lesson_id} may be proposed, not handed in as {fresh.state}"
+        raise ValueError(message)
+    if standing is None:
+        return fresh
+    if standing.state not in UNDECIDED or standing.state == "quarantined":
+        return None
+    if content_hash(standing) != content_hash(fresh):
+        return fresh
+    kept = replace(
+        fresh,
+        state=standing.state if fresh.state == "proposed" else fresh.state,
+        evaluations=standing.evaluations,
+        approvals=standing.approvals,
+    )
+    return None if kept == standing else kept
+
+
+def content_hash(lesson: Lesson) -> str:
+    """Return the SHA-256 (hex) of what a lesson would do and to whom.
+
+    Evaluations and approvals are bound to it; title, findings and evidence may grow.
+    """
+    text = json.dumps(
+        {
+            "layer": lesson.layer,
+            "scope": [lesson.scope, lesson.scope_key, lesson.tenant, dict(lesson.selector)],
+            "kind": lesson.kind,
+            "body": lesson.body,
+            "content": dict(lesson.content),
+            "patch": [lesson.patch, lesson.base_path, lesson.base_hash],
+        },
+        sort_keys=True,
+        ensure_ascii=False,
+    )
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _evaluated(lesson: Lesson, event: LessonEvent) -> Lesson:
     verdict = _one_of(event, "verdict", VERDICTS)
-    entry = {**event.detail, "verdict": verdict, "by": event.by, "at": event.at.isoformat()}
+    entry = {
+        **event.detail,
+        "verdict": verdict,
+        "by": event.by,
+        "at": event.at.isoformat(),
+        "content_hash": content_hash(lesson),
+    }
     return replace(lesson, state="evaluated", evaluations=(*lesson.evaluations, entry))
 
 
 def _approved(lesson: Lesson, event: LessonEvent) -> Lesson:
-    verdict = lesson.evaluations[-1].get("verdict") if lesson.evaluations else None
+    last = lesson.evaluations[-1] if lesson.evaluations else {}
+    verdict = last.get("verdict")
+    if last.get("content_hash") != content_hash(lesson):
+        message = f"lesson {lesson.lesson_id} was changed after its evaluation; evaluate it again"
+        raise TransitionRefused(message)
     if verdict not in ("pass", "inconclusive"):
         message = (
             f"lesson {lesson.lesson_id} may not be approved: its last evaluation says {verdict}; "
@@ -159,9 +217,20 @@ def _approved(lesson: Lesson, event: LessonEvent) -> Lesson:
         "by": event.by,
         "human": event.human,
         "at": event.at.isoformat(),
-        "patch_hash": patch_hash(lesson),
+        "content_hash": content_hash(lesson),
     }
     return replace(lesson, state="approved", approvals=(*lesson.approvals, entry))
+
+
+def _need_the_content_that_was_seen(lesson: Lesson, event: LessonEvent) -> None:
+    """Refuse a judgement of other words than the lesson's, which may have changed meanwhile."""
+    seen = event.detail.get("content_hash")
+    if seen is not None and seen != content_hash(lesson):
+        message = (
+            f"lesson {lesson.lesson_id} was changed since it was looked at; look at it again, "
+            f"then {event.kind} it"
+        )
+        raise TransitionRefused(message)
 
 
 def _need_a_named_human(lesson: Lesson, event: LessonEvent) -> None:

@@ -94,6 +94,37 @@ JUDGEMENT_SOURCE: Final = "spanlore.evaluation.source"
 JUDGEMENT_ID: Final = "spanlore.evaluation.id"
 JUDGEMENT_EVALUATOR: Final = "spanlore.evaluation.evaluator.id"
 
+# What a user is like, for lessons that hold for some kind of user: ``spanlore.segment.time_zone``.
+SEGMENT_PREFIX: Final = "spanlore.segment."
+
+# Feedback of an end user: an evaluation event of this name.
+EVALUATION_USER_FEEDBACK: Final = "user_feedback"
+
+# Override event (a log record): what the agent proposed, what stood in its place in the end.
+EVENT_OVERRIDE: Final = "spanlore.override"
+OVERRIDE_TARGET: Final = "spanlore.override.target"
+OVERRIDE_FIELD: Final = "spanlore.override.field"
+OVERRIDE_ORIGINAL: Final = "spanlore.override.original"
+OVERRIDE_REPLACEMENT: Final = "spanlore.override.replacement"
+OVERRIDE_ACTOR: Final = "spanlore.override.actor"
+OVERRIDE_REASON: Final = "spanlore.override.reason"
+OVERRIDE_ID: Final = "spanlore.override.id"
+OVERRIDE_TARGETS: Final = ("tool_argument", "output", "plan")
+
+# Exposure event (a log record): this run was given this version of a lesson, or was held out.
+EVENT_EXPOSURE: Final = "spanlore.exposure"
+LESSON_ID: Final = "spanlore.lesson.id"
+LESSON_VERSION: Final = "spanlore.lesson.version"
+LESSON_ARM: Final = "spanlore.lesson.arm"
+ARM_EXPOSED: Final = "exposed"
+ARM_HELD_OUT: Final = "held_out"
+# On the run's span: the lessons it was given, each as "id@version".
+CONTEXT_ITEM_IDS: Final = "spanlore.context.item_ids"
+
+# What stands around delivered memories in a prompt, so that they can be taken out of it again.
+MEMORY_BEGIN: Final = "<spanlore-memory>"
+MEMORY_END: Final = "</spanlore-memory>"
+
 DEFAULT_TENANT: Final = "default"
 ERROR_TYPE_OTHER: Final = "_OTHER"
 ERROR_TYPE_TOOL: Final = "tool_error"

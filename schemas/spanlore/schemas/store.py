@@ -198,14 +198,24 @@ class Store:
         with _translated("query the store"), self._client.raw_stream(sql, fmt=fmt) as stream:
             yield from iter(lambda: stream.read(1 << 16), b"")
 
-    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows (dicts with the same keys, which are column names) into a table."""
+    def insert(
+        self, table: str, rows: Sequence[Mapping[str, Any]], *, token: str | None = None
+    ) -> None:
+        """Insert rows (dicts with the same keys, which are column names) into a table.
+
+        Of several inserts with one ``token`` into a table with a deduplication window the first
+        is stored, whatever the others hold; they succeed and leave nothing.
+        """
         if not rows:
             return
         names = list(rows[0])
+        settings = {} if token is None else {"insert_deduplication_token": token}
         with _translated(f"insert into {table}"):
             self._client.insert(
-                table, [[row[name] for name in names] for row in rows], column_names=names
+                table,
+                [[row[name] for name in names] for row in rows],
+                column_names=names,
+                settings=settings,
             )
 
     def insert_segment(self, path: Path, *, token: str) -> None:

@@ -6,9 +6,18 @@ other readers of that schema work against them. Our own columns on them are ``DE
 expressions over the attribute maps: rows that a foreign exporter writes fill them too.
 """
 
-from dataclasses import dataclass
-
-from spanlore.schemas import semconv
+from spanlore.schemas import learning_tables, semconv
+from spanlore.schemas.table import (
+    DURABLE,
+    LOW,
+    MAP,
+    NANOS,
+    PROVENANCE,
+    PROVENANCE_INDEXES,
+    TIME,
+    Column,
+    Table,
+)
 
 DATABASE = "spanlore"
 
@@ -18,65 +27,10 @@ LOGS = "otel_logs"
 RUNS = "agent_runs"
 JUDGEMENTS = "judgements"
 HARNESS_PARTS = "harness_parts"
-FINDINGS = "findings"
-LESSONS = "lessons"
-ANALYSES = "analyses"
 
 # What a row of ``harness_parts`` holds: its Kind.
 KIND_INSTRUCTIONS = "instructions"
 KIND_TOOL_DEFINITIONS = "tool_definitions"
-
-MAP = "Map(LowCardinality(String), String)"
-LOW = "LowCardinality(String)"
-TIME = "DateTime64(9)"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its ClickHouse type, and how the store fills it when a row does not name it."""
-
-    name: str
-    type: str
-    default: str = ""
-    codec: str = "ZSTD(1)"
-    alias: bool = False
-
-    def ddl(self) -> str:
-        """Render the column for CREATE TABLE."""
-        kind = "ALIAS" if self.alias else "DEFAULT"
-        default = f" {kind} {self.default}" if self.default else ""
-        codec = "" if self.alias or not self.codec else f" CODEC({self.codec})"
-        return f"`{self.name}` {self.type}{default}{codec}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table: columns, skip indexes, engine clause and settings."""
-
-    name: str
-    columns: tuple[Column, ...]
-    engine: str
-    order_by: str
-    partition_by: str = ""
-    indexes: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
-
-    def ddl(self) -> str:
-        """Render CREATE TABLE."""
-        lines = [column.ddl() for column in self.columns]
-        lines += [f"INDEX {index}" for index in self.indexes]
-        partition = f"\nPARTITION BY {self.partition_by}" if self.partition_by else ""
-        settings = f"\nSETTINGS {', '.join(self.settings)}" if self.settings else ""
-        body = ",\n    ".join(lines)
-        return (
-            f"CREATE TABLE IF NOT EXISTS {self.name} (\n    {body}\n)\n"
-            f"ENGINE = {self.engine}{partition}\nORDER BY {self.order_by}{settings}"
-        )
-
-    @property
-    def insertable(self) -> tuple[str, ...]:
-        """Names of the columns a row may give a value for."""
-        return tuple(column.name for column in self.columns if not column.alias)
 
 
 def span_attribute(*names: str) -> str:
@@ -104,28 +58,6 @@ def tenant_of(attributes: str, resource: str) -> str:
         f"{resource}['{key}'] != '', {resource}['{key}'], '{semconv.DEFAULT_TENANT}')"
     )
 
-
-# The write-ahead log's mark on a row: which log and record it came from; 0 on rows of a foreign
-# exporter. The loader counts a segment by it and the sealing job finds new rows by it.
-_PROVENANCE = (
-    Column("ReceivedAt", TIME, "now64(9)", "Delta(8), ZSTD(1)"),
-    Column("LogId", "UInt32", codec="ZSTD(1)"),
-    Column("LogSeq", "UInt64", codec="Delta(8), ZSTD(1)"),
-)
-_PROVENANCE_INDEXES = (
-    "idx_log_seq LogSeq TYPE minmax GRANULARITY 1",
-    "idx_received ReceivedAt TYPE minmax GRANULARITY 1",
-)
-# One segment is one block with one deduplication token; a part is on the disk when the insert
-# answers, because the segment's file goes then.
-# A fresh part is one file, not two for each of sixty columns: a third of an insert's CPU
-# (benchmarks/README.md).
-_DURABLE = (
-    "non_replicated_deduplication_window = 10000",
-    "min_bytes_for_wide_part = 134217728",
-    "fsync_after_insert = 1",
-    "fsync_part_directory = 1",
-)
 
 _EXPORTER_TRACE_COLUMNS = (
     Column("Timestamp", TIME, codec="Delta(8), ZSTD(1)"),
@@ -224,7 +156,7 @@ _OWN_TRACE_COLUMNS = (
     Column("StartUnixNano", "UInt64", "toUnixTimestamp64Nano(Timestamp)", "Delta(8), ZSTD(1)"),
     Column("EndUnixNano", "UInt64", "StartUnixNano + Duration", "Delta(8), ZSTD(1)"),
     Column("Incomplete", "UInt8", f"{span_attribute(semconv.INCOMPLETE)} = 'true'"),
-    *_PROVENANCE,
+    *PROVENANCE,
     # A complete span beats an incomplete one, then the later received wins.
     Column(
         "RowVersion",
@@ -259,9 +191,9 @@ OTEL_TRACES = Table(
         "idx_user_id UserId TYPE bloom_filter(0.01) GRANULARITY 1",
         "idx_session_id SessionId TYPE bloom_filter(0.01) GRANULARITY 1",
         "idx_duration Duration TYPE minmax GRANULARITY 1",
-        *_PROVENANCE_INDEXES,
+        *PROVENANCE_INDEXES,
     ),
-    settings=_DURABLE,
+    settings=DURABLE,
 )
 
 OTEL_TRACES_TRACE_ID_TS = Table(
@@ -274,7 +206,7 @@ OTEL_TRACES_TRACE_ID_TS = Table(
     engine="AggregatingMergeTree",
     partition_by="toYYYYMM(Start)",
     order_by="TraceId",
-    settings=_DURABLE,
+    settings=DURABLE,
 )
 
 OTEL_LOGS = Table(
@@ -303,19 +235,17 @@ OTEL_LOGS = Table(
         ),
         Column("TenantId", LOW, tenant_of("LogAttributes", "ResourceAttributes")),
         Column("LogAttributeTypes", "Array(UInt8)"),
-        *_PROVENANCE,
+        *PROVENANCE,
     ),
     engine="MergeTree",
     partition_by="toYYYYMM(Timestamp)",
     order_by="(TenantId, toStartOfHour(Timestamp), TraceId, Timestamp)",
     indexes=(
         "idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
-        *_PROVENANCE_INDEXES,
+        *PROVENANCE_INDEXES,
     ),
-    settings=_DURABLE,
+    settings=DURABLE,
 )
-
-_NANOS = "Delta(8), ZSTD(1)"
 
 AGENT_RUNS = Table(
     name=RUNS,
@@ -333,8 +263,8 @@ AGENT_RUNS = Table(
         Column("TaskId", "String"),
         Column("Provider", LOW),
         Column("Model", LOW),
-        Column("StartedAt", TIME, codec=_NANOS),
-        Column("EndedAt", TIME, codec=_NANOS),
+        Column("StartedAt", TIME, codec=NANOS),
+        Column("EndedAt", TIME, codec=NANOS),
         Column("DurationMs", "Float64"),
         Column("TimeUnknown", "UInt8"),
         Column("Spans", "UInt64"),
@@ -353,9 +283,9 @@ AGENT_RUNS = Table(
         Column("Sampling", LOW),
         Column("Revision", LOW),
         Column("ContentHash", "UInt64"),
-        Column("LastReceivedAt", TIME, codec=_NANOS),
-        Column("SealedAt", TIME, codec=_NANOS),
-        Column("Version", "UInt64", codec=_NANOS),
+        Column("LastReceivedAt", TIME, codec=NANOS),
+        Column("SealedAt", TIME, codec=NANOS),
+        Column("Version", "UInt64", codec=NANOS),
     ),
     engine="ReplacingMergeTree(Version)",
     order_by="(TenantId, TraceId)",
@@ -380,17 +310,17 @@ JUDGEMENTS_TABLE = Table(
         Column("Source", LOW),
         Column("Evaluator", LOW),
         Column("JudgementId", "String"),
-        Column("At", TIME, codec=_NANOS),
-        *_PROVENANCE,
-        Column("Version", "UInt64", "toUnixTimestamp64Nano(At)", _NANOS),
+        Column("At", TIME, codec=NANOS),
+        *PROVENANCE,
+        Column("Version", "UInt64", "toUnixTimestamp64Nano(At)", NANOS),
     ),
     engine="ReplacingMergeTree(Version)",
     order_by="(TenantId, TraceId, SpanId, Name, Source, Evaluator)",
     indexes=(
         "idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
-        *_PROVENANCE_INDEXES,
+        *PROVENANCE_INDEXES,
     ),
-    settings=_DURABLE,
+    settings=DURABLE,
 )
 
 # The texts that harness fingerprints were taken of. RawHash is what the spans carry, Hash what
@@ -408,80 +338,6 @@ HARNESS_PARTS_TABLE = Table(
     order_by="(Kind, RawHash)",
 )
 
-FINDINGS_TABLE = Table(
-    name=FINDINGS,
-    columns=(
-        Column("FindingId", "String"),
-        Column("Analyzer", LOW),
-        Column("AnalyzerVersion", LOW),
-        Column("Title", "String"),
-        Column("N", "UInt64"),
-        Column("K", "UInt64"),
-        Column("Effect", "Nullable(Float64)"),
-        Column("IntervalLow", "Nullable(Float64)"),
-        Column("IntervalHigh", "Nullable(Float64)"),
-        Column("P", "Nullable(Float64)"),
-        Column("Q", "Nullable(Float64)"),
-        Column("AdjustedFor", "Array(String)"),
-        Column("Confirmed", "UInt8"),
-        Column("Reason", "String"),
-        Column("Evidence", "Array(String)"),
-        Column("CounterEvidence", "Array(String)"),
-        Column("Detail", "String"),
-        Column("AnalysisId", "String"),
-        Column("At", TIME),
-        Column("Version", "UInt64"),
-    ),
-    engine="MergeTree",
-    order_by="(FindingId, Version)",
-)
-
-# Append-only: a lesson's state is its latest version.
-LESSONS_TABLE = Table(
-    name=LESSONS,
-    columns=(
-        Column("LessonId", "String"),
-        Column("Version", "UInt64"),
-        Column("State", LOW),
-        Column("Layer", LOW),
-        Column("Scope", LOW),
-        Column("ScopeKey", "String"),
-        Column("TenantId", "String"),
-        Column("Kind", LOW),
-        Column("Title", "String"),
-        Column("Body", "String"),
-        Column("Patch", "String"),
-        Column("BasePath", "String"),
-        Column("BaseHash", "String"),
-        Column("Findings", "Array(String)"),
-        Column("Evidence", "Array(String)"),
-        Column("Evaluations", "String"),
-        Column("Approvals", "String"),
-        Column("At", TIME),
-        Column("By", "String"),
-    ),
-    engine="MergeTree",
-    order_by="(LessonId, Version)",
-)
-
-# One row a learn: what it counted, which is also how the next one knows what is new.
-ANALYSES_TABLE = Table(
-    name=ANALYSES,
-    columns=(
-        Column("AnalysisId", "String"),
-        Column("At", TIME),
-        Column("SealedBefore", TIME),
-        Column("Analyzers", "Array(String)"),
-        Column("Runs", "UInt64"),
-        Column("Spans", "UInt64"),
-        Column("Findings", "UInt64"),
-        Column("Confirmed", "UInt64"),
-        Column("Failed", "Array(String)"),
-    ),
-    engine="MergeTree",
-    order_by="(At, AnalysisId)",
-)
-
 ALL = (
     OTEL_TRACES,
     OTEL_TRACES_TRACE_ID_TS,
@@ -489,9 +345,7 @@ ALL = (
     AGENT_RUNS,
     JUDGEMENTS_TABLE,
     HARNESS_PARTS_TABLE,
-    FINDINGS_TABLE,
-    LESSONS_TABLE,
-    ANALYSES_TABLE,
+    *learning_tables.ALL,
 )
 BY_NAME = {table.name: table for table in ALL}
 

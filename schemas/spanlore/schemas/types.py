@@ -80,9 +80,13 @@ class Finding:
 class Lesson:
     """A proposed change born from findings.
 
-    ``scope_key`` names the user or tenant the lesson holds for ("" for global). ``patch`` is a
-    unified diff for ``git apply``, None where there is nothing to change in a file;
-    ``base_path`` and ``base_hash`` (SHA-256, hex) bind it to the file it was written against.
+    ``scope_key`` names the user or tenant the lesson holds for ("" for global), ``tenant`` the
+    tenant inside which it holds ("" for every tenant, which only a global lesson may say).
+    ``selector`` narrows it further: it holds for runs of that ``agent`` and ``task`` and users
+    whose ``segment.<name>`` is the value given. ``patch`` is a unified diff for ``git apply``,
+    None where there is nothing to change in a file; ``base_path`` and ``base_hash`` (SHA-256,
+    hex) bind it to the file it was written against. ``content`` is the body as data, by ``kind``:
+    what its gate scores and its effect is measured by.
     """
 
     lesson_id: str
@@ -97,6 +101,51 @@ class Lesson:
     base_hash: str | None
     findings: tuple[str, ...]
     evidence: tuple[str, ...]
+    tenant: str = ""
+    selector: Mapping[str, str] = field(default_factory=dict)
+    content: Mapping[str, Any] = field(default_factory=dict)
     state: str = "proposed"
     evaluations: tuple[Mapping[str, Any], ...] = ()
     approvals: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One side of a comparison: ``events`` in ``runs`` of ``users``; the rate is None of none."""
+
+    runs: int
+    users: int
+    events: int
+
+    @property
+    def rate(self) -> float | None:
+        """Events a run, None where there was no run."""
+        return self.events / self.runs if self.runs else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What a lesson did after roll-out, against runs that were not given it.
+
+    ``metric`` names the unwanted event that is counted; ``difference`` is its rate among exposed
+    runs minus the other arm's, ``interval`` its 95 % interval (low, high), users as clusters.
+    ``compared_with`` is "held_out" (``randomised``) or "before". ``verdict`` is one of
+    ``lesson_state.MEASURED``; ``reason`` says in words what it rests on.
+    """
+
+    lesson_id: str
+    lesson_version: int
+    metric: str
+    compared_with: Literal["held_out", "before"]
+    exposed: Arm
+    other: Arm
+    difference: float | None
+    interval: tuple[float, float] | None
+    verdict: str
+    reason: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def randomised(self) -> bool:
+        """Whether chance decided which runs were given the lesson."""
+        return self.compared_with == "held_out"

@@ -5,7 +5,7 @@ They hold no data of their own and are not part of the numbered migrations.
 
 from dataclasses import dataclass
 
-from spanlore.schemas import otlp, semconv, tables
+from spanlore.schemas import learning_tables, otlp, semconv, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,45 @@ _JUDGEMENTS_SQL = f"""SELECT
 FROM {tables.LOGS}
 WHERE EventName = '{semconv.EVENT_EVALUATION}' AND TraceId != ''"""
 
+_OVERRIDES_SQL = f"""SELECT
+    TenantId,
+    TraceId,
+    SpanId,
+    LogAttributes['{semconv.USER_ID}'] AS UserId,
+    LogAttributes['{semconv.OVERRIDE_TARGET}'] AS Target,
+    LogAttributes['{semconv.TOOL_NAME}'] AS ToolName,
+    LogAttributes['{semconv.OVERRIDE_FIELD}'] AS Field,
+    LogAttributes['{semconv.OVERRIDE_ORIGINAL}'] AS Original,
+    LogAttributes['{semconv.OVERRIDE_REPLACEMENT}'] AS Replacement,
+    LogAttributes['{semconv.OVERRIDE_ACTOR}'] AS Actor,
+    LogAttributes['{semconv.OVERRIDE_REASON}'] AS Reason,
+    LogAttributes['{semconv.OVERRIDE_ID}'] AS OverrideId,
+    Timestamp AS At,
+    ReceivedAt,
+    LogId,
+    LogSeq
+FROM {tables.LOGS}
+WHERE EventName = '{semconv.EVENT_OVERRIDE}' AND TraceId != ''"""
+
+_EXPOSURES_SQL = f"""SELECT
+    TenantId,
+    TraceId,
+    LogAttributes['{semconv.USER_ID}'] AS UserId,
+    LogAttributes['{semconv.LESSON_ID}'] AS LessonId,
+    toUInt64OrZero(LogAttributes['{semconv.LESSON_VERSION}']) AS LessonVersion,
+    LogAttributes['{semconv.LESSON_ARM}'] AS Arm,
+    Timestamp AS At,
+    ReceivedAt,
+    LogId,
+    LogSeq
+FROM {tables.LOGS}
+WHERE EventName = '{semconv.EVENT_EXPOSURE}' AND TraceId != ''"""
+
 ALL = (
     View(f"{tables.TRACES}_from_otlp", tables.TRACES, otlp.traces_view_sql()),
     View(f"{tables.LOGS}_from_otlp", tables.LOGS, otlp.logs_view_sql()),
     View(f"{tables.TRACE_TIMES}_mv", tables.TRACE_TIMES, _TRACE_TIMES_SQL),
     View(f"{tables.JUDGEMENTS}_from_logs", tables.JUDGEMENTS, _JUDGEMENTS_SQL),
+    View(f"{learning_tables.OVERRIDES}_from_logs", learning_tables.OVERRIDES, _OVERRIDES_SQL),
+    View(f"{learning_tables.EXPOSURES}_from_logs", learning_tables.EXPOSURES, _EXPOSURES_SQL),
 )

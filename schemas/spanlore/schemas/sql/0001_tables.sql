@@ -235,13 +235,16 @@ CREATE TABLE IF NOT EXISTS lessons (
     `BaseHash` String CODEC(ZSTD(1)),
     `Findings` Array(String) CODEC(ZSTD(1)),
     `Evidence` Array(String) CODEC(ZSTD(1)),
+    `Selector` Map(String, String) CODEC(ZSTD(1)),
+    `Content` String CODEC(ZSTD(1)),
     `Evaluations` String CODEC(ZSTD(1)),
     `Approvals` String CODEC(ZSTD(1)),
     `At` DateTime64(9) CODEC(ZSTD(1)),
     `By` String CODEC(ZSTD(1))
 )
 ENGINE = MergeTree
-ORDER BY (LessonId, Version);
+ORDER BY (LessonId, Version)
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS analyses (
     `AnalysisId` String CODEC(ZSTD(1)),
@@ -256,4 +259,89 @@ CREATE TABLE IF NOT EXISTS analyses (
 )
 ENGINE = MergeTree
 ORDER BY (At, AnalysisId);
+
+CREATE TABLE IF NOT EXISTS overrides (
+    `TenantId` LowCardinality(String) CODEC(ZSTD(1)),
+    `TraceId` String CODEC(ZSTD(1)),
+    `SpanId` String CODEC(ZSTD(1)),
+    `UserId` String CODEC(ZSTD(1)),
+    `Target` LowCardinality(String) CODEC(ZSTD(1)),
+    `ToolName` LowCardinality(String) CODEC(ZSTD(1)),
+    `Field` String CODEC(ZSTD(1)),
+    `Original` String CODEC(ZSTD(1)),
+    `Replacement` String CODEC(ZSTD(1)),
+    `Actor` LowCardinality(String) CODEC(ZSTD(1)),
+    `Reason` String CODEC(ZSTD(1)),
+    `OverrideId` String CODEC(ZSTD(1)),
+    `At` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `ReceivedAt` DateTime64(9) DEFAULT now64(9) CODEC(Delta(8), ZSTD(1)),
+    `LogId` UInt32 CODEC(ZSTD(1)),
+    `LogSeq` UInt64 CODEC(Delta(8), ZSTD(1)),
+    `Version` UInt64 DEFAULT toUnixTimestamp64Nano(At) CODEC(Delta(8), ZSTD(1)),
+    INDEX idx_log_seq LogSeq TYPE minmax GRANULARITY 1,
+    INDEX idx_received ReceivedAt TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(Version)
+ORDER BY (TenantId, TraceId, Target, ToolName, Field, OverrideId)
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS exposures (
+    `TenantId` LowCardinality(String) CODEC(ZSTD(1)),
+    `TraceId` String CODEC(ZSTD(1)),
+    `UserId` String CODEC(ZSTD(1)),
+    `LessonId` String CODEC(ZSTD(1)),
+    `LessonVersion` UInt64 CODEC(ZSTD(1)),
+    `Arm` LowCardinality(String) CODEC(ZSTD(1)),
+    `At` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `ReceivedAt` DateTime64(9) DEFAULT now64(9) CODEC(Delta(8), ZSTD(1)),
+    `LogId` UInt32 CODEC(ZSTD(1)),
+    `LogSeq` UInt64 CODEC(Delta(8), ZSTD(1)),
+    `Version` UInt64 DEFAULT toUnixTimestamp64Nano(At) CODEC(Delta(8), ZSTD(1)),
+    INDEX idx_log_seq LogSeq TYPE minmax GRANULARITY 1,
+    INDEX idx_received ReceivedAt TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(Version)
+ORDER BY (LessonId, TenantId, TraceId)
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS effects (
+    `LessonId` String CODEC(ZSTD(1)),
+    `LessonVersion` UInt64 CODEC(ZSTD(1)),
+    `At` DateTime64(9) CODEC(ZSTD(1)),
+    `Metric` LowCardinality(String) CODEC(ZSTD(1)),
+    `ComparedWith` LowCardinality(String) CODEC(ZSTD(1)),
+    `Randomised` UInt8 CODEC(ZSTD(1)),
+    `ExposedRuns` UInt64 CODEC(ZSTD(1)),
+    `ExposedUsers` UInt64 CODEC(ZSTD(1)),
+    `ExposedRate` Nullable(Float64) CODEC(ZSTD(1)),
+    `OtherRuns` UInt64 CODEC(ZSTD(1)),
+    `OtherUsers` UInt64 CODEC(ZSTD(1)),
+    `OtherRate` Nullable(Float64) CODEC(ZSTD(1)),
+    `Difference` Nullable(Float64) CODEC(ZSTD(1)),
+    `IntervalLow` Nullable(Float64) CODEC(ZSTD(1)),
+    `IntervalHigh` Nullable(Float64) CODEC(ZSTD(1)),
+    `Verdict` LowCardinality(String) CODEC(ZSTD(1)),
+    `Detail` String CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+ORDER BY (LessonId, At)
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS learning_log (
+    `Seq` UInt64 CODEC(ZSTD(1)),
+    `At` DateTime64(9) CODEC(ZSTD(1)),
+    `By` String CODEC(ZSTD(1)),
+    `Human` UInt8 CODEC(ZSTD(1)),
+    `Event` LowCardinality(String) CODEC(ZSTD(1)),
+    `LessonId` String CODEC(ZSTD(1)),
+    `LessonVersion` UInt64 CODEC(ZSTD(1)),
+    `ContentHash` String CODEC(ZSTD(1)),
+    `Detail` String CODEC(ZSTD(1)),
+    `Lesson` String CODEC(ZSTD(3)),
+    `PreviousHash` String CODEC(ZSTD(1)),
+    `Hash` String CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+ORDER BY Seq
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
 
