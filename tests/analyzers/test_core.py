@@ -12,16 +12,16 @@ from spanlore.analyzers.statistics import Table
 def hypothesis(
     tables: dict[str, Table], *, key: str = "a", support: Support | None = None
 ) -> Hypothesis:
-    events = sum(table.k for table in tables.values())
+    events = sum(int(table.k) for table in tables.values())
     return Hypothesis(
         analyzer="test",
         key=key,
         title="a thing",
         support=support
         or Support(
-            n=sum(table.n for table in tables.values()),
+            n=sum(int(table.n) for table in tables.values()),
             k=events,
-            runs=sum(table.n for table in tables.values()),
+            runs=sum(int(table.n) for table in tables.values()),
             units=sum(table.k > 0 for table in tables.values()),
         ),
         strata=tuple(Stratum(name=f"{u}|m", unit=u, table=t) for u, t in tables.items()),
@@ -170,3 +170,52 @@ def test_what_never_happened_gives_no_finding() -> None:
 def test_both_halves_get_about_half_of_the_tasks() -> None:
     first = sum(in_discovery_half(f"task/{n}") for n in range(1000))
     assert 420 < first < 580
+
+
+def test_families_are_corrected_each_by_itself() -> None:
+    weak = hypothesis(tasks(12, Table(4, 1, 8, 0)))
+    nulls = [
+        replace(
+            hypothesis(tasks(12, Table(5, 1, 20, 4)), key=f"null {n}"), family="of another kind"
+        )
+        for n in range(60)
+    ]
+    [alone] = findings_of([weak])
+    together = next(one for one in findings_of([weak, *nulls]) if one.detail["key"] == "a")
+    assert together.q == alone.q
+
+
+def test_what_is_not_told_counts_all_the_same() -> None:
+    weak = hypothesis(tasks(12, Table(4, 1, 8, 0)))
+    nulls = [
+        replace(hypothesis(tasks(12, Table(5, 1, 20, 4)), key=f"null {n}"), told=False)
+        for n in range(60)
+    ]
+    [alone], [together] = findings_of([weak]), findings_of([weak, *nulls])
+    assert alone.q is not None
+    assert together.q is not None
+    assert alone.q < together.q
+
+
+def test_a_doubt_known_beforehand_holds_back_what_else_would_be_confirmed() -> None:
+    strong = hypothesis(tasks(20, Table(5, 2, 20, 1)))
+    [found] = findings_of([replace(strong, doubt="most keep it")])
+    assert (found.confirmed, found.reason) == (False, "most keep it")
+
+
+def test_a_hypothesis_may_ask_for_more_units_and_names_what_it_counts() -> None:
+    strong = hypothesis(tasks(20, Table(5, 2, 20, 1)))
+    [found] = findings_of([replace(strong, units_min=30, counted="run", units_noun="user")])
+    assert found.reason == "too few: 40 runs in 20 users; needs 5 runs in 30 users"
+
+
+def test_a_stratum_may_say_itself_which_half_it_belongs_to() -> None:
+    strata = tuple(
+        Stratum(name=str(early), unit="", table=Table(12.5, 8.25, 0, 0), discovers=early)
+        for early in (True, False)
+    )
+    alone = replace(hypothesis(tasks(20, Table(5, 2, 0, 0))), strata=strata, floor=0.05)
+    [found] = findings_of([alone])
+    assert found.confirmed
+    assert found.p is not None
+    assert found.detail["p_confirmation"] == pytest.approx(found.p / 2)

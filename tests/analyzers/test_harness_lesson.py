@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,52 +9,9 @@ from typing import Any
 import pytest
 
 from spanlore.analyzers.harness_lesson import harness_lessons
-from spanlore.schemas.types import Finding, Lesson
+from tests.analyzers.lesson_files import apply, finding
 
 ARGUMENTS = ("day", "start", "end", "note")
-
-
-def finding(tool: str, path: str, value: str = "string", *, traces: str = "ab") -> Finding:
-    """Return a confirmed finding that an argument of a tool must not be of a type."""
-    good = {
-        "calls": 40,
-        "calls_with_shape": 0,
-        "calls_with_argument": 40,
-        "calls_by_type": {"integer": 40},
-        "calls_by_format": {},
-        "declared_type": None,
-    }
-    detail = {
-        "tool": tool,
-        "kind": "shape",
-        "shape": {"path": path, "kind": "type", "value": value},
-        "clusters": [],
-        "good_calls": good,
-        "rate_interval": [0.5, 0.7],
-        "units_affected": 9,
-        "units_noun": "task",
-        "failing_calls": 70,
-        "calls": 200,
-        "compared_with": "other calls",
-        "p_confirmation": 0.001,
-        "scope": {"tenant": "a", "only_tenant_affected": False},
-    }
-    return Finding(
-        finding_id=f"{tool} {path} {value}",
-        analyzer="test",
-        title=f"{tool} {path}",
-        n=100,
-        k=60,
-        effect=0.5,
-        interval=(0.4, 0.6),
-        p=0.001,
-        q=0.01,
-        adjusted_for=("task",),
-        confirmed=True,
-        evidence=tuple(traces),
-        counter_evidence=(),
-        detail=detail,
-    )
 
 
 def definitions() -> list[dict[str, Any]]:
@@ -75,15 +31,6 @@ def write(folder: Path, indent: int | None) -> Path:
         text = json.dumps(definitions(), indent=indent)
     (folder / "tools.json").write_text(text + "\n")
     return folder
-
-
-def apply(folder: Path, lessons: tuple[Lesson, ...]) -> list[dict[str, Any]]:
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    for lesson in lessons:
-        assert lesson.patch is not None
-        subprocess.run(["git", "apply", "-"], cwd=folder, check=True, input=lesson.patch.encode())
-    changed: list[dict[str, Any]] = json.loads((folder / "tools.json").read_text())
-    return changed
 
 
 def test_two_findings_about_one_place_make_one_lesson_with_one_diff(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from spanlore.analyzers import job, registry
 from spanlore.analyzers.hypothesis import Hypothesis
 from spanlore.analyzers.job import learn
-from spanlore.analyzers.records import latest_lessons, lesson_row, standing_findings
+from spanlore.analyzers.records import standing_findings
 from spanlore.analyzers.registry import Analyzer, UnknownAnalyzer
 from spanlore.analyzers.tool_argument_misuse import (
     TOOL_CALLS_SQL,
@@ -21,9 +21,13 @@ from spanlore.analyzers.tool_argument_misuse import (
     tool_argument_misuse,
 )
 from spanlore.analyzers.window import Window
+from spanlore.schemas.lesson_records import latest_lessons
+from spanlore.schemas.lesson_state import content_hash
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import HARNESS_PARTS, RUNS, TRACES
+from spanlore.schemas.types import Lesson
 from tests.analyzers import recorded
+from tests.local_desk import LocalDesk
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 
@@ -38,6 +42,19 @@ def recorded_store(store: Store) -> Store:
     store.insert(TRACES, calls[:50])  # a replay: exact readers must not count it twice
     store.insert(RUNS, list(_runs(at=START)))
     return store
+
+
+@pytest.fixture
+def desk(recorded_store: Store, migrated_url: str) -> Iterator[LocalDesk]:
+    del recorded_store  # emptied and filled before the desk reads it
+    opened = LocalDesk(migrated_url)
+    yield opened
+    opened.desk.close()
+
+
+def _bare(lesson: Lesson, **changes: Any) -> Lesson:
+    """Return a lesson as it may be proposed."""
+    return replace(lesson, state="proposed", evaluations=(), approvals=(), **changes)
 
 
 def _span(row: dict[str, Any]) -> dict[str, Any]:
@@ -77,8 +94,10 @@ def test_the_store_yields_the_same_hypotheses_as_the_lines(recorded_store: Store
     assert from_store == list(misuse_hypotheses(rows, definitions))
 
 
-def test_a_round_finds_proposes_and_holds_back(recorded_store: Store, tmp_path: Path) -> None:
-    report = learn(recorded_store, repo=_harness(tmp_path))
+def test_a_round_finds_proposes_and_holds_back(
+    recorded_store: Store, desk: LocalDesk, tmp_path: Path
+) -> None:
+    report = learn(recorded_store, repo=_harness(tmp_path), desk=desk)
     said = report.json()
     assert json.loads(json.dumps(said)) == said
     [found] = [one for one in said["findings"] if one["detail"]["tool"] == "book_reservation"]
@@ -94,27 +113,30 @@ def test_a_round_finds_proposes_and_holds_back(recorded_store: Store, tmp_path: 
 
 
 def test_a_second_round_over_the_same_runs_adds_nothing(
-    recorded_store: Store, tmp_path: Path
+    recorded_store: Store, desk: LocalDesk, tmp_path: Path
 ) -> None:
     repo = _harness(tmp_path)
-    first = learn(recorded_store, repo=repo)
-    second = learn(recorded_store, repo=repo)
+    first = learn(recorded_store, repo=repo, desk=desk)
+    second = learn(recorded_store, repo=repo, desk=desk)
     assert second.nothing_new
     assert second.findings == first.findings
     assert second.held_back == first.held_back
     assert second.lessons == first.lessons
-    assert _versions(recorded_store, "findings") == _versions(recorded_store, "lessons") == {1}
+    assert _versions(recorded_store, "findings") == {1}
+    assert _versions(recorded_store, "lessons") == {1, 2}  # proposed, evaluated
 
 
-def test_new_runs_are_counted_together_with_the_old(recorded_store: Store, tmp_path: Path) -> None:
-    learn(recorded_store, repo=_harness(tmp_path))
+def test_new_runs_are_counted_together_with_the_old(
+    recorded_store: Store, desk: LocalDesk, tmp_path: Path
+) -> None:
+    learn(recorded_store, repo=_harness(tmp_path), desk=desk)
     later = list(_runs(at=START + timedelta(days=1), prefix="new"))[:3]
     recorded_store.insert(RUNS, later)
-    report = learn(recorded_store, repo=tmp_path)
+    report = learn(recorded_store, repo=tmp_path, desk=desk)
     assert not report.nothing_new
     assert report.findings[0].n == 102
     assert _versions(recorded_store, "findings") == {1, 2}
-    assert _versions(recorded_store, "lessons") == {1}
+    assert _versions(recorded_store, "lessons") == {1, 2}  # proposed, evaluated
 
 
 def test_since_leaves_out_what_was_received_before(recorded_store: Store) -> None:
@@ -123,7 +145,7 @@ def test_since_leaves_out_what_was_received_before(recorded_store: Store) -> Non
 
 
 def test_a_dry_run_writes_nothing(recorded_store: Store, tmp_path: Path) -> None:
-    report = learn(recorded_store, repo=_harness(tmp_path), dry_run=True)
+    report = learn(recorded_store, repo=_harness(tmp_path))
     assert report.findings
     assert report.lessons
     for table in ("findings", "lessons", "analyses"):
@@ -131,65 +153,76 @@ def test_a_dry_run_writes_nothing(recorded_store: Store, tmp_path: Path) -> None
 
 
 def test_a_repository_given_later_completes_the_lesson(
-    recorded_store: Store, tmp_path: Path
+    recorded_store: Store, desk: LocalDesk, tmp_path: Path
 ) -> None:
-    [without] = learn(recorded_store).lessons
+    [without] = learn(recorded_store, desk=desk).lessons
     assert without.patch is None
     assert "spanlore learn --repo" in without.body
-    [with_patch] = learn(recorded_store, repo=_harness(tmp_path)).lessons
+    [with_patch] = learn(recorded_store, repo=_harness(tmp_path), desk=desk).lessons
     assert with_patch.lesson_id == without.lesson_id
     assert with_patch.patch is not None
-    [kept] = learn(recorded_store).lessons
+    [kept] = learn(recorded_store, desk=desk).lessons
     assert kept == with_patch
-    assert latest_lessons(recorded_store)[kept.lesson_id] == (with_patch, 2)
+    assert latest_lessons(recorded_store)[kept.lesson_id] == (with_patch, 4)
 
 
 def test_a_lesson_that_somebody_decided_on_does_not_change_by_itself(
-    recorded_store: Store, tmp_path: Path
+    recorded_store: Store, desk: LocalDesk, tmp_path: Path
 ) -> None:
-    [lesson] = learn(recorded_store).lessons
-    rejected = replace(lesson, state="rejected")
-    row = lesson_row(rejected, tenant="", at=START, version=2, by="ada")
-    recorded_store.insert("lessons", [row])
-    assert learn(recorded_store, repo=_harness(tmp_path)).lessons == (rejected,)
+    [lesson] = learn(recorded_store, desk=desk).lessons
+    rejected = desk.happen(lesson.lesson_id, "reject")
+    assert rejected.state == "rejected"
+    assert learn(recorded_store, repo=_harness(tmp_path), desk=desk).lessons == (rejected,)
 
 
 def test_what_was_decided_answers_its_findings_also_in_another_lesson(
-    recorded_store: Store,
+    recorded_store: Store, desk: LocalDesk
 ) -> None:
-    [lesson] = learn(recorded_store).lessons
-    decided = replace(lesson, lesson_id="another", state="approved")
-    recorded_store.insert(
-        "lessons", [lesson_row(decided, tenant="", at=START, version=1, by="ada")]
-    )
-    assert learn(recorded_store).lessons == (decided,)
+    [lesson] = learn(recorded_store, desk=desk).lessons
+    desk.propose(_bare(lesson, lesson_id="another"))
+    desk.happen("another", "evaluate", {"verdict": "inconclusive"})
+    decided = desk.happen("another", "approve")
+    assert learn(recorded_store, desk=desk).lessons == (decided,)
     assert latest_lessons(recorded_store)[lesson.lesson_id][0].state == "superseded"
 
 
-def test_a_proposal_is_superseded_by_a_wider_one(recorded_store: Store) -> None:
-    [lesson] = learn(recorded_store).lessons
-    narrow = replace(lesson, lesson_id="narrow")
-    other = replace(lesson, lesson_id="other", findings=("something else",))
-    rows = [lesson_row(one, tenant="", at=START, version=1, by="ada") for one in (narrow, other)]
-    recorded_store.insert("lessons", rows)
-    assert learn(recorded_store, dry_run=True).lessons == (lesson,)
-    assert latest_lessons(recorded_store)["narrow"][0].state == "proposed"
+def test_a_proposal_is_superseded_by_a_wider_one(recorded_store: Store, desk: LocalDesk) -> None:
+    [lesson] = learn(recorded_store, desk=desk).lessons
+    narrow, other = (
+        _bare(lesson, lesson_id="narrow"),
+        _bare(lesson, lesson_id="other", findings=("something else",)),
+    )
+    desk.propose(narrow, other)
     assert learn(recorded_store).lessons == (lesson,)
+    assert latest_lessons(recorded_store)["narrow"][0].state == "proposed"
+    assert learn(recorded_store, desk=desk).lessons == (lesson,)
     assert latest_lessons(recorded_store)["narrow"] == (replace(narrow, state="superseded"), 2)
     assert latest_lessons(recorded_store)["other"] == (other, 1)
-    assert learn(recorded_store).lessons == (lesson,)
+    assert learn(recorded_store, desk=desk).lessons == (lesson,)
     assert _versions(recorded_store, "lessons") == {1, 2}
 
 
 def test_a_lesson_for_several_findings_keeps_its_patch_when_no_repository_is_given(
-    recorded_store: Store, tmp_path: Path
+    recorded_store: Store, desk: LocalDesk, tmp_path: Path
 ) -> None:
-    [lesson] = learn(recorded_store, repo=_harness(tmp_path)).lessons
-    wide = replace(lesson, lesson_id="wide", findings=(*lesson.findings, "something else"))
-    recorded_store.insert("lessons", [lesson_row(wide, tenant="", at=START, version=1, by="ada")])
-    gone = replace(lesson, state="superseded")
-    recorded_store.insert("lessons", [lesson_row(gone, tenant="", at=START, version=2, by="ada")])
-    assert learn(recorded_store).lessons == (wide,)
+    [lesson] = learn(recorded_store, repo=_harness(tmp_path), desk=desk).lessons
+    wide = _bare(lesson, lesson_id="wide", findings=(*lesson.findings, "something else"))
+    desk.propose(wide)
+    desk.happen(lesson.lesson_id, "supersede")
+    [kept] = learn(recorded_store, desk=desk).lessons
+    assert kept.lesson_id == "wide"
+    assert kept.patch == lesson.patch
+
+
+def test_every_proposed_lesson_has_passed_its_gate_or_says_why_not(
+    recorded_store: Store, desk: LocalDesk, tmp_path: Path
+) -> None:
+    [lesson] = learn(recorded_store, repo=_harness(tmp_path), desk=desk).lessons
+    assert lesson.state == "evaluated"
+    [evaluation] = lesson.evaluations
+    assert evaluation["verdict"] in ("pass", "fail", "inconclusive")
+    assert evaluation["reason"]
+    assert evaluation["content_hash"] == content_hash(lesson)
 
 
 def test_an_analyzer_that_raises_is_reported_and_the_others_go_on(

@@ -88,7 +88,7 @@ def shapes_of(arguments: Any, keys: ToolKeys) -> frozenset[Shape]:
     present = set()
     for path, value in nodes(arguments):
         present.add(path)
-        found.add(Shape(path, "type", _type_name(value)))
+        found.add(Shape(path, "type", json_type_name(value)))
         if isinstance(value, str):
             found.add(Shape(path, "format", format_name(value)))
             if path in keys.values and format_name(value) == "word":
@@ -151,6 +151,7 @@ def _parent(path: str) -> str:
     return head
 
 
-def _type_name(value: Any) -> str:
+def json_type_name(value: Any) -> str:
+    """Name the JSON type of a value; whole numbers are numbers."""
     names = {bool: "boolean", str: "string", dict: "object", list: "array", type(None): "null"}
     return names.get(type(value), "number")

@@ -4,10 +4,11 @@ A hypothesis becomes a confirmed finding when all of this holds, else it is held
 first thing that failed as its reason:
 
 1. support: at least 20 subject calls or calls in 5 distinct runs; the thing happened at least 5
-   times, in at least 3 distinct tasks (users where no run names a task);
+   times, in at least 3 distinct tasks (users where no run names a task; more where the hypothesis
+   asks for more);
 2. discovery half: two-sided Cochran-Mantel-Haenszel p, adjusted by Benjamini-Hochberg over every
-   hypothesis of the whole analysis (all analyzers, also those that lack support), q <= 0.1, with
-   the subject's rate the greater;
+   hypothesis of its family (all analyzers, also those that lack support and those that are not
+   told), q <= 0.1, with the subject's rate the greater;
 3. confirmation half (other tasks): the same test, one-sided, p <= 0.05;
 4. over everything: the Mantel-Haenszel risk difference over the strata is at least one
    percentage point, and the test within strata points the same way (one-sided p <= 0.05).
@@ -48,7 +49,6 @@ EFFECT_MIN = 0.01
 CALLS_MIN = 20
 RUNS_MIN = 5
 EVENTS_MIN = 5
-UNITS_MIN = 3
 EVIDENCE_TRACES_MAX = 20
 _ID_HEX_DIGITS = 32
 
@@ -70,12 +70,12 @@ def findings_of(hypotheses: Sequence[Hypothesis]) -> list[Finding]:
     depends on the set of hypotheses alone, not on their order.
     """
     ordered = sorted(hypotheses, key=lambda one: (one.analyzer, one.key))
-    examined = [_examine(hypothesis) for hypothesis in ordered]
-    q_values = false_discovery_q([one.discovery.p for one in examined])
+    discovered = [_contrast(hypothesis, _halves(hypothesis)[0]) for hypothesis in ordered]
+    q_values = _q_values(ordered, [contrast.p for contrast in discovered])
     return in_order(
-        _finding(one, q)
-        for one, q in zip(examined, q_values, strict=True)
-        if one.hypothesis.support.k > 0
+        _finding(_examine(hypothesis, discovery), q)
+        for hypothesis, discovery, q in zip(ordered, discovered, q_values, strict=True)
+        if hypothesis.support.k > 0 and hypothesis.told
     )
 
 
@@ -84,16 +84,37 @@ def finding_id(analyzer: str, key: str) -> str:
     return hashlib.sha256(f"{analyzer}\x00{key}".encode()).hexdigest()[:_ID_HEX_DIGITS]
 
 
-def _examine(hypothesis: Hypothesis) -> _Examined:
-    halves: tuple[list[Stratum], list[Stratum]] = ([], [])
-    for stratum in hypothesis.strata:
-        halves[not in_discovery_half(stratum.unit)].append(stratum)
+def _q_values(hypotheses: Sequence[Hypothesis], p_values: Sequence[float]) -> list[float]:
+    """Correct the p values of the discovery half, each family by itself."""
+    families: dict[str, list[int]] = {}
+    for position, hypothesis in enumerate(hypotheses):
+        families.setdefault(hypothesis.family, []).append(position)
+    q_values = [1.0] * len(hypotheses)
+    for positions in families.values():
+        corrected = false_discovery_q([p_values[position] for position in positions])
+        for position, q in zip(positions, corrected, strict=True):
+            q_values[position] = q
+    return q_values
+
+
+def _examine(hypothesis: Hypothesis, discovery: Contrast) -> _Examined:
     return _Examined(
         hypothesis=hypothesis,
-        discovery=_contrast(hypothesis, halves[0]),
-        confirmation=_contrast(hypothesis, halves[1]),
+        discovery=discovery,
+        confirmation=_contrast(hypothesis, _halves(hypothesis)[1]),
         overall=_contrast(hypothesis, hypothesis.strata),
     )
+
+
+def _halves(hypothesis: Hypothesis) -> tuple[list[Stratum], list[Stratum]]:
+    """Return the strata to discover on, and those to confirm on."""
+    halves: tuple[list[Stratum], list[Stratum]] = ([], [])
+    for stratum in hypothesis.strata:
+        discovers = stratum.discovers
+        if discovers is None:
+            discovers = in_discovery_half(stratum.unit)
+        halves[not discovers].append(stratum)
+    return halves
 
 
 def _contrast(hypothesis: Hypothesis, strata: Sequence[Stratum]) -> Contrast:
@@ -167,13 +188,19 @@ def _counts(one: _Examined) -> dict[str, Any]:
         "runs_looked_at": support.runs,
         "units_affected": support.units,
         "units_noun": one.hypothesis.units_noun,
-        "looks": {
-            "calls": looks.n,
-            "failing_calls": looks.k,
-            "compared_calls": looks.other_n,
-            "compared_failing_calls": looks.other_k,
-        },
+        "looks": _looks(one.hypothesis, looks),
         "effect_unadjusted": _rounded(_unadjusted(looks)),
+    }
+
+
+def _looks(hypothesis: Hypothesis, looks: Table) -> dict[str, float]:
+    if hypothesis.counted != "call":
+        return {"n": round(looks.n, 3), "k": round(looks.k, 3)}
+    return {
+        "calls": looks.n,
+        "failing_calls": looks.k,
+        "compared_calls": looks.other_n,
+        "compared_failing_calls": looks.other_k,
     }
 
 
@@ -192,7 +219,8 @@ def _effect_words(one: _Examined) -> str | None:
     if one.overall.effect is None:
         return None
     if not one.overall.stratified:
-        return f"rate over looks, minus a tolerable rate of {one.hypothesis.floor:.0%}"
+        tolerable = f"a tolerable rate of {one.hypothesis.floor:.0%}"
+        return f"rate over looks, minus {one.hypothesis.detail.get('floor_is', tolerable)}"
     against = one.hypothesis.detail.get("compared_with", "what it is compared with")
     return (
         f"Mantel-Haenszel risk difference within {_strata_words(one.hypothesis)}: "
@@ -217,6 +245,8 @@ def _why_held_back(one: _Examined, q: float) -> _Why | None:
         return TOO_FEW, few
     if (apart := _not_comparable(one)) is not None:
         return NOT_COMPARABLE, apart
+    if one.hypothesis.doubt is not None:
+        return NO_EFFECT, one.hypothesis.doubt
     effect = one.overall.effect or 0.0
     if effect < EFFECT_MIN:
         what = "no effect worth naming" if effect > -EFFECT_MIN else "not more often but less"
@@ -226,13 +256,13 @@ def _why_held_back(one: _Examined, q: float) -> _Why | None:
 
 
 def _too_few(hypothesis: Hypothesis) -> str | None:
-    support, noun = hypothesis.support, hypothesis.units_noun
-    seen = f"{_count(support.k, 'call')} in {_count(support.units, noun)}"
-    if support.k < EVENTS_MIN or support.units < UNITS_MIN:
-        return f"too few: {seen}; needs {EVENTS_MIN} calls in {UNITS_MIN} {noun}s"
+    support, noun, counted = hypothesis.support, hypothesis.units_noun, hypothesis.counted
+    seen = f"{_count(support.k, counted)} in {_count(support.units, noun)}"
+    if support.k < EVENTS_MIN or support.units < hypothesis.units_min:
+        return f"too few: {seen}; needs {EVENTS_MIN} {counted}s in {hypothesis.units_min} {noun}s"
     if support.n < CALLS_MIN and support.runs < RUNS_MIN:
-        looked = f"{_count(support.n, 'call')} in {_count(support.runs, 'run')}"
-        return f"too few: {looked} to look at; needs {CALLS_MIN} calls or {RUNS_MIN} runs"
+        looked = f"{_count(support.n, counted)} in {_count(support.runs, 'run')}"
+        return f"too few: {looked} to look at; needs {CALLS_MIN} {counted}s or {RUNS_MIN} runs"
     return None
 
 

@@ -1,53 +1,31 @@
 """From confirmed findings about tools to proposed lessons with diffs of their definitions.
 
-There is one lesson for each place in a file: findings that are answered on the same line, or on
-the next, make one lesson with one diff, so that all lessons of a round apply one after another,
-in any order. Counts stay in the lesson's body: a model that reads the definition needs the rule
-(``tool_rule``), its reviewer the numbers.
+There is one lesson for each place in a file (``lesson_place``). Where its diff adds a constraint
+to a tool's schema the lesson is a ``tool_schema``, which can be replayed; where only words change
+it is a ``tool_description``, which cannot. Counts stay in the lesson's body: a model that reads
+the definition needs the rule (``tool_rule``), its reviewer the numbers.
+
+``Lesson.content`` says the same as data: the ``tool``, the ``failure`` (``tool_failure``), what the
+definition ``says`` once it is changed, and the ``predicate`` of a right call (``predicate``), None
+where none is known. A lesson that answers several findings holds the others under ``more``.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from spanlore.analyzers.json_text import appended
-from spanlore.analyzers.patch import CONTEXT_LINES_MAX, unified_diff
-from spanlore.analyzers.tool_file import Description, description_of, tool_files
-from spanlore.analyzers.tool_rule import argument_of, rule_of, tells_what_to_do, unfit
+from spanlore.analyzers.lesson_place import Answer, Place, answer, places
+from spanlore.analyzers.tool_failure import failure_of
+from spanlore.analyzers.tool_rule import tells_what_to_do, unfit
 from spanlore.schemas.types import Finding, Lesson, ScopeLevel
 
-KIND = "tool_description"
+DESCRIPTION = "tool_description"
+SCHEMA = "tool_schema"
 EVIDENCE_TRACES_MAX = 20
 _ID_HEX_DIGITS = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    """A finding, the sentence that answers it, and the description it belongs to (if any)."""
-
-    finding: Finding
-    rule: str
-    target: Description | None
-
-    @property
-    def tool(self) -> str:
-        return str(self.finding.detail["tool"])
-
-    @property
-    def line(self) -> int:
-        """The line of the description in its file, counted from 0."""
-        return self.target.file.text.count("\n", 0, self.target.span.begin) if self.target else 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """What one diff answers, in the findings' order, and how much around it the diff may show."""
-
-    answers: tuple[_Answer, ...]
-    context_lines: int
 
 
 def harness_lessons(findings: Iterable[Finding], repo: Path | None) -> list[Lesson]:
@@ -61,63 +39,56 @@ def harness_lessons(findings: Iterable[Finding], repo: Path | None) -> list[Less
     telling = [one for one in findings if one.confirmed and tells_what_to_do(one.detail)]
     fit = [one for one in telling if unfit(one.detail) is None]
     order = {one.finding_id: position for position, one in enumerate(telling)}
-    lessons = [_lesson(place) for place in _places([_answer(one, repo) for one in fit])]
+    lessons = [_lesson(place) for place in places([answer(one, repo) for one in fit])]
     lessons += [_quarantined(one) for one in telling if one not in fit]
     return sorted(lessons, key=lambda lesson: order[lesson.findings[0]])
 
 
-def _answer(finding: Finding, repo: Path | None) -> _Answer:
-    """Find the description to change in the first file that has one for the tool."""
-    rule, tool = rule_of(finding.detail), str(finding.detail["tool"])
-    for file in tool_files(repo, tool) if repo is not None else ():
-        description = description_of(file, tool, argument_of(finding.detail))
-        if description is not None:
-            return _Answer(finding=finding, rule=rule, target=description)
-    return _Answer(finding=finding, rule=rule, target=None)
-
-
-def _places(answers: Sequence[_Answer]) -> Iterator[_Place]:
-    """Put together the answers that one diff must give: on one line of a file, or the next.
-
-    A line further off, a diff with less context than usual leaves the other's line alone.
-    """
-    files: dict[tuple[str, ...], list[_Answer]] = {}
-    for answer in answers:
-        argument = argument_of(answer.finding.detail).split("[]", maxsplit=1)[0]
-        key = (answer.target.file.path,) if answer.target else ("", answer.tool, argument)
-        files.setdefault(key, []).append(answer)
-    for in_file in files.values():
-        lines = sorted({answer.line for answer in in_file})
-        starts = [line for line in lines if line - 1 not in lines]
-        for start, after in zip_longest(starts, starts[1:]):
-            here = [line for line in lines if start <= line and (after is None or line < after)]
-            others = [line for line in lines if line not in here]
-            gap = min((abs(one - line) for one in others for line in here), default=None)
-            yield _Place(
-                answers=tuple(answer for answer in in_file if answer.line in here),
-                context_lines=min(gap - 1 if gap else CONTEXT_LINES_MAX, CONTEXT_LINES_MAX),
-            )
-
-
-def _lesson(place: _Place) -> Lesson:
-    group, patch = place.answers, _patch(place)
-    tools = " and ".join(dict.fromkeys(answer.tool for answer in group))
-    scope, scope_key = _scope([answer.finding for answer in group])
+def _lesson(place: Place) -> Lesson:
+    group, patch = place.answers, place.patch
+    tools = " and ".join(dict.fromkeys(one.tool for one in group))
+    scope, scope_key = _scope([one.finding for one in group])
     target = group[0].target
+    constrains = any(one.addition for one in group)
+    said = "Constrain in the schema" if constrains else "Say in the definition"
     return Lesson(
         lesson_id=_lesson_id(group[0].finding),
         layer="harness",
         scope=scope,
         scope_key=scope_key,
-        kind=KIND,
-        title=f"Say in the definition of {tools} what its calls get wrong",
+        tenant=scope_key,
+        kind=SCHEMA if constrains else DESCRIPTION,
+        title=f"{said} of {tools} what its calls get wrong",
         body=_body(group, has_patch=bool(patch)),
         patch=patch or None,
         base_path=target.file.path if target and patch else None,
         base_hash=target.file.sha256 if target and patch else None,
-        findings=tuple(answer.finding.finding_id for answer in group),
-        evidence=_evidence([answer.finding for answer in group]),
+        findings=tuple(one.finding.finding_id for one in group),
+        evidence=_evidence([one.finding for one in group]),
+        content=_content(group),
     )
+
+
+def _content(group: Sequence[Answer]) -> dict[str, Any]:
+    first, *more = (
+        {
+            "tool": one.tool,
+            "failure": failure_of(one.finding.detail),
+            "says": [one.rule],
+            "predicate": _predicate(one),
+        }
+        for one in group
+    )
+    return {**first, "more": more} if more else first
+
+
+def _predicate(one: Answer) -> dict[str, Any] | None:
+    if one.addition is not None:
+        return one.addition.constraint.predicate(in_patch=True)
+    if one.constraint is not None:
+        return one.constraint.predicate(in_patch=False)
+    total = (one.finding.detail.get("derivable") or {}).get("total")
+    return {"kind": "total", **total} if total else None
 
 
 def _quarantined(finding: Finding) -> Lesson:
@@ -127,7 +98,8 @@ def _quarantined(finding: Finding) -> Lesson:
         layer="harness",
         scope=scope,
         scope_key=scope_key,
-        kind=KIND,
+        tenant=scope_key,
+        kind=DESCRIPTION,
         title="Say in a tool's definition what its calls get wrong",
         body=f"Quarantined: {unfit(finding.detail)}, so nothing was built from it. Look at the "
         f"runs that are the evidence of finding {finding.finding_id}.",
@@ -140,32 +112,10 @@ def _quarantined(finding: Finding) -> Lesson:
     )
 
 
-def _patch(place: _Place) -> str:
-    """Write the rules into the file's text, the last of them first, so that the others stay put."""
-    targets = {answer.target.span: answer.target for answer in place.answers if answer.target}
-    if not targets:
-        return ""
-    file = next(iter(targets.values())).file
-    after = file.text
-    for span in sorted(targets, key=lambda span: span.begin, reverse=True):
-        says = targets[span].says
-        for answer in place.answers:
-            if answer.target and answer.target.span == span and answer.rule not in says:
-                says += _joint(says) + answer.rule
-        after = appended(after, span, says[len(targets[span].says) :])
-    return unified_diff(file.path, file.text, after, context_lines=place.context_lines)
-
-
-def _joint(says: str) -> str:
-    if not says or says[-1].isspace():
-        return ""
-    return " " if says[-1] in ".!?:;" else ". "
-
-
-def _body(group: Sequence[_Answer], *, has_patch: bool) -> str:
+def _body(group: Sequence[Answer], *, has_patch: bool) -> str:
     parts: list[str] = []
-    for answer in group:
-        parts += [answer.rule, _numbers(answer.finding), *_derivable(answer.finding.detail)]
+    for one in group:
+        parts += [one.rule, _numbers(one.finding), *_derivable(one.finding.detail)]
     return "\n\n".join((*parts, _where(group, has_patch=has_patch)))
 
 
@@ -203,25 +153,39 @@ def _derivable(detail: Mapping[str, Any]) -> tuple[str, ...]:
     return (said,)
 
 
-def _where(group: Sequence[_Answer], *, has_patch: bool) -> str:
+def _where(group: Sequence[Answer], *, has_patch: bool) -> str:
     target = group[0].target
     if target is None:
         return (
             "No patch: no JSON file that defines the tool was at hand. Run `spanlore learn --repo "
             "DIR` with the repository that holds the tool definitions."
         )
-    places = " and ".join(dict.fromkeys(_describes(answer) for answer in group))
+    described = " and ".join(dict.fromkeys(_describes(one) for one in group))
     if not has_patch:
-        return f"No patch: the description of {places} in {target.file.path} says so already."
+        return f"No patch: the description of {described} in {target.file.path} says so already."
+    changed = f"The patch changes the description of {described} in {target.file.path}"
+    if added := " and ".join(dict.fromkeys(_adds(one) for one in group if one.addition)):
+        return (
+            f"{changed}, and adds {added} to the schema. The constraint can be replayed over past "
+            "calls (which calls it would have stopped); whether an agent then calls better cannot."
+        )
     return (
-        f"The patch changes the description of {places} in {target.file.path}. A reworded "
+        f"{changed}. A reworded "
         "description cannot be replayed: judge it with your own evaluation or a canary."
     )
 
 
-def _describes(answer: _Answer) -> str:
-    describes = answer.target.describes if answer.target else answer.tool
-    return f"the tool {answer.tool}" if describes == answer.tool else f"`{describes}`"
+def _describes(one: Answer) -> str:
+    describes = one.target.describes if one.target else one.tool
+    return f"the tool {one.tool}" if describes == one.tool else f"`{describes}`"
+
+
+def _adds(one: Answer) -> str:
+    if one.addition is None:
+        return ""
+    constraint = one.addition.constraint
+    said = json.dumps({constraint.keyword: one.addition.value}, ensure_ascii=False)[1:-1]
+    return f"{said} for " + (f"`{constraint.path}`" if constraint.path else "the arguments")
 
 
 def _scope(findings: Sequence[Finding]) -> tuple[ScopeLevel, str]:
@@ -241,6 +205,6 @@ def _evidence(findings: Sequence[Finding]) -> tuple[str, ...]:
 
 
 def _lesson_id(finding: Finding) -> str:
-    """Return the id of a lesson: of the first finding it answers, not of counts or files."""
-    text = f"{KIND}\x00{finding.finding_id}"
+    """Return the id of a lesson: of the first finding it answers, not of counts, files or kind."""
+    text = f"{DESCRIPTION}\x00{finding.finding_id}"
     return hashlib.sha256(text.encode()).hexdigest()[:_ID_HEX_DIGITS]

@@ -6,18 +6,22 @@ from typing import Any
 
 from spanlore.analyzers.statistics import Table
 
+UNITS_MIN = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stratum:
     """The counts of one stratum, and the unit (task, else user) that decides its half.
 
     ``table`` counts independent looks, not every call: a tool called five times in a row in one
-    run after the same mistake is one look (see ``tool_argument_misuse``).
+    run after the same mistake is one look (see ``tool_argument_misuse``). ``discovers`` says
+    which half it belongs to where not the unit's hash but time decides; None leaves it to the hash.
     """
 
     name: str
     unit: str
     table: Table
+    discovers: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,12 @@ class Hypothesis:
     ``floor`` is the tolerable rate that the subject's own rate is tested against when there is
     nothing to compare it with; None means that without a comparison there is no test.
     Evidence and counter-evidence are trace ids, most telling first.
+
+    ``family`` names the hypotheses that Benjamini-Hochberg corrects for together; "" is that of
+    all analyzers that ask nothing else (``core``). ``told`` is False for a hypothesis that was
+    looked at and counts in its family, while another one says what there is to say. ``doubt`` is
+    a reason, known before any test, why it is not to be confirmed. ``counted`` is the noun of what
+    ``support`` counts, and ``units_min`` in how many units a thing must have happened.
     """
 
     analyzer: str
@@ -56,4 +66,9 @@ class Hypothesis:
     counter_evidence: tuple[str, ...]
     units_noun: str = "task"
     floor: float | None = None
+    family: str = ""
+    told: bool = True
+    doubt: str | None = None
+    counted: str = "call"
+    units_min: int = UNITS_MIN
     detail: Mapping[str, Any] = field(default_factory=dict)

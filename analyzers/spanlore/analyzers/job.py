@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from spanlore.analyzers.core import findings_of
+from spanlore.analyzers.desk import Desk, DryRun, Proposal
 from spanlore.analyzers.finding_order import in_order
+from spanlore.analyzers.gates import evaluate
 from spanlore.analyzers.hypothesis import Hypothesis
 from spanlore.analyzers.proposals import propose
 from spanlore.analyzers.records import (
     finding_json,
     finding_of_row,
     finding_row,
-    lesson_json,
 )
 from spanlore.analyzers.registry import Analyzer, installed_analyzers
 from spanlore.analyzers.window import Window
+from spanlore.schemas.learning_tables import ANALYSES, FINDINGS
+from spanlore.schemas.lesson_records import latest_lessons, lesson_json
 from spanlore.schemas.store import Store
-from spanlore.schemas.tables import ANALYSES, FINDINGS, LATEST_RUN, RUNS
+from spanlore.schemas.tables import LATEST_RUN, RUNS
 from spanlore.schemas.types import Finding, Lesson
 
 _ID_HEX_DIGITS = 32
@@ -73,10 +76,13 @@ def learn(
     since: datetime | None = None,
     analyzers: Sequence[str] = (),
     repo: Path | None = None,
-    dry_run: bool = False,
+    desk: Desk | None = None,
     at: datetime | None = None,
 ) -> LearnReport:
-    """Run the analyzers once over every run (of the window) and write what came of it.
+    """Run the analyzers once over every run (of the window), then hand in lessons at the desk.
+
+    With no desk it is a dry run: nothing is written, and the lessons are those that would be
+    handed in, evaluated.
 
     Without ``since`` everything is counted anew as soon as one run was sealed since the last
     round: a rate over the new runs alone would forget the old. If none was, that round's findings
@@ -93,7 +99,7 @@ def learn(
     else:
         found = before
     now = at or datetime.now(UTC)
-    if before is None and not dry_run:
+    if before is None and desk is not None:
         _write_findings(store, found, chosen, analysis_id=analysis_id, at=now)
         _write_analysis(
             store,
@@ -104,13 +110,17 @@ def learn(
             analysis_id=analysis_id,
             at=now,
         )
-    lessons = propose(store, found, repo, at=now, dry_run=dry_run)
+    standing = {key: lesson for key, (lesson, _) in latest_lessons(store).items()}
+    this = propose(standing, found, repo)
+    lessons = (desk or DryRun(standing, now)).submit(
+        [_evaluated(store, lesson, window) for lesson in this.proposed], this.superseded
+    )
     return LearnReport(
         runs=counted["Runs"],
         spans=counted["Spans"],
         findings=tuple(one for one in found if one.confirmed),
         held_back=tuple(one for one in found if not one.confirmed),
-        lessons=tuple(lessons),
+        lessons=(*this.decided, *lessons),
         analysis_id=analysis_id,
         nothing_new=before is not None,
         failed=failed,
@@ -130,6 +140,12 @@ def _analysed(
             _log.exception("the analyzer %s failed; the others go on", analyzer.name)
             failed[analyzer.name] = f"{type(error).__name__}: {error}"
     return findings_of(hypotheses), failed
+
+
+def _evaluated(store: Store, lesson: Lesson, window: Window) -> Proposal:
+    """Return the proposal with what its gate says; nobody evaluates what is quarantined."""
+    verdict = None if lesson.state == "quarantined" else evaluate(store, lesson, window)
+    return Proposal(lesson=lesson, evaluation=verdict)
 
 
 def _findings_of_analysis(store: Store, analysis_id: str) -> list[Finding] | None:

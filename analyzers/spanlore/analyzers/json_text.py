@@ -1,7 +1,9 @@
-"""Where a value sits in the text of a JSON file: to change one string and nothing around it."""
+"""Where a value sits in the text of a JSON file: to change one thing and nothing around it."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 _SPACE = " \t\r\n"
 _DECODER = json.JSONDecoder()
@@ -30,13 +32,93 @@ def spans_of(text: str) -> dict[Path, Span]:
     return found
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Edit:
+    """``text`` in the place of the characters ``[begin:end]`` of a file."""
+
+    begin: int
+    end: int
+    text: str
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """Return the text after all edits, whose places are those before any; none may overlap.
+
+    Of several insertions at one place the first given comes first.
+    """
+    for edit in sorted(edits, key=lambda one: one.begin)[::-1]:
+        text = text[: edit.begin] + edit.text + text[edit.end :]
+    return text
+
+
 def appended(text: str, span: Span, more: str) -> str:
     """Return the text with ``more`` put at the end of the string at the span.
 
     The string's own escapes stay as they are written.
     """
-    written = json.dumps(more, ensure_ascii=text.isascii())[1:-1]
-    return text[: span.end - 1] + written + text[span.end - 1 :]
+    return edited(text, [appending(text, span, more)])
+
+
+def appending(text: str, span: Span, more: str) -> Edit:
+    """Return the edit that puts ``more`` at the end of the string at the span."""
+    return Edit(span.end - 1, span.end - 1, _written(text, more)[1:-1])
+
+
+def replacing(text: str, span: Span, value: Any) -> Edit:
+    """Return the edit that puts a value in the place of the one at the span."""
+    return Edit(span.begin, span.end, _written(text, value))
+
+
+def adding_first(text: str, span: Span, member: tuple[str, Any], *, own_line: bool) -> Edit:
+    """Return the edit that makes a member the first of the object at the span.
+
+    With ``own_line`` it stands as the first member does now, else on that one's line.
+    """
+    first = _skip(text, span.begin + 1)
+    said = _member(text, first, member)
+    if text[first] == "}":
+        return Edit(span.begin + 1, first, said)
+    return Edit(first, first, f"{said},{_gap(text, span, own_line=own_line)}")
+
+
+def adding_last(text: str, span: Span, member: tuple[str, Any], *, own_line: bool) -> Edit:
+    """Return the edit that makes a member the last of the object at the span, which has some."""
+    said = _member(text, _skip(text, span.begin + 1), member)
+    return _after_last(text, span, said, own_line=own_line)
+
+
+def adding_items(text: str, span: Span, items: Iterable[Any], *, own_line: bool) -> Edit:
+    """Return the edit that puts items at the end of the array at the span."""
+    written = [_written(text, item) for item in items]
+    if text[_skip(text, span.begin + 1)] == "]":
+        return Edit(span.begin, span.end, f"[{', '.join(written)}]")
+    between = f",{_gap(text, span, own_line=own_line)}"
+    return _after_last(text, span, between.join(written), own_line=own_line)
+
+
+def _after_last(text: str, span: Span, said: str, *, own_line: bool) -> Edit:
+    end = len(text[: span.end - 1].rstrip(_SPACE))
+    return Edit(end, end, f",{_gap(text, span, own_line=own_line)}{said}")
+
+
+def _gap(text: str, span: Span, *, own_line: bool) -> str:
+    """Return what stands between a bracket and the first thing in it, else a single space."""
+    gap = text[span.begin + 1 : _skip(text, span.begin + 1)]
+    return gap if own_line and gap else " "
+
+
+def _member(text: str, first: int, member: tuple[str, Any]) -> str:
+    """Write a member with the colon that the first one has."""
+    colon = ": "
+    if text[first] == '"':
+        end = _DECODER.raw_decode(text, first)[1]
+        between = text[end : _skip(text, _skip(text, end) + 1)]
+        colon = colon if "\n" in between else between
+    return f"{_written(text, member[0])}{colon}{_written(text, member[1])}"
+
+
+def _written(text: str, value: Any) -> str:
+    return json.dumps(value, ensure_ascii=text.isascii())
 
 
 def _value(text: str, at: int, *, path: Path, found: dict[Path, Span]) -> int:

@@ -1,14 +1,14 @@
-"""Findings and lessons as rows of the store and as the JSON that commands print."""
+"""Findings as rows of the store and as the JSON that commands print."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from spanlore.analyzers.finding_order import in_order
+from spanlore.schemas.learning_tables import ANALYSES, FINDINGS
 from spanlore.schemas.store import Store
-from spanlore.schemas.tables import ANALYSES, FINDINGS, LESSONS
-from spanlore.schemas.types import Finding, Lesson
+from spanlore.schemas.types import Finding
 
 STANDING_FINDINGS_SQL = f"""
 SELECT * FROM {FINDINGS}
@@ -20,8 +20,9 @@ WHERE (Analyzer, AnalysisId) IN (
 ORDER BY Version DESC LIMIT 1 BY FindingId
 """
 
-LATEST_LESSONS_SQL = f"""
-SELECT * FROM {LESSONS} ORDER BY Version DESC LIMIT 1 BY LessonId
+NAMED_FINDINGS_SQL = f"""
+SELECT * FROM {FINDINGS} WHERE FindingId IN {{ids:Array(String)}}
+ORDER BY Version DESC LIMIT 1 BY FindingId
 """
 
 
@@ -30,10 +31,11 @@ def standing_findings(store: Store) -> list[Finding]:
     return in_order(finding_of_row(row) for row in store.query(STANDING_FINDINGS_SQL))
 
 
-def latest_lessons(store: Store) -> dict[str, tuple[Lesson, int]]:
-    """Return lesson id -> (the lesson as it stands, its version)."""
-    rows = store.query(LATEST_LESSONS_SQL)
-    return {row["LessonId"]: (lesson_of_row(row), row["Version"]) for row in rows}
+def named_findings(store: Store, finding_ids: Sequence[str]) -> list[Finding]:
+    """Return these findings as they were seen last, in this order, also those seen no more."""
+    rows = store.query(NAMED_FINDINGS_SQL, {"ids": list(finding_ids)})
+    found = {row["FindingId"]: finding_of_row(row) for row in rows}
+    return [found[one] for one in finding_ids if one in found]
 
 
 def finding_row(
@@ -105,73 +107,4 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "counter_evidence": list(finding.counter_evidence),
         "detail": dict(finding.detail),
         "reason": finding.reason,
-    }
-
-
-def lesson_row(
-    lesson: Lesson, *, tenant: str, at: datetime, version: int, by: str
-) -> dict[str, Any]:
-    """Return the row of ``lessons`` for one version; ``tenant`` "" means every tenant."""
-    return {
-        "LessonId": lesson.lesson_id,
-        "Version": version,
-        "State": lesson.state,
-        "Layer": lesson.layer,
-        "Scope": lesson.scope,
-        "ScopeKey": lesson.scope_key,
-        "TenantId": tenant,
-        "Kind": lesson.kind,
-        "Title": lesson.title,
-        "Body": lesson.body,
-        "Patch": lesson.patch or "",
-        "BasePath": lesson.base_path or "",
-        "BaseHash": lesson.base_hash or "",
-        "Findings": list(lesson.findings),
-        "Evidence": list(lesson.evidence),
-        "Evaluations": json.dumps([dict(one) for one in lesson.evaluations], sort_keys=True),
-        "Approvals": json.dumps([dict(one) for one in lesson.approvals], sort_keys=True),
-        "At": at,
-        "By": by,
-    }
-
-
-def lesson_of_row(row: Mapping[str, Any]) -> Lesson:
-    """Return the lesson of a row of ``lessons``."""
-    return Lesson(
-        lesson_id=row["LessonId"],
-        layer=row["Layer"],
-        scope=row["Scope"],
-        scope_key=row["ScopeKey"],
-        kind=row["Kind"],
-        title=row["Title"],
-        body=row["Body"],
-        patch=row["Patch"] or None,
-        base_path=row["BasePath"] or None,
-        base_hash=row["BaseHash"] or None,
-        findings=tuple(row["Findings"]),
-        evidence=tuple(row["Evidence"]),
-        state=row["State"],
-        evaluations=tuple(json.loads(row["Evaluations"])),
-        approvals=tuple(json.loads(row["Approvals"])),
-    )
-
-
-def lesson_json(lesson: Lesson) -> dict[str, Any]:
-    """Return the JSON object of a lesson."""
-    return {
-        "lesson_id": lesson.lesson_id,
-        "layer": lesson.layer,
-        "scope": lesson.scope,
-        "scope_key": lesson.scope_key,
-        "kind": lesson.kind,
-        "title": lesson.title,
-        "body": lesson.body,
-        "patch": lesson.patch,
-        "base_path": lesson.base_path,
-        "base_hash": lesson.base_hash,
-        "findings": list(lesson.findings),
-        "evidence": list(lesson.evidence),
-        "state": lesson.state,
-        "evaluations": [dict(one) for one in lesson.evaluations],
-        "approvals": [dict(one) for one in lesson.approvals],
     }

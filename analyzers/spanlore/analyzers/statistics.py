@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 from statsmodels.stats.contingency_tables import StratifiedTable
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -20,12 +20,16 @@ CONTINUITY_CORRECTION = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One stratum: ``k`` of ``n`` for the subject, ``other_k`` of ``other_n`` for the rest."""
+    """One stratum: ``k`` of ``n`` for the subject, ``other_k`` of ``other_n`` for the rest.
 
-    n: int
-    k: int
-    other_n: int
-    other_k: int
+    Counts are whole numbers, but for effective ones (``effective_counts``), which are compared
+    with a rate alone and never with another arm.
+    """
+
+    n: float
+    k: float
+    other_n: float
+    other_k: float
 
     @property
     def compares(self) -> bool:
@@ -37,7 +41,7 @@ class Table:
         """Whether it holds both arms and both results: only such strata move the test."""
         return self.compares and 0 < self.k + self.other_k < self.n + self.other_n
 
-    def counts(self) -> list[list[int]]:
+    def counts(self) -> list[list[float]]:
         """Return the 2x2 table, subject first, event first."""
         return [[self.k, self.n - self.k], [self.other_k, self.other_n - self.other_k]]
 
@@ -63,7 +67,7 @@ class Contrast:
     informative: int
 
 
-def wilson_interval(k: int, n: int) -> tuple[float, float]:
+def wilson_interval(k: float, n: float) -> tuple[float, float]:
     """Return the 95 % Wilson score interval of the rate ``k / n`` (Wilson 1927).
 
     Raises ValueError when ``n`` is 0: a rate of nothing has no interval.
@@ -137,13 +141,20 @@ def stratified_contrast(strata: Sequence[Table]) -> Contrast:
     )
 
 
-def rate_above(k: int, n: int, *, floor: float) -> tuple[float, float]:
+def rate_above(k: float, n: float, *, floor: float) -> tuple[float, float]:
     """Return the exact binomial p of ``k`` in ``n`` against the rate ``floor``.
 
-    (two-sided, one-sided for "above").
+    (two-sided, one-sided for "above"). Effective counts need not be whole numbers: the tail of
+    the binomial is an incomplete beta function, which is defined between them as well; then the
+    two-sided p is twice the smaller tail.
     """
     if n == 0:
         return 1.0, 1.0
+    if not (float(k).is_integer() and float(n).is_integer()):
+        above = float(special.betainc(k, n - k + 1, floor)) if k > 0 else 1.0
+        below = float(special.betaincc(k + 1, n - k, floor)) if k < n else 1.0
+        return min(2 * min(above, below), 1.0), above
+    k, n = int(k), int(n)
     return (
         float(stats.binomtest(k, n, floor).pvalue),
         float(stats.binomtest(k, n, floor, alternative="greater").pvalue),

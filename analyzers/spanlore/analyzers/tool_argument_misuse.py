@@ -21,7 +21,7 @@ good calls have a shape is counted on the discovery half.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -51,7 +51,7 @@ from spanlore.schemas.tables import (
 )
 
 NAME = "tool_argument_misuse"
-VERSION = "2"
+VERSION = "3"
 FLOOR_RATE = 0.05
 SHAPE_CALLS_MIN = 5
 CLUSTERS_SHOWN_MAX = 10
@@ -234,13 +234,27 @@ def _shape_hypothesis(
             "compared_with": "calls of the same tool without the shape, same task and agent",
             "clusters": _clusters(with_shape),
             "keys": keys,
-            "good_calls": {
-                "calls": sum(call.error is None for call in tool.calls),
-                "calls_with_shape": sum(call.error is None for call in with_shape),
-                **good_values(tool.calls, shape.path, tool.keys),
-            },
+            "good_calls": _good_calls(tool.calls, with_shape, path=shape.path, keys=tool.keys),
+            # What a constraint is chosen by: its gate scores it on the other half.
+            "good_calls_to_choose_by": _good_calls(
+                *map(_discovered, (tool.calls, with_shape)), path=shape.path, keys=tool.keys
+            ),
         },
     )
+
+
+def _good_calls(
+    calls: Sequence[Call], with_shape: Sequence[Call], *, path: str, keys: ToolKeys
+) -> dict[str, Any]:
+    return {
+        "calls": sum(call.error is None for call in calls),
+        "calls_with_shape": sum(call.error is None for call in with_shape),
+        **good_values(calls, path, keys),
+    }
+
+
+def _discovered(calls: Iterable[Call]) -> list[Call]:
+    return [call for call in calls if in_discovery_half(call.unit)]
 
 
 def _shape_rank(shape: Shape, good_share: float) -> tuple[int, int]:
@@ -251,7 +265,7 @@ def _shape_rank(shape: Shape, good_share: float) -> tuple[int, int]:
 
 
 def _good(tool: _Tool) -> list[Call]:
-    return [call for call in tool.calls if not _failed(call) and in_discovery_half(call.unit)]
+    return [call for call in _discovered(tool.calls) if not _failed(call)]
 
 
 def _ids(calls: Iterable[Call]) -> frozenset[str]:
@@ -330,6 +344,7 @@ def _derivable(
         agreed += expected is not None and expected == slot_number(call, rule.wanted_slot)
     return {
         "formula": total.formula.words,
+        "total": {"path": total.path, "formula": asdict(total.formula)},
         "failing": len(failing),
         "computable": computed,
         "right": agreed,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,23 +72,56 @@ def description_of(file: ToolFile, tool: str, argument: str) -> Description | No
     return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaPlace:
+    """The schema of an argument in a tool file: where it stands and what it holds."""
+
+    file: ToolFile
+    path: JsonPath
+    schema: Mapping[str, Any]
+
+
+def schema_place(file: ToolFile, tool: str, argument: str) -> SchemaPlace | None:
+    """Find the schema of an argument ("" for all of them), None where the file has none."""
+    document = json.loads(file.text.removeprefix("\ufeff"))
+    located = next(_tools(document, tool), None)
+    if located is None:
+        return None
+    where, entry = located
+    for walked, path, schema in _schemas(entry, argument):
+        if walked == argument:
+            return SchemaPlace(file=file, path=(*where, *path), schema=schema)
+    return None
+
+
 def _descriptions(entry: dict[str, Any], argument: str) -> Iterator[tuple[str, JsonPath, Any]]:
     """Yield (what, path to its schema, its description), the best place for a rule first."""
-    places: list[tuple[str, JsonPath, Any]] = []
+    places = [
+        (walked, path, schema.get("description"))
+        for walked, path, schema in _schemas(entry, argument)
+        if walked
+    ]
+    array = argument.split("[]", maxsplit=1)[0] if "[]" in argument else argument
+    yield from sorted(places, key=lambda place: (place[0] != array, -len(place[1])))
+    yield entry["name"], (), entry.get("description")
+
+
+def _schemas(
+    entry: dict[str, Any], argument: str
+) -> Iterator[tuple[str, JsonPath, Mapping[str, Any]]]:
+    """Yield (argument, path, schema) from all arguments down to one, as far as schemas go."""
     key = next(name for name in ("parameters", "input_schema", "inputSchema") if name in entry)
     schema, path, walked = schema_of(entry), JsonPath((key,)), ""
-    for step in argument.replace("[]", ".[]").split(".") if argument else []:
+    yield walked, path, schema
+    for step in argument.replace("[]", ".[]").lstrip(".").split(".") if argument else []:
         keys = ("items",) if step == "[]" else ("properties", step)
         for one in keys:
             schema = schema.get(one) if isinstance(schema, dict) else None
         if not isinstance(schema, dict):
-            break
+            return
         path = (*path, *keys)
         walked = walked + "[]" if step == "[]" else f"{walked}.{step}".lstrip(".")
-        places.append((walked, path, schema.get("description")))
-    array = argument.split("[]", maxsplit=1)[0] if "[]" in argument else argument
-    yield from sorted(places, key=lambda place: (place[0] != array, -len(place[1])))
-    yield entry["name"], (), entry.get("description")
+        yield walked, path, schema
 
 
 def _tools(document: Any, tool: str) -> Iterator[tuple[JsonPath, dict[str, Any]]]:

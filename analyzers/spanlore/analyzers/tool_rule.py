@@ -11,8 +11,8 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from spanlore.analyzers.quoted_text import quoted, refusal
+from spanlore.analyzers.tool_failure import usual_template
 
-SAME_FAILURE_SHARE_MIN = 0.8
 USUAL_SHARE_MIN = 0.9
 USUAL_CALLS_MIN = 5
 _PLAIN_NAME = re.compile(r"[\w.:/\[\]-]{1,120}")
@@ -138,17 +138,24 @@ def _renamed(keys: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _better(good: Mapping[str, Any], kind: str, bad: str) -> str | None:
-    """Name what the definition declares, or what good calls without the bad form give."""
-    if kind == "format":
-        usual_format = _usual(good["calls_by_format"], {bad})
-        if usual_format is not None:
-            return _FORMATS[usual_format]
-        worse = {"string"}
-    else:
-        worse = {bad, "integer"} if bad == "number" else {bad}
-    declared = good["declared_type"]
-    name = declared if declared in _TYPES.keys() - worse else _usual(good["calls_by_type"], worse)
+    if kind == "format" and (usual_format := better_format(good, bad)) is not None:
+        return _FORMATS[usual_format]
+    name = better_type(good, kind, bad)
     return _TYPES[name] if name else None
+
+
+def better_format(good: Mapping[str, Any], bad: str) -> str | None:
+    """Name the form that nearly all good calls give their text in, other than the bad one."""
+    return _usual(good["calls_by_format"], {bad})
+
+
+def better_type(good: Mapping[str, Any], kind: str, bad: str) -> str | None:
+    """Name the type that is declared, or that nearly all good calls without the bad form give."""
+    worse = {"string"} if kind == "format" else {bad}
+    if bad == "number":
+        worse.add("integer")
+    declared = good["declared_type"]
+    return declared if declared in _TYPES.keys() - worse else _usual(good["calls_by_type"], worse)
 
 
 def _usual(counts: Mapping[str, int], without: AbstractSet[str]) -> str | None:
@@ -163,12 +170,10 @@ def _usual(counts: Mapping[str, int], without: AbstractSet[str]) -> str | None:
 
 def _failure_of_shape(detail: Mapping[str, Any]) -> str:
     """Quote how such calls fail, where nearly all of them fail with one text fit to be quoted."""
-    clusters = detail.get("clusters") or []
-    failing = sum(one["k"] for one in clusters)
-    if not clusters or clusters[0]["k"] < SAME_FAILURE_SHARE_MIN * failing:
+    template = usual_template(detail)
+    if template is None or refusal(template):
         return ""
-    template = str(clusters[0]["template"])
-    return "" if refusal(template) else f" Otherwise the call fails with {quoted(template)}."
+    return f" Otherwise the call fails with {quoted(template)}."
 
 
 def _listed(names: Iterable[str]) -> str:
