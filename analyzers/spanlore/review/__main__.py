@@ -1,0 +1,64 @@
+"""``python -m spanlore.review --data-dir D --port P``: read the arguments and open the door."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+from spanlore.review.lock import LockHeld
+from spanlore.review.server import Arguments, CannotStart, run
+from spanlore.schemas.credentials import CredentialsError
+
+_STORE_URL: Final = "SPANLORE_STORE_URL"
+_CANNOT_START: Final = 3
+
+
+def main() -> int:
+    """Run the door's process; gives its exit code: 0 after a drain, 3 when it cannot start."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # until the event loop takes them over
+        signal.signal(number, lambda *_: sys.exit(0))
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    arguments = _arguments()
+    try:
+        run(arguments)
+    except (CannotStart, LockHeld, CredentialsError, OSError) as error:
+        sys.stderr.write(f"spanlore review: {error}\n")
+        return _CANNOT_START
+    return 0
+
+
+def _arguments() -> Arguments:
+    parser = argparse.ArgumentParser(prog="spanlore.review", description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument(
+        "--insecure", action="store_true", help="listen beyond loopback without TLS"
+    )
+    parser.add_argument(
+        "--allow-host", action="append", default=[], help="a further name the door answers to"
+    )
+    parser.add_argument("--store-wait-s-max", type=float, default=20.0)
+    found = parser.parse_args()
+    # Not an option: a command line can be read by every user of the machine.
+    store_url = os.environ.get(_STORE_URL)
+    if not store_url:
+        parser.error(f"set {_STORE_URL} to the store's URL, with its admin login")
+    return Arguments(
+        data_dir=found.data_dir.absolute(),
+        store_url=store_url,
+        host=found.host,
+        port=found.port,
+        insecure=found.insecure,
+        allowed_hosts=tuple(found.allow_host),
+        store_wait_s_max=found.store_wait_s_max,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

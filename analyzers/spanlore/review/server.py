@@ -1,0 +1,244 @@
+"""The door's process: one at a time on a data directory, ready when the log was read.
+
+The store is waited for a bounded time at the start; once the door is open it may come and go. At
+the end requests in flight are answered first, then the exposures that wait are written.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import socket
+import sys
+import time
+from asyncio import Transport
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from spanlore.review.access import Access, is_loopback
+from spanlore.review.desk import Desk
+from spanlore.review.door import Door
+from spanlore.review.exposures import ExposureQueue
+from spanlore.review.lock import locked
+from spanlore.schemas.credentials import load_or_create
+from spanlore.schemas.store import Store, StoreError
+
+__all__ = ["Arguments", "CannotStart", "run"]
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG: Final = 1024
+_CONNECTIONS_MAX: Final = 1024
+_HEADERS_S_MAX: Final = 10.0
+_BODY_S_MAX: Final = 40.0  # a bit more than the door waits before it answers that it was too slow
+_READ_S_MAX: Final = 30.0
+_KEEP_ALIVE_S: Final = 75
+_GRACE_S: Final = 10
+_DRAIN_S: Final = 5.0
+_STORE_AGAIN_S: Final = 0.5
+# How long a thread that writes may keep the interpreter from one that answers for memories.
+_SWITCH_S: Final = 0.0005
+
+
+class CannotStart(Exception):
+    """The door cannot be opened; the message says why and the next step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """How the process was asked to run. Port 0 means any free one."""
+
+    data_dir: Path
+    store_url: str
+    host: str
+    port: int
+    insecure: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    store_wait_s_max: float = 20.0
+
+
+def run(arguments: Arguments) -> None:
+    """Serve until SIGTERM or SIGINT. Raises CannotStart, LockHeld, CredentialsError, OSError."""
+    if not (arguments.insecure or is_loopback(arguments.host)):
+        raise CannotStart(
+            f"{arguments.host} is not loopback, and lessons, decisions and the token would cross "
+            "the network in clear: bind 127.0.0.1, or say --insecure if the network is closed"
+        )
+    with (
+        locked(arguments.data_dir),
+        _bound(arguments.host, arguments.port) as listener,
+        contextlib.closing(_opened(arguments)) as desk,
+    ):
+        exposures = ExposureQueue(
+            lambda: Store.connect(arguments.store_url), on_exposed=desk.exposed
+        )
+        exposures.start()
+        sys.setswitchinterval(_SWITCH_S)
+        try:
+            asyncio.run(_serve(arguments, listener, _Parts(desk, exposures)))
+        finally:
+            exposures.stop(drain_s_max=_DRAIN_S)
+    _log.info("the door is closed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    desk: Desk
+    exposures: ExposureQueue
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: they raise the signal again and skip our closing."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serving = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serving.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _BoundedProtocol(HttpToolsProtocol):
+    """HTTP with an end to how long a client may take to send a request, and to read an answer."""
+
+    _sending: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._must_send_within(_HEADERS_S_MAX)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._must_send_within(None)
+        self._may_read()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._must_send_within(_HEADERS_S_MAX)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._must_send_within(_BODY_S_MAX)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._must_send_within(None)
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        self._reading = self.loop.call_later(_READ_S_MAX, self.transport.abort)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._may_read()
+        super().resume_writing()
+
+    def _may_read(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def _must_send_within(self, seconds: float | None) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+        self._sending = (
+            None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
+        )
+
+
+@contextlib.contextmanager
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    """Give a listening socket; early clients wait in its backlog. Raises CannotStart."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named: asyncio sends at once (TCP_NODELAY) only on sockets that say TCP, and
+    # an answer, which is two writes, would wait 40 ms for the client's acknowledgement otherwise.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise CannotStart(
+                f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or choose "
+                "another --port"
+            ) from error
+        yield listener
+
+
+def _opened(arguments: Arguments) -> Desk:
+    """Give the desk once the store answers. Raises CannotStart."""
+    desk = Desk(lambda: Store.connect(arguments.store_url))
+    deadline = time.monotonic() + arguments.store_wait_s_max
+    while True:
+        try:
+            desk.open()
+        except ValueError as error:
+            raise CannotStart(str(error)) from error
+        except StoreError as error:
+            if time.monotonic() > deadline:
+                raise CannotStart(
+                    f"{error}; start the store with `spanlore up`, or see SPANLORE_STORE_URL"
+                ) from error
+            _log.info("waiting for the store: %s", error)
+            time.sleep(_STORE_AGAIN_S)
+        else:
+            return desk
+
+
+async def _serve(arguments: Arguments, listener: socket.socket, parts: _Parts) -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    port = int(listener.getsockname()[1])
+    access = Access.at(
+        arguments.host,
+        port,
+        token=load_or_create(arguments.data_dir).review_token,
+        further=arguments.allowed_hosts,
+    )
+    door = Door(
+        parts.desk,
+        parts.exposures,
+        access,
+        memories_need_token=not is_loopback(arguments.host),
+    )
+    server = _Server(_configuration(door))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await server.serving.wait()
+    sys.stdout.write(json.dumps({"ready": True, "port": port}) + "\n")
+    sys.stdout.flush()
+    waiting = asyncio.create_task(told.wait())
+    await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    server.should_exit = True
+    await serving
+    door.close()
+
+
+def _configuration(door: Callable[..., Any]) -> uvicorn.Config:
+    return uvicorn.Config(
+        door,
+        http=_BoundedProtocol,
+        loop="asyncio",
+        interface="asgi3",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_CONNECTIONS_MAX,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )

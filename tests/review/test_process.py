@@ -1,0 +1,110 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from spanlore.review.lock import LOCK_NAME
+from spanlore.schemas import migrate
+from spanlore.schemas.lesson_records import latest_lessons
+from spanlore.schemas.store import Store
+from tests.collector.waiting import wait_until
+from tests.review.door_process import DoorProcess, refused_start
+from tests.review.lessons import MEMORY, offered
+from tests.store_server.store_process import StoreProcess
+
+APPROVAL = {"kind": "approve", "by": "ada", "human": True, "detail": {}}
+
+
+def test_a_second_door_on_the_directory_does_not_start(
+    door: DoorProcess, store_url: str, tmp_path: Path
+) -> None:
+    code, said = refused_start(tmp_path, store_url)
+    assert code == 3
+    assert f"already runs on {tmp_path} (pid {door.process.pid})" in said
+    assert door.get("/v1/status")["log_entries"] == 0
+    assert (tmp_path / LOCK_NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_busy_port_is_exit_code_3(store_url: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = refused_start(tmp_path, store_url, "--port", str(port))
+    assert (code, f"cannot listen on 127.0.0.1:{port}" in said) == (3, True)
+
+
+def test_a_store_that_does_not_answer_is_waited_for_and_then_exit_code_3(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    url = f"clickhouse://admin:secret@127.0.0.1:{port}/spanlore"
+    code, said = refused_start(tmp_path, url, "--store-wait-s-max", "0.5")
+    assert code == 3
+    assert "spanlore up" in said
+    assert "secret" not in said
+
+
+def test_it_does_not_listen_beyond_loopback_unless_told(store_url: str, tmp_path: Path) -> None:
+    code, said = refused_start(tmp_path, store_url, "--host", "0.0.0.0")  # noqa: S104
+    assert (code, "--insecure" in said) == (3, True)
+
+
+def test_beyond_loopback_memories_need_the_token_too(store_url: str, tmp_path: Path) -> None:
+    with DoorProcess(tmp_path, store_url, "--host", "0.0.0.0", "--insecure") as door:  # noqa: S104
+        assert door.stranger.get("/v1/memories").status_code == 401
+        assert door.client.get("/v1/memories").status_code == 200
+
+
+def test_while_the_store_is_away_memories_are_given_and_nothing_is_changed(tmp_path: Path) -> None:
+    with StoreProcess(tmp_path / "store") as first:
+        port = first.port
+        login = f"{first.admin.user}:{first.admin.password}"
+        url = f"clickhouse://{login}@127.0.0.1:{port}/spanlore"
+        migrate.migrate(url)
+        with DoorProcess(tmp_path / "door", url) as door:
+            door.post("/v1/proposals", **offered(MEMORY))
+            first.stop()
+            status, reason = door.refusal("/v1/lessons/m1/events", **APPROVAL)
+            assert (status, "store" in reason) == (503, True)
+            assert door.get("/v1/lessons/m1")["state"] == "evaluated"
+            assert door.client.get("/v1/log").status_code == 503
+            assert door.get("/v1/status")["lessons"] == {"evaluated": 1}
+            with StoreProcess(tmp_path / "store", "--port", str(port)):
+                door.post("/v1/lessons/m1/events", **APPROVAL)
+                run = {"user": "ann", "tenant": "acme", "trace_id": "ab" * 16}
+                door.get("/v1/memories", **run)
+                wait_until(lambda: door.get("/v1/lessons/m1")["state"] == "rolled_out")
+            assert len(door.get("/v1/memories", user="ann", tenant="acme")["items"]) == 1
+            assert door.refusal("/v1/lessons/m1/events", kind="revoke", by="ada")[0] == 503
+
+
+@pytest.mark.parametrize("kill", range(3))
+def test_a_door_killed_while_it_writes_loses_no_answer_and_mends_its_rows(
+    kill: int, store_url: str, store: Store, tmp_path: Path
+) -> None:
+    answered = []
+    with DoorProcess(tmp_path, store_url) as door:
+        for number in range(6 + kill):
+            lesson = {**offered(MEMORY)["proposals"][0]["lesson"], "lesson_id": f"m{number}"}
+            door.post("/v1/proposals", by="learn", proposals=[{"lesson": lesson}])
+            answered.append(lesson["lesson_id"])
+        # One more is under way, and nobody waits for its answer.
+        with socket.create_connection(("127.0.0.1", door.port)) as late:
+            body = b'{"by":"learn","superseded":["m0","m1","m2","m3"],"proposals":[]}'
+            head = (
+                f"POST /v1/proposals HTTP/1.1\r\nHost: 127.0.0.1:{door.port}\r\n"
+                f"Authorization: Bearer {door.token}\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            late.sendall(head.encode() + body)
+            late.settimeout(0.01 * (1 + kill))
+            try:
+                late.recv(1)
+            except TimeoutError:
+                door.kill()
+    with DoorProcess(tmp_path, store_url) as door:
+        found = door.get("/v1/lessons")
+        assert [one["lesson_id"] for one in found] == answered
+        assert door.get("/v1/log")["verified"] is True
+        assert {one["state"] for one in found[:4]} in ({"proposed"}, {"superseded"})
+        rows = latest_lessons(store)
+        assert {key: (one.state, version) for key, (one, version) in rows.items()} == {
+            one["lesson_id"]: (one["state"], one["version"]) for one in found
+        }
