@@ -1,3 +1,56 @@
-"""What runs beside an agent and turns its work, past or present, into OpenTelemetry spans."""
+"""What runs beside an agent and turns its work, past or present, into OpenTelemetry spans.
 
-__all__: list[str] = []
+    init()                                switch tracing on (as do `spanlore run`, `spanlore.auto`)
+    with run("assistant", user=…): …      one run of an agent
+    @tool                                 a function that an agent calls
+    judge("pass"), feedback(score=1)      how a run went, what the user thought of it
+    override(field="/start", …)           what was changed in the end
+    lessons_for().text                    what earlier runs taught
+
+None of them raises, prints, or waits on the network for longer than it says; an exception of the
+program passes through untouched. A call that cannot be meant is a warning of the logger
+``spanlore``. Importing this package imports none of them: that is done at the first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spanlore.instrumentation.agent_run import run
+    from spanlore.instrumentation.delivery import DeliveredLesson, Lessons, lessons_for
+    from spanlore.instrumentation.identity import CurrentRun
+    from spanlore.instrumentation.said import feedback, judge, override
+    from spanlore.instrumentation.switch import init
+    from spanlore.instrumentation.tool_call import tool
+
+__all__ = [
+    "CurrentRun",
+    "DeliveredLesson",
+    "Lessons",
+    "feedback",
+    "init",
+    "judge",
+    "lessons_for",
+    "override",
+    "run",
+    "tool",
+]
+
+_HOMES = {
+    "CurrentRun": "identity",
+    "DeliveredLesson": "delivery",
+    "Lessons": "delivery",
+    "feedback": "said",
+    "init": "switch",
+    "judge": "said",
+    "lessons_for": "delivery",
+    "override": "said",
+    "run": "agent_run",
+    "tool": "tool_call",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,129 @@
+"""`run`: one execution of an agent, as the span that stands over all it does."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from contextvars import Token
+from types import TracebackType
+from typing import Any
+
+from opentelemetry import context
+from opentelemetry.context import Context
+from opentelemetry.util.genai.invocation import LocalAgentInvocation
+
+from spanlore.instrumentation.identity import CurrentRun, Identity, current_run, with_run
+from spanlore.instrumentation.outcome import finish
+from spanlore.instrumentation.quiet import quiet
+from spanlore.instrumentation.switch import current_settings, pipeline
+from spanlore.schemas import semconv
+
+
+def run(  # noqa: PLR0913  # what a run is known by
+    agent: str,
+    *,
+    user: str | None = None,
+    tenant: str | None = None,
+    task: str | None = None,
+    task_id: str | None = None,
+    session: str | None = None,
+    segments: Mapping[str, str] | None = None,
+    harness_version: str | None = None,
+) -> AbstractContextManager[CurrentRun]:
+    """Trace one run of an agent.
+
+        with run("assistant", user="ann", tenant="acme", task="scheduling") as current: …
+
+
+    Every span inside bears the identity, also in threads and asyncio tasks started there, and
+    also those of other instrumentations. ``task`` is the kind of task, ``task_id`` the case,
+    ``session`` the conversation; ``segments`` says what the user is like (``{"time_zone": …}``).
+    Inside another run this is a child agent of the same trace, and what it does not say is the
+    other's. ``harness_version`` defaults to SPANLORE_HARNESS_VERSION.
+
+    An exception marks the run as failed and goes on untouched. Where nothing is traced the ids of
+    ``current`` are zeros and the rest works.
+    """
+    return _Scope(
+        str(agent),
+        Identity(
+            user=_text(user),
+            tenant=_text(tenant),
+            task=_text(task),
+            task_id=_text(task_id),
+            session=_text(session),
+            harness_version=_text(harness_version),
+            segments=segments or {},
+        ),
+    )
+
+
+class _Scope(AbstractContextManager[CurrentRun]):
+    def __init__(self, agent: str, said: Identity) -> None:
+        self._agent = agent
+        self._said = said
+        self._current = CurrentRun(agent, said)
+        self._invocation: LocalAgentInvocation | None = None
+        self._context: Context | None = None
+        self._token: Token[Context] | None = None
+
+    def __enter__(self) -> CurrentRun:
+        with quiet:
+            self._begin()
+        return self._current
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._current.is_over = True
+        with quiet:
+            # A generator may be closed in a context that is not the one it was begun in.
+            if self._token is not None and context.get_current() is self._context:
+                context.detach(self._token)
+        if self._invocation is not None:
+            finish(self._invocation, error)
+
+    def _begin(self) -> None:
+        around = context.get_current()
+        parent = current_run(around)
+        if parent is not None and parent.is_over:
+            # A worker thread that outlived the run it was started in does not belong to it.
+            around, parent = Context(), None
+        identity = _inherited(self._said, parent)
+        self._current = current = CurrentRun(self._agent, identity)
+        self._context = with_run(current, around)
+        if (ours := pipeline()) is not None:
+            self._invocation = ours.handler.invoke_local_agent(
+                agent_name=self._agent, context=self._context, conversation_id=identity.session
+            )
+            self._invocation.suspend()  # attached below, so that it can be left in any context
+            self._context = self._invocation.context
+            current.span = self._invocation.span
+            current.span.set_attributes(_segments(self._said.segments))
+        self._token = context.attach(self._context)
+
+
+def _inherited(said: Identity, parent: CurrentRun | None) -> Identity:
+    """Fill in what was not said from the run around this one, or from the environment."""
+    around = (
+        parent.identity if parent else Identity(harness_version=current_settings().harness_version)
+    )
+    return Identity(
+        user=said.user if said.user is not None else around.user,
+        tenant=said.tenant if said.tenant is not None else around.tenant,
+        task=said.task if said.task is not None else around.task,
+        task_id=said.task_id if said.task_id is not None else around.task_id,
+        session=said.session if said.session is not None else around.session,
+        harness_version=said.harness_version or around.harness_version,
+        segments={**around.segments, **said.segments},
+    )
+
+
+def _segments(segments: Mapping[str, str]) -> dict[str, str]:
+    return {f"{semconv.SEGMENT_PREFIX}{name}": str(value) for name, value in segments.items()}
+
+
+def _text(value: Any) -> str | None:
+    """Return an id as text; the empty one is no id."""
+    return str(value) if value not in (None, "") else None

@@ -1,0 +1,93 @@
+"""A tracer provider that decides at the first span where spans go.
+
+A program may set up its own OpenTelemetry long after it imported us. Whoever comes to trace
+first finds the provider that is there by then.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from opentelemetry.trace import Span, Tracer, TracerProvider, use_span
+
+from spanlore.schemas import semconv
+
+_CONTENT = {
+    semconv.INPUT_MESSAGES,
+    semconv.OUTPUT_MESSAGES,
+    semconv.SYSTEM_INSTRUCTIONS,
+    semconv.TOOL_DEFINITIONS,
+    semconv.TOOL_CALL_ARGUMENTS,
+    semconv.TOOL_CALL_RESULT,
+    "gen_ai.memory.query.text",
+    "gen_ai.memory.records",
+    "gen_ai.retrieval.documents",
+    "gen_ai.retrieval.query.text",
+}
+_CONTENT_PREFIX = "gen_ai.prompt.variable."
+
+
+class LateTracerProvider(TracerProvider):
+    """Gives tracers that ask ``choose`` for the provider when their first span starts.
+
+    ``may_carry_content`` is asked at every span: content that an instrumentor was allowed to
+    collect before it was known where spans go is kept off the span then.
+    """
+
+    def __init__(
+        self, choose: Callable[[], TracerProvider], may_carry_content: Callable[[], bool]
+    ) -> None:
+        self._choose = choose
+        self._may_carry_content = may_carry_content
+
+    def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
+        return _LateTracer(lambda: self._choose().get_tracer(*args, **kwargs), self)
+
+    def keep_content_off(self, span: Span) -> None:
+        """Make the span refuse content, where spans may not carry any."""
+        if not self._may_carry_content():
+            _keep_content_off(span)
+
+
+class _LateTracer(Tracer):
+    def __init__(self, choose: Callable[[], Tracer], provider: LateTracerProvider) -> None:
+        self._choose = choose
+        self._provider = provider
+        self._chosen: Tracer | None = None
+
+    def start_span(self, *args: Any, **kwargs: Any) -> Span:
+        if self._chosen is None:
+            self._chosen = self._choose()
+        span = self._chosen.start_span(*args, **kwargs)
+        self._provider.keep_content_off(span)
+        return span
+
+    def start_as_current_span(  # type: ignore[override]  # the API's own is generic over async
+        self, *args: Any, **kwargs: Any
+    ) -> AbstractContextManager[Span]:
+        options = {
+            name: kwargs[name]
+            for name in ("record_exception", "set_status_on_exception")
+            if name in kwargs
+        }
+        ends = kwargs.pop("end_on_exit", True)
+        return use_span(self.start_span(*args, **kwargs), end_on_exit=ends, **options)
+
+
+def _keep_content_off(span: Span) -> None:
+    """Replace how attributes are set on this one span: it stays the SDK's own object for others."""
+    set_attributes, set_attribute = span.set_attributes, span.set_attribute
+
+    def set_others(attributes: Mapping[str, Any]) -> None:
+        set_attributes({key: value for key, value in attributes.items() if not _is_content(key)})
+
+    def set_other(key: str, value: Any) -> None:
+        if not _is_content(key):
+            set_attribute(key, value)
+
+    span.set_attributes = set_others  # type: ignore[method-assign]
+    span.set_attribute = set_other  # type: ignore[method-assign]
+
+
+def _is_content(key: str) -> bool:
+    return key in _CONTENT or key.startswith(_CONTENT_PREFIX)

@@ -1,0 +1,220 @@
+"""From spans and events to the collector: one provider, ours or the program's own, one outbox."""
+
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry._logs import LogRecord, NoOpLoggerProvider, SeverityNumber
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk._logs import ReadableLogRecord as EndedRecord
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.trace import NonRecordingSpan, SpanContext
+from opentelemetry.util.genai.handler import TelemetryHandler
+
+from spanlore.instrumentation import hush
+from spanlore.instrumentation.identity import current_run
+from spanlore.instrumentation.late_provider import LateTracerProvider
+from spanlore.instrumentation.outbox import THREAD_NAME, Outbox
+from spanlore.instrumentation.quiet import quiet
+from spanlore.instrumentation.revision import revision_of
+from spanlore.instrumentation.sending import sender
+from spanlore.instrumentation.settings import LOGS, TRACES, Settings
+from spanlore.instrumentation.span_bytes import span_request
+from spanlore.schemas import semconv
+
+SCOPE = "spanlore.instrumentation"
+STOP_S = 1.5
+
+
+class Pipeline:
+    """Owns what was made for tracing. ``stop`` is bounded in time and may be called twice.
+
+    Spans go through ``tracer_provider``, which joins the program's provider or, where it has
+    none, makes ours and sets it. Events have a logger provider of their own: in the program's,
+    we would ship its logs, and its exporters our events. Metrics are not touched.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.outbox = Outbox(
+            sender(settings),
+            {TRACES: span_request, LOGS: _encode_records},
+            timeout_s=settings.timeout_s,
+        )
+        self._lock = threading.RLock()
+        self._chosen: trace.TracerProvider | None = None
+        self._is_ours = False
+        self._logger_provider: LoggerProvider | None = None
+        self.tracer_provider = LateTracerProvider(self._choose, self._may_carry_content)
+        self.handler = TelemetryHandler(
+            instrumentation_scope_name=SCOPE,
+            **self.providers(),
+        )
+        hush.hush_instrumentors()
+        hush.hush_encoders(THREAD_NAME)
+
+    def providers(self) -> dict[str, Any]:
+        """Return what instrumentors are given: spans alone, for spans hold everything.
+
+        Events are the program's own affair, where it told OpenTelemetry that it wants them.
+        """
+        wants_events = self.settings.instrumentors_mode is None
+        return {
+            "tracer_provider": self.tracer_provider,
+            "meter_provider": NoOpMeterProvider(),
+            "logger_provider": None if wants_events else NoOpLoggerProvider(),
+        }
+
+    def captures_content(self) -> bool:
+        """Say whether arguments, results and texts may be sent."""
+        self._choose()
+        return self.settings.captures_content(provider_is_ours=self._is_ours)
+
+    def emit(self, name: str, attributes: Mapping[str, Any], about: SpanContext) -> None:
+        """Send an event about a span, or a whole trace where the span's id is zero."""
+        with self._lock:
+            if self._logger_provider is None:
+                self._logger_provider = self._new_logger_provider()
+        now_ns = time.time_ns()
+        self._logger_provider.get_logger(SCOPE).emit(
+            LogRecord(
+                timestamp=now_ns,
+                observed_timestamp=now_ns,
+                severity_number=SeverityNumber.INFO,
+                event_name=name,
+                attributes=attributes,
+                context=trace.set_span_in_context(NonRecordingSpan(about), Context()),
+            )
+        )
+
+    def stop(self) -> None:
+        """Send what is left, for at most ``STOP_S`` seconds."""
+        self.outbox.stop(STOP_S)
+
+    def _may_carry_content(self) -> bool:
+        settings = self.settings
+        follows_user = settings.content_asked is None and settings.content_mode is not None
+        return follows_user or settings.captures_content(provider_is_ours=self._is_ours)
+
+    def _choose(self) -> trace.TracerProvider:
+        if self._chosen is not None:
+            return self._chosen
+        with self._lock:
+            if self._chosen is None:
+                self._chosen = self._join_or_make()
+        return self._chosen
+
+    def _join_or_make(self) -> trace.TracerProvider:
+        found = trace.get_tracer_provider()
+        if isinstance(found, trace.ProxyTracerProvider):
+            ours = self._new_tracer_provider()
+            trace.set_tracer_provider(ours)
+            found = trace.get_tracer_provider()
+            if found is ours:
+                self._is_ours = True
+                hush.hush_sdk()
+                return ours
+        if hasattr(found, "add_span_processor"):
+            found.add_span_processor(_Spans(self.outbox, self.settings.harness_version))
+            return found
+        # Another API's provider, which cannot be joined: our spans stand beside its own.
+        return self._new_tracer_provider()
+
+    def _new_tracer_provider(self) -> TracerProvider:
+        provider = TracerProvider(resource=self._resource(), shutdown_on_exit=False)
+        provider.add_span_processor(_Spans(self.outbox, self.settings.harness_version))
+        return provider
+
+    def _new_logger_provider(self) -> LoggerProvider:
+        provider = LoggerProvider(resource=self._resource(), shutdown_on_exit=False)
+        provider.add_log_record_processor(_Records(self.outbox))
+        return provider
+
+    def _resource(self) -> Resource:
+        known: dict[str, str] = {}
+        if self.settings.service_name:
+            known[semconv.SERVICE_NAME] = self.settings.service_name
+        with quiet:
+            if revision := revision_of(_program().parent):
+                known[semconv.VCS_REVISION] = revision
+        resource = Resource.create(known)
+        if str(resource.attributes.get(semconv.SERVICE_NAME, "")).startswith("unknown_service"):
+            resource = resource.merge(Resource({semconv.SERVICE_NAME: _program_name()}))
+        return resource
+
+
+class _Spans(SpanProcessor):
+    """Writes the run's identity on every span that starts, and puts every one that ends away."""
+
+    def __init__(self, outbox: Outbox, harness_version: str | None) -> None:
+        self._outbox = outbox
+        self._harness_version = harness_version
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        with quiet:
+            if run := current_run(parent_context):
+                span.set_attributes(run.span_attributes)
+            elif self._harness_version:
+                span.set_attribute(semconv.HARNESS_VERSION, self._harness_version)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        with quiet:
+            if span.context and span.context.trace_flags.sampled:
+                self._outbox.put(TRACES, span)
+
+    def shutdown(self) -> None:
+        with quiet:
+            self._outbox.stop(STOP_S)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        with quiet:
+            return self._outbox.flush(min(timeout_millis / 1_000, STOP_S))
+        return False
+
+
+class _Records(LogRecordProcessor):
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        with quiet:
+            self._outbox.put(
+                LOGS,
+                EndedRecord(
+                    log_record=log_record.log_record,
+                    resource=log_record.resource or Resource.get_empty(),
+                    instrumentation_scope=log_record.instrumentation_scope,
+                    limits=log_record.limits,
+                ),
+            )
+
+    def shutdown(self) -> None:
+        """Nothing to stop: the outbox is the pipeline's."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        with quiet:
+            return self._outbox.flush(min(timeout_millis / 1_000, STOP_S))
+        return False
+
+
+def _encode_records(records: Sequence[EndedRecord]) -> bytes:
+    return encode_logs(records).SerializeToString()
+
+
+def _program() -> Path:
+    """Return the file that the interpreter was started with, or the folder it stands in."""
+    named = sys.argv[0] if getattr(sys, "argv", None) else ""
+    return Path(named) if named not in ("", "-c", "-m") else Path.cwd() / "python"
+
+
+def _program_name() -> str:
+    program = _program()
+    return program.absolute().parent.name if program.stem == "__main__" else program.stem

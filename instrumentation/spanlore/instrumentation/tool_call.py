@@ -1,0 +1,139 @@
+"""`tool`: a function that an agent calls, as a span with its arguments and its result."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar, cast, overload
+
+from opentelemetry.util.genai.invocation import ToolInvocation
+from opentelemetry.util.genai.utils import bind_arguments
+
+from spanlore.instrumentation.content import json_text, plain_text
+from spanlore.instrumentation.identity import current_run
+from spanlore.instrumentation.outcome import finish
+from spanlore.instrumentation.quiet import quiet
+from spanlore.instrumentation.switch import pipeline
+from spanlore.schemas import semconv
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_Function = Callable[..., Any]
+_UNKNOWN = object()
+_INSTANCES = ("self", "cls")
+
+
+@overload
+def tool(function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
+
+
+@overload
+def tool(*, name: str | None = None) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
+
+
+def tool(function: _Function | None = None, /, *, name: str | None = None) -> Any:
+    """Trace a function as a tool: ``@tool`` or ``@tool(name="create_event")``.
+
+    For functions and coroutine functions; what they return is returned, the same object, and what
+    they raise is raised. Generators and classes are left as they are. Arguments and result are
+    recorded as JSON, bounded, where content may be (`init`).
+    """
+    if function is None:
+        return functools.partial(_traced, name=name)
+    return _traced(function, name=name)
+
+
+def _traced(function: Any, *, name: str | None) -> Any:
+    if isinstance(function, staticmethod | classmethod):
+        return type(function)(_traced(function.__func__, name=name))
+    if not _can_be_traced(function):
+        return function
+    known = str(name or getattr(function, "__name__", type(function).__name__))
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def call_later(*args: Any, **kwargs: Any) -> Any:
+            with _Call(known, function, args, kwargs) as call:
+                call.result = await function(*args, **kwargs)
+            return call.result
+
+        return call_later
+
+    @functools.wraps(function)
+    def call_now(*args: Any, **kwargs: Any) -> Any:
+        with _Call(known, function, args, kwargs) as call:
+            call.result = function(*args, **kwargs)
+        return call.result
+
+    return call_now
+
+
+def _can_be_traced(function: Any) -> bool:
+    return callable(function) and not (
+        inspect.isclass(function)
+        or inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+    )
+
+
+class _Call:
+    """One call. Brackets the function, so that its traceback has no line of ours but the call's."""
+
+    __slots__ = ("_args", "_function", "_invocation", "_kwargs", "_name", "result")
+
+    def __init__(
+        self, name: str, function: _Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], /
+    ) -> None:
+        self._name = name
+        self._function = function
+        self._args = args
+        self._kwargs = kwargs
+        self._invocation: ToolInvocation | None = None
+        self.result: Any = _UNKNOWN
+
+    def __enter__(self) -> Self:
+        with quiet:
+            self._begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._invocation is None:
+            return
+        with quiet:
+            self._record_result(self._invocation)
+        finish(self._invocation, error)
+
+    def _begin(self) -> None:
+        ours = pipeline()
+        if ours is None:
+            return
+        run = current_run()
+        self._invocation = invocation = ours.handler.tool(
+            self._name, tool_type="function", agent_name=run.agent if run else None
+        )
+        if ours.captures_content():
+            given = _flat(bind_arguments(self._function, self._args, self._kwargs), self._kwargs)
+            if given and next(iter(given)) in _INSTANCES:
+                given.pop(next(iter(given)))
+            _set(invocation, semconv.TOOL_CALL_ARGUMENTS, json_text(given))
+
+    def _record_result(self, invocation: ToolInvocation) -> None:
+        ours = pipeline()
+        if self.result is not _UNKNOWN and ours is not None and ours.captures_content():
+            _set(invocation, semconv.TOOL_CALL_RESULT, plain_text(self.result))
+
+
+def _flat(given: dict[str, Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments as they were sent: those that ``**kwargs`` took stand beside others."""
+    taken = {key: value for key, value in kwargs.items() if key not in given}
+    nested = [name for name, value in given.items() if taken and value == taken]
+    return {**{key: value for key, value in given.items() if key not in nested}, **taken}
+
+
+def _set(invocation: ToolInvocation, key: str, text: str) -> None:
+    cast("dict[str, Any]", invocation.attributes)[key] = text

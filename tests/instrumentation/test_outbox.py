@@ -1,0 +1,162 @@
+"""What waits to be sent: bounded, patient, silent."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from spanlore.instrumentation.outbox import (
+    ABSENT,
+    FAILED,
+    ITEMS_MAX,
+    KEPT_BYTES_MAX,
+    REFUSED,
+    REQUEST_BYTES_MAX,
+    TAKEN,
+    Answer,
+    Outbox,
+)
+from tests.collector.waiting import wait_until
+
+FLUSH_S = 30.0
+
+
+class Post:
+    """Takes requests, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.tries = 0
+        self.answers: list[Answer] = []
+        self.answer = TAKEN
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+
+    def __call__(self, signal: str, request: bytes, *, timeout_s: float) -> Answer:
+        assert signal == "traces"
+        self.tries += 1
+        if not self.may_answer.wait(timeout_s):
+            return FAILED
+        answer = self.answers.pop(0) if self.answers else self.answer
+        if answer.is_taken:
+            self.taken.append(request)
+        return answer
+
+
+def encode(items: Sequence[Any]) -> bytes:
+    return b"".join(items)
+
+
+@pytest.fixture
+def post() -> Post:
+    return Post()
+
+
+@pytest.fixture
+def outbox(post: Post) -> Iterator[Outbox]:
+    made = Outbox(post, {"traces": encode}, timeout_s=FLUSH_S)
+    yield made
+    post.may_answer.set()
+    post.answer = REFUSED
+    made.stop(FLUSH_S)
+
+
+def test_what_is_put_is_sent_once_and_in_order(outbox: Outbox, post: Post) -> None:
+    for number in range(2_000):
+        outbox.put("traces", b"%05d" % number)
+    assert outbox.flush(FLUSH_S)
+    assert b"".join(post.taken) == b"".join(b"%05d" % number for number in range(2_000))
+    assert (outbox.sent, outbox.dropped) == (2_000, 0)
+
+
+def test_nothing_is_started_before_the_first_item(outbox: Outbox) -> None:
+    before = set(threading.enumerate())
+    assert outbox.flush(0)
+    outbox.stop(0)
+    assert not set(threading.enumerate()) - before
+
+
+def test_what_is_busy_or_absent_is_tried_again(outbox: Outbox, post: Post) -> None:
+    post.answers = [FAILED, ABSENT, Answer(is_taken=False, is_worth_retrying=True, after_s=0.01)]
+    outbox.put("traces", b"a")
+    assert outbox.flush(FLUSH_S)
+    assert (post.taken, post.tries) == ([b"a"], 4)
+
+
+def test_what_is_refused_is_dropped_and_counted_and_the_rest_goes_on(
+    outbox: Outbox, post: Post
+) -> None:
+    post.answers = [REFUSED]
+    outbox.put("traces", b"a")
+    assert outbox.flush(FLUSH_S)
+    outbox.put("traces", b"b")
+    assert outbox.flush(FLUSH_S)
+    assert (post.taken, outbox.sent, outbox.dropped) == ([b"b"], 1, 1)
+
+
+def test_a_request_is_bounded_but_for_one_item_that_is_larger(outbox: Outbox, post: Post) -> None:
+    half = REQUEST_BYTES_MAX // 2 + 1
+    for size in (half, half, 10, 2 * REQUEST_BYTES_MAX):
+        outbox.put("traces", b"x" * size)
+    assert outbox.flush(FLUSH_S)
+    assert sorted(map(len, post.taken)) in (
+        [10, half, half, 2 * REQUEST_BYTES_MAX],
+        [half, half + 10, 2 * REQUEST_BYTES_MAX],
+        [half, half, 2 * REQUEST_BYTES_MAX + 10],
+    )
+
+
+def test_an_item_that_cannot_be_encoded_costs_only_itself(outbox: Outbox, post: Post) -> None:
+    for item in (b"a", "no bytes", b"b"):
+        outbox.put("traces", item)
+    assert outbox.flush(FLUSH_S)
+    assert (b"".join(post.taken), outbox.dropped) == (b"ab", 1)
+
+
+def test_bytes_that_nobody_takes_are_kept_within_bounds(outbox: Outbox, post: Post) -> None:
+    post.answer = ABSENT
+    size = REQUEST_BYTES_MAX - 1
+    count = KEPT_BYTES_MAX // size + 4
+    for _ in range(count):
+        outbox.put("traces", b"x" * size)
+    wait_until(lambda: outbox.dropped >= 4)
+    post.answer = TAKEN
+    assert outbox.flush(FLUSH_S)
+    assert (outbox.sent + outbox.dropped, sum(map(len, post.taken)) <= KEPT_BYTES_MAX) == (
+        count,
+        True,
+    )
+
+
+def test_items_that_come_faster_than_they_go_drop_the_oldest(outbox: Outbox, post: Post) -> None:
+    post.may_answer.clear()
+    outbox.put("traces", b"first")
+    wait_until(lambda: post.tries)
+    for number in range(ITEMS_MAX + 10):
+        outbox.put("traces", b"%d" % number)
+    post.may_answer.set()
+    assert outbox.flush(FLUSH_S)
+    assert (outbox.sent, outbox.dropped) == (ITEMS_MAX + 1, 10)
+
+
+def test_a_stop_gives_up_at_once_where_nobody_is(outbox: Outbox, post: Post) -> None:
+    post.answer = ABSENT
+    outbox.put("traces", b"a")
+    outbox.stop(FLUSH_S)
+    assert (outbox.sent, outbox.dropped, post.tries <= 2) == (0, 1, True)
+
+
+def test_a_stop_sends_what_is_left_and_takes_nothing_more(outbox: Outbox, post: Post) -> None:
+    outbox.put("traces", b"a")
+    outbox.stop(FLUSH_S)
+    outbox.stop(FLUSH_S)
+    outbox.put("traces", b"b")
+    assert (post.taken, outbox.dropped) == ([b"a"], 1)
+
+
+def test_a_stop_leaves_a_collector_that_never_answers(outbox: Outbox, post: Post) -> None:
+    post.may_answer.clear()
+    outbox.put("traces", b"a")
+    outbox.stop(0.05)
+    assert post.taken == []
