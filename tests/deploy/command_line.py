@@ -25,13 +25,15 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | dict(extra or {})
 
 
-def run_cli(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ended:
+def run_cli(
+    *arguments: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = TIMEOUT_S
+) -> Ended:
     ended = subprocess.run(
         [sys.executable, "-m", "spanlore.cli", *map(str, arguments)],
         check=False,
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         env=environment(env),
         stdin=subprocess.DEVNULL,
     )

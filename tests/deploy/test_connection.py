@@ -10,6 +10,7 @@ DOCUMENT = {
     "pid": 1,
     "store": {"pid": 2, "url": "clickhouse://127.0.0.1:9999/spanlore", "port": 9999},
     "collector": {"pid": 3, "grpc_port": 5001, "http_port": 5002},
+    "review": {"pid": 4, "port": 5003},
 }
 
 
@@ -19,6 +20,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "SPANLORE_STORE_URL",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "SPANLORE_REVIEW_TOKEN",
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SPANLORE_DATA_DIR", str(tmp_path / "default"))
@@ -33,6 +35,14 @@ def test_a_run_file_whose_owner_lives_says_where_everything_is(tmp_path: Path) -
     assert found.grpc_endpoint == "http://127.0.0.1:5001"
     assert found.http_url == "http://127.0.0.1:5002"
     assert found.collector_token == secrets.collector_token
+    assert found.review_url == "http://127.0.0.1:5003"
+    assert found.review_token == secrets.review_token
+
+
+def test_a_run_file_of_before_the_review_door_is_read_all_the_same(tmp_path: Path) -> None:
+    with datadir.held(tmp_path):
+        datadir.write_run_file(tmp_path, {key: DOCUMENT[key] for key in ("store", "collector")})
+        assert connection.find_running(tmp_path).review_url == "http://127.0.0.1:4319"
 
 
 def test_a_run_file_whose_owner_is_dead_says_nothing(tmp_path: Path) -> None:
@@ -57,6 +67,18 @@ def test_without_a_run_file_the_environment_says_where(monkeypatch: pytest.Monke
     assert found.http_url == "http://otel:4318"
     assert found.grpc_endpoint == "http://otel:4317"
     assert found.collector_token is None
+
+
+def test_without_a_run_file_the_review_door_is_on_its_default_port_with_the_named_token(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SPANLORE_STORE_URL", "clickhouse://u:p@db:8123/spanlore")
+    found = connection.find_running(None)
+    assert (found.review_url, found.review_token) == ("http://127.0.0.1:4319", None)
+    known = load_or_create(tmp_path / "default").review_token
+    assert connection.find_running(None).review_token == known
+    monkeypatch.setenv("SPANLORE_REVIEW_TOKEN", "named")
+    assert connection.find_running(None).review_token == "named"
 
 
 def test_the_protocol_of_the_environment_says_which_door_an_endpoint_is(

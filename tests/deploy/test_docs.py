@@ -79,7 +79,7 @@ def test_the_configuration_table_has_the_options_and_defaults_of_up() -> None:
     }
     numbers = {name: int(default) for name, default in rows.items() if default.isdigit()}
     assert numbers == {name: options[name].default for name in numbers}
-    assert len(numbers) == 3
+    assert len(numbers) == 4
 
 
 def test_every_folder_in_the_layout_is_there() -> None:

@@ -20,7 +20,8 @@ from tests.deploy.command_line import TIMEOUT_S, Ended, environment, run_cli
 
 pytest.importorskip("chdb")
 
-FREE_PORTS = ("--store-port", "0", "--grpc-port", "0", "--http-port", "0")
+PORTS = ("--store-port", "--grpc-port", "--http-port", "--review-port")
+FREE_PORTS = tuple(part for option in PORTS for part in (option, "0"))
 DEADLINE_S = 60.0
 POLL_S = 0.05
 
@@ -45,7 +46,7 @@ def is_alive(pid: int) -> bool:
 
 
 def children_of(document: dict[str, Any]) -> list[int]:
-    return [document["store"]["pid"], document["collector"]["pid"]]
+    return [document[part]["pid"] for part in ("store", "collector", "review")]
 
 
 def up(directory: Path, *options: str) -> Ended:
@@ -78,9 +79,11 @@ def test_up_detached_returns_when_everything_answers(directory: Path) -> None:
     document = status(directory)
     assert document["store"]["problem"] is None
     assert document["collector"]["problem"] is None
+    assert document["review"]["problem"] is None
     assert document["collector"]["counters"]["spans"]["received"] == 0
     assert document["rows"] == dict.fromkeys(document["rows"], 0)
-    assert document["flywheel"]["exposures"] is None
+    assert document["flywheel"]["exposures"] == 0
+    assert document["flywheel"]["lessons_by_state"] == {}
 
 
 def test_the_run_file_names_processes_and_ports_but_no_password(directory: Path) -> None:
@@ -125,20 +128,11 @@ def test_a_second_up_is_refused_and_leaves_the_first_alone(
     assert status(directory)["store"]["problem"] is None
 
 
-@pytest.mark.parametrize(
-    ("option", "others"),
-    [
-        ("--store-port", ("--grpc-port", "--http-port")),
-        ("--grpc-port", ("--store-port", "--http-port")),
-        ("--http-port", ("--store-port", "--grpc-port")),
-    ],
-)
-def test_a_busy_port_is_named_and_nothing_is_left_running(
-    tmp_path: Path, option: str, others: tuple[str, str]
-) -> None:
+@pytest.mark.parametrize("option", PORTS)
+def test_a_busy_port_is_named_and_nothing_is_left_running(tmp_path: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        ended = up(tmp_path, option, str(port), others[0], "0", others[1], "0")
+        ended = up(tmp_path, *FREE_PORTS, option, str(port))
     assert ended.code == 3
     assert f"port {port} is in use" in ended.err
     assert option in ended.err
@@ -189,17 +183,18 @@ def test_killed_children_come_back_on_their_ports_with_their_data(fresh: Path) -
     before = read_run_file(fresh)
     assert before
     assert run_cli("sql", "--data-dir", fresh, "CREATE TABLE kept (n Int8) ENGINE Log").code == 0
-    for part in ("store", "collector"):
+    for part in ("store", "collector", "review"):
         os.kill(before[part]["pid"], signal.SIGKILL)
 
-    def both_are_new() -> dict[str, Any] | None:
+    def all_are_new() -> dict[str, Any] | None:
         now = read_run_file(fresh)
         fresh_pids = now and not set(children_of(now)) & set(children_of(before))
         return now if fresh_pids else None
 
-    after = until(both_are_new, "new processes in run.json")
+    after = until(all_are_new, "new processes in run.json")
     assert after["store"]["port"] == before["store"]["port"]
     assert after["collector"]["http_port"] == before["collector"]["http_port"]
+    assert after["review"]["port"] == before["review"]["port"]
     found = status(fresh)
     assert (found["store"]["problem"], found["collector"]["problem"]) == (None, None)
     assert run_cli("sql", "--data-dir", fresh, "SELECT count() FROM kept FORMAT TSV").out == "0\n"

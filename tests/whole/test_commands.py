@@ -1,4 +1,4 @@
-"""What the commands say of a small store: the recording that ships, imported and learned from."""
+"""What the commands say of a small store: recorded runs, imported and learned from."""
 
 import json
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.command_line import Ended, run_cli
+from tests.whole.recorded_meetings import write_recording
 
 NASTY = "\x1b[31mred\x1b[0m \u202eesrever\u202c \x07bell"
 
@@ -16,11 +17,11 @@ NASTY = "\x1b[31mred\x1b[0m \u202eesrever\u202c \x07bell"
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("commands")
-    ports = [f"--{name}-port=0" for name in ("store", "grpc", "http")]
+    ports = [f"--{name}-port=0" for name in ("store", "grpc", "http", "review")]
     assert run_cli("up", "--detach", "--data-dir", folder, *ports).code == 0
     try:
-        recording = resources.files("spanlore.demo") / "recording.jsonl"
-        assert run_cli("import", str(recording), "--data-dir", folder).code == 0
+        recording = write_recording(folder.parent / "meetings.jsonl")
+        assert run_cli("import", recording, "--data-dir", folder).code == 0
         yield folder
     finally:
         assert run_cli("down", "--data-dir", folder).code == 0
@@ -58,7 +59,7 @@ def test_runs_are_listed_newest_first_and_those_without_times_last(data_dir: Pat
 
 def test_filters_narrow_the_list_together(data_dir: Path) -> None:
     everything = document(data_dir, "runs", "--limit", "10000")
-    one = everything[0]
+    one = next(run for run in everything if run["outcome"] == "fail")
     wanted = {"user": one["user"], "tenant": one["tenant"], "outcome": "fail"}
     expected = [run for run in everything if all(run[key] == wanted[key] for key in wanted)]
     options = ["--user", one["user"], "--tenant", one["tenant"], "--failed", "--limit", "10000"]
@@ -154,7 +155,7 @@ def test_findings_and_lessons_can_be_read_after_learning(data_dir: Path, tmp_pat
     ]
     held_back = document(data_dir, "findings", "--held-back")
     assert len(held_back) == len(report["findings"]) + len(report["held_back"])
-    lessons = document(data_dir, "lessons", "list", "--state", "proposed", "--layer", "harness")
+    lessons = document(data_dir, "lessons", "list", "--state", "evaluated", "--layer", "harness")
     assert {one["lesson_id"] for one in lessons} == {one["lesson_id"] for one in report["lessons"]}
     shown = said(data_dir, "lessons", "show", lessons[0]["lesson_id"][:12])
     assert lessons[0]["lesson_id"] in shown.out

@@ -34,7 +34,7 @@ def spanlore(*arguments: str, environment: dict[str, str] | None = None) -> str:
 
 
 def up(data_dir: Path, environment: dict[str, str] | None = None) -> None:
-    ports = [f"--{name}-port=0" for name in ("store", "grpc", "http")]
+    ports = [f"--{name}-port=0" for name in ("store", "grpc", "http", "review")]
     spanlore("up", "--detach", "--data-dir", str(data_dir), *ports, environment=environment)
 
 
@@ -174,7 +174,7 @@ def test_the_lessons_diff_applies_to_the_tool_definitions(
 ) -> None:
     report, repo = learned
     (lesson,) = report["lessons"]
-    assert (lesson["layer"], lesson["state"]) == ("harness", "proposed")
+    assert (lesson["layer"], lesson["state"]) == ("harness", "evaluated")
     assert lesson["evidence"]
     before = json.loads((repo / "tools.json").read_text())
     git(repo, "apply", "-", text=lesson["patch"])
@@ -194,8 +194,9 @@ def test_learning_again_finds_the_same_and_proposes_nothing_more(
         spanlore("learn", "--json", "--repo", str(repo), "--data-dir", str(data_dir))
     )
     assert again["findings"] == report["findings"]
-    versions = "SELECT count() FROM lessons FORMAT TSV"
-    assert spanlore("sql", versions, "--data-dir", str(data_dir)).strip() == "1"
+    versions = "SELECT Version, State FROM lessons ORDER BY Version FORMAT TSV"
+    said = spanlore("sql", versions, "--data-dir", str(data_dir))
+    assert said.splitlines() == ["1\tproposed", "2\tevaluated"]
 
 
 def test_importing_again_a_day_later_adds_nothing(

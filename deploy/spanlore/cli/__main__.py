@@ -26,15 +26,17 @@ class _Command(NamedTuple):
 # In the order of `spanlore --help`, which needs none of the modules.
 _COMMANDS = {
     "demo": _Command("demo:demo_command", "Show the whole loop on this machine."),
-    "up": _Command("up:up_command", "Start the store and the collector."),
+    "up": _Command("up:up_command", "Start the store, the collector and the review door."),
     "down": _Command("down:down_command", "Stop them."),
     "status": _Command("status:status_command", "What runs, what is stored, what was learned."),
+    "run": _Command("run:run_command", "Run a program with tracing switched on."),
     "import": _Command("import_:import_command", "Bring recorded runs in."),
     "runs": _Command("runs:runs_command", "List runs; show one as a tree."),
     "judge": _Command("judge:judge_command", "Say whether a run passed or failed."),
     "learn": _Command("learn:learn_command", "Run the analyzers: findings, then lessons."),
     "findings": _Command("findings:findings_command", "List what the analyzers saw."),
-    "lessons": _Command("lessons:lessons_command", "List and show what they propose."),
+    "lessons": _Command("lessons:lessons_command", "Read, approve, apply and measure lessons."),
+    "memory": _Command("memory:memory_command", "What an agent would be given now."),
     "sql": _Command("sql:sql_command", "Ask the store directly."),
     "migrate": _Command("migrate:migrate_command", "Bring the store to this version's schema."),
 }

@@ -17,6 +17,7 @@ from spanlore.schemas.tables import DATABASE
 __all__ = [
     "DEFAULT_GRPC_PORT",
     "DEFAULT_HTTP_PORT",
+    "DEFAULT_REVIEW_PORT",
     "DEFAULT_STORE_PORT",
     "HOST",
     "Running",
@@ -29,15 +30,16 @@ HOST = "127.0.0.1"
 DEFAULT_STORE_PORT = 8123
 DEFAULT_GRPC_PORT = 4317
 DEFAULT_HTTP_PORT = 4318
+DEFAULT_REVIEW_PORT = 4319
 _CONNECT_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A running spanlore: its store (URL with credentials) and its collector's two doors.
+    """A running spanlore: its store (URL with credentials), its collector's two doors, its review.
 
-    ``collector_token`` opens the collector's /flush and /status; None when it is not known (a
-    collector on another machine, which is never sent ours).
+    ``collector_token`` opens the collector's /flush and /status, ``review_token`` the review
+    door; None when it is not known (a part on another machine is never sent ours).
     """
 
     data_dir: Path
@@ -45,6 +47,8 @@ class Running:
     grpc_endpoint: str
     http_url: str
     collector_token: str | None
+    review_url: str
+    review_token: str | None
 
 
 def find_running(data_dir: Path | None) -> Running:
@@ -90,12 +94,16 @@ def _from_run_file(data_dir: Path) -> Running | None:
         return None
     secrets = read_credentials(data_dir)
     collector = document["collector"]
+    # A spanlore that was started before there was a review door names none.
+    review_port = document.get("review", {}).get("port", DEFAULT_REVIEW_PORT)
     return Running(
         data_dir=data_dir,
         store_url=_store_url(document["store"], secrets),
         grpc_endpoint=f"http://{HOST}:{collector['grpc_port']}",
         http_url=f"http://{HOST}:{collector['http_port']}",
         collector_token=secrets.collector_token,
+        review_url=f"http://{HOST}:{review_port}",
+        review_token=secrets.review_token,
     )
 
 
@@ -124,13 +132,17 @@ def _from_environment(data_dir: Path, store_url: str) -> Running:
         raise _no_endpoint(endpoint)
     protocol = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")
     is_http = protocol.startswith("http") or port == DEFAULT_HTTP_PORT
+    known = _known_credentials(data_dir)
     base = f"{parts.scheme}://{f'[{name}]' if ':' in name else name}"
     return Running(
         data_dir=data_dir,
         store_url=store_url,
         grpc_endpoint=f"{base}:{DEFAULT_GRPC_PORT}" if is_http else endpoint,
         http_url=endpoint.rstrip("/") if is_http else f"{base}:{DEFAULT_HTTP_PORT}",
-        collector_token=_known_token(data_dir) if _is_loopback(name) else None,
+        collector_token=known.collector_token if known and _is_loopback(name) else None,
+        review_url=f"http://{HOST}:{DEFAULT_REVIEW_PORT}",
+        review_token=os.environ.get("SPANLORE_REVIEW_TOKEN")
+        or (known.review_token if known else None),
     )
 
 
@@ -148,6 +160,8 @@ def _from_default_ports(data_dir: Path) -> Running:
         grpc_endpoint=f"http://{HOST}:{DEFAULT_GRPC_PORT}",
         http_url=f"http://{HOST}:{DEFAULT_HTTP_PORT}",
         collector_token=secrets.collector_token,
+        review_url=f"http://{HOST}:{DEFAULT_REVIEW_PORT}",
+        review_token=secrets.review_token,
     )
 
 
@@ -165,10 +179,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _known_token(data_dir: Path) -> str | None:
-    if not (data_dir / credentials.FILE_NAME).exists():
-        return None
-    return read_credentials(data_dir).collector_token
+def _known_credentials(data_dir: Path) -> Credentials | None:
+    return read_credentials(data_dir) if (data_dir / credentials.FILE_NAME).exists() else None
 
 
 def _listens(port: int) -> bool:

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,13 @@ from typing import Any, TypeVar
 import click
 
 from spanlore.cli.errors import CannotReach
+from spanlore.schemas.run_file import (
+    LOCK_FILE,
+    RUN_FILE,
+    default_data_dir,
+    is_held,
+    read_run_file,
+)
 
 __all__ = [
     "data_dir_option",
@@ -29,19 +35,8 @@ __all__ = [
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_LOCK = "up.lock"
-_RUN_FILE = "run.json"
 _LOCK_WAIT_S = 1.0
 _LOCK_POLL_S = 0.05
-
-
-def default_data_dir() -> Path:
-    """Return ``$SPANLORE_DATA_DIR``, else ``spanlore`` in the platform's user data directory."""
-    if named := os.environ.get("SPANLORE_DATA_DIR"):
-        return Path(named)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "spanlore"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "spanlore"
 
 
 def data_dir_option(command: _Command) -> _Command:
@@ -78,7 +73,7 @@ def held(data_dir: Path) -> Iterator[None]:
     Raises CannotReach when another spanlore owns it. The lock goes with the process, however it
     ends.
     """
-    with (make_data_dir(data_dir) / _LOCK).open("a+") as handle:
+    with (make_data_dir(data_dir) / LOCK_FILE).open("a+") as handle:
         if not _lock(handle.fileno()):
             raise CannotReach(
                 f"spanlore is already running on {data_dir} (pid {holder_pid(data_dir)}); "
@@ -90,35 +85,12 @@ def held(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def is_held(data_dir: Path) -> bool:
-    """Say whether a living `spanlore up` owns the data directory."""
-    try:
-        handle = (data_dir / _LOCK).open("rb")
-    except OSError:
-        return False
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
 def holder_pid(data_dir: Path) -> int | None:
     """Return the process id that the owner of the lock wrote down; None when it cannot be read."""
     try:
-        return int((data_dir / _LOCK).read_text())
+        return int((data_dir / LOCK_FILE).read_text())
     except (OSError, ValueError):
         return None
-
-
-def read_run_file(data_dir: Path) -> dict[str, Any] | None:
-    """Return what `run.json` says, None when there is none (or it is not ours to read)."""
-    try:
-        document = json.loads((data_dir / _RUN_FILE).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return document if isinstance(document, dict) else None
 
 
 def write_run_file(data_dir: Path, document: dict[str, Any]) -> None:
@@ -126,12 +98,12 @@ def write_run_file(data_dir: Path, document: dict[str, Any]) -> None:
     descriptor, name = tempfile.mkstemp(dir=data_dir, prefix=".run-")
     with os.fdopen(descriptor, "w") as file:
         json.dump(document, file, indent=2)
-    Path(name).replace(data_dir / _RUN_FILE)
+    Path(name).replace(data_dir / RUN_FILE)
 
 
 def remove_run_file(data_dir: Path) -> None:
     """Remove `run.json`; fine when there is none."""
-    (data_dir / _RUN_FILE).unlink(missing_ok=True)
+    (data_dir / RUN_FILE).unlink(missing_ok=True)
 
 
 def _lock(descriptor: int) -> bool:

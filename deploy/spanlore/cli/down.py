@@ -25,7 +25,7 @@ _POLL_S = 0.05
 @click.command("down")
 @data_dir_option
 def down_command(data_dir: Path | None) -> None:
-    """Stop the collector, then the store, and return when both are gone.
+    """Stop the review door, the collector, then the store, and return when all are gone.
 
     With nothing to stop it says so and exits with 0: what was asked for is the case.
     """

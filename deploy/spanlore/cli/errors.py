@@ -41,6 +41,7 @@ _EXTRAS = {
     "clickhouse_cityhash": "embedded",
     "clickhouse_connect": "collector",
     "google_crc32c": "collector",
+    "httptools": "collector",
     "rich": "collector",
     "uvicorn": "collector",
     "numpy": "analyzers",

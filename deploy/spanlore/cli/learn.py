@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spanlore.cli import review_door
 from spanlore.cli.collector_door import flush
 from spanlore.cli.connection import find_running
 from spanlore.cli.datadir import data_dir_option
@@ -43,8 +44,10 @@ def learn_command(
     """Run the analyzers over the runs: findings, then lessons.
 
     A finding is confirmed on tasks that it was not found on; what is not is held back with the
-    reason. Nothing is applied: a lesson is a proposal. Exit code 1 when an analyzer failed.
+    reason. A lesson is a proposal with the verdict of its gate: nothing is given to agents or
+    applied before a person approves it. Exit code 1 when an analyzer failed.
     """
+    from spanlore.analyzers.desk import BY
     from spanlore.analyzers.job import learn
     from spanlore.analyzers.registry import UnknownAnalyzer
     from spanlore.schemas.runs import parse_since
@@ -55,11 +58,14 @@ def learn_command(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from error
     running = find_running(data_dir)
+    if not dry_run:
+        review_door.review_status(running)  # who keeps the lessons; before minutes are spent
     if running.collector_token is not None:
         flush(running)
     with Store.connect(running.store_url) as store:
         try:
-            report = learn(store, since=start, analyzers=analyzers, repo=repo, dry_run=dry_run)
+            desk = None if dry_run else review_door.ReviewDesk(running, by=BY)
+            report = learn(store, since=start, analyzers=analyzers, repo=repo, desk=desk)
         except UnknownAnalyzer as error:
             raise click.BadParameter(str(error), param_hint="--analyzer") from error
     if as_json:
@@ -74,7 +80,8 @@ def learn_command(
 
 def print_report(report: "LearnReport", *, has_repo: bool) -> None:
     """Print what was learned: findings, what was held back, lessons."""
-    from spanlore.cli.show_findings import print_findings, print_held_back, print_lessons
+    from spanlore.cli.show_findings import print_findings, print_held_back
+    from spanlore.cli.show_lessons import print_verdicts
 
     if report.nothing_new:
         note("no run was sealed since the last analysis; this is what it found")
@@ -86,7 +93,6 @@ def print_report(report: "LearnReport", *, has_repo: bool) -> None:
     if report.held_back:
         print_held_back(report.held_back, rows_max=_HELD_BACK_ROWS_MAX)
     if report.lessons:
-        print_lessons(report.lessons)
-        click.echo("read one with its diff: spanlore lessons show LESSON_ID")
-        if not has_repo:
+        print_verdicts(report.lessons)
+        if not has_repo and any(one.layer == "harness" for one in report.lessons):
             click.echo("for diffs, name the agent's code: spanlore learn --repo PATH")

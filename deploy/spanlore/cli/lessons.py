@@ -1,24 +1,35 @@
-"""`spanlore lessons`: what is proposed."""
+"""`spanlore lessons`: what is proposed, and what people decide about it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from spanlore.cli.connection import find_running
 from spanlore.cli.datadir import data_dir_option
-from spanlore.cli.errors import CommandFailed
+from spanlore.cli.kept_lessons import chosen, stored_lessons
+from spanlore.cli.lesson_apply import apply_command
+from spanlore.cli.lesson_decisions import approve_command, reject_command, revoke_command
+from spanlore.cli.lesson_effect import effect_command
+from spanlore.cli.lesson_log import log_command
 from spanlore.cli.output import print_json
-
-if TYPE_CHECKING:
-    from spanlore.schemas.types import Lesson
 
 __all__ = ["lessons_command"]
 
 
 @click.group("lessons")
 def lessons_command() -> None:
-    """List and read lessons: the changes that the findings propose."""
+    """Read lessons (what the findings propose), decide on them, apply and measure them."""
+
+
+for command in (
+    approve_command,
+    reject_command,
+    revoke_command,
+    apply_command,
+    effect_command,
+    log_command,
+):
+    lessons_command.add_command(command)
 
 
 @lessons_command.command("list")
@@ -36,47 +47,52 @@ def list_command(
     data_dir: Path | None,
 ) -> None:
     """List lessons."""
-    from spanlore.analyzers.records import lesson_json
-    from spanlore.cli.show_findings import print_lessons
-
-    lessons = [
-        lesson
-        for lesson in _lessons(data_dir)
-        if state in (None, lesson.state)
-        and layer in (None, lesson.layer)
-        and scope in (None, lesson.scope)
-    ]
-    if as_json:
-        print_json([lesson_json(lesson) for lesson in lessons])
-    elif lessons:
-        print_lessons(lessons)
-    else:
-        click.echo("no lessons: spanlore learn --repo PATH proposes some where findings allow it")
-
-
-@lessons_command.command("show")
-@click.argument("lesson_id")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@data_dir_option
-def show_command(lesson_id: str, *, as_json: bool, data_dir: Path | None) -> None:
-    """Print one lesson whole, with its diff. LESSON_ID may be the beginning of one."""
-    from spanlore.analyzers.records import lesson_json
-    from spanlore.cli.show_findings import print_lesson
-
-    found = [one for one in _lessons(data_dir) if one.lesson_id.startswith(lesson_id)]
-    if len(found) != 1:
-        how_many = "no lesson begins" if not found else f"{len(found)} lessons begin"
-        message = f"{how_many} with {lesson_id}; see `spanlore lessons list`"
-        raise CommandFailed(message)
-    if as_json:
-        print_json(lesson_json(found[0]))
-    else:
-        print_lesson(found[0])
-
-
-def _lessons(data_dir: Path | None) -> "list[Lesson]":
-    from spanlore.analyzers.records import latest_lessons
+    from spanlore.cli.show_lessons import print_lessons
     from spanlore.schemas.store import Store
 
     with Store.connect(find_running(data_dir).store_url) as store:
-        return [lesson for lesson, _ in latest_lessons(store).values()]
+        kept = [
+            one
+            for one in stored_lessons(store)
+            if state in (None, one.lesson.state)
+            and layer in (None, one.lesson.layer)
+            and scope in (None, one.lesson.scope)
+        ]
+    if as_json:
+        print_json([one.json() for one in kept])
+    elif kept:
+        print_lessons([one.lesson for one in kept])
+        click.echo("read one, with what it rests on: spanlore lessons show LESSON")
+    else:
+        click.echo("no such lessons: spanlore learn --repo PATH proposes some where it can")
+
+
+@lessons_command.command("show")
+@click.argument("lesson_id", metavar="LESSON")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@data_dir_option
+def show_command(lesson_id: str, *, as_json: bool, data_dir: Path | None) -> None:
+    """Print one lesson whole, with its evidence, its diff and what was measured.
+
+    LESSON is its id or the beginning of one.
+    """
+    from spanlore.analyzers.records import finding_json, named_findings
+    from spanlore.cli.show_lessons import next_step, print_lesson
+    from spanlore.schemas.effect_records import effect_json, latest_effects
+    from spanlore.schemas.store import Store
+
+    with Store.connect(find_running(data_dir).store_url) as store:
+        kept = chosen(stored_lessons(store), lesson_id)
+        findings = named_findings(store, kept.lesson.findings)
+        effect = latest_effects(store).get(kept.lesson.lesson_id)
+    if as_json:
+        print_json(
+            {
+                **kept.json(),
+                "effect": effect_json(effect) if effect else None,
+                "seen": [finding_json(one) for one in findings],
+            }
+        )
+    else:
+        print_lesson(kept.lesson, findings=findings, effect=effect)
+        click.echo(f"next: {next_step(kept.lesson)}")

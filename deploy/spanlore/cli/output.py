@@ -8,14 +8,16 @@ import dataclasses
 import json
 import math
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-__all__ = ["clean", "note", "print_json", "print_table"]
+__all__ = ["clean", "note", "one_line", "print_json", "print_row", "print_table"]
 
 _PIPE_WIDTH = 200
 
@@ -34,10 +36,25 @@ def clean(text: str) -> str:
     return _UNSAFE.sub("", _ANSI.sub("", text))
 
 
+def one_line(text: str) -> str:
+    """Return clean text on one line, its white space single."""
+    return " ".join(clean(text).split())
+
+
 def print_json(document: object) -> None:
     """Print one JSON document: times RFC 3339 UTC, what is not a finite number null."""
     text = json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False)
     click.echo(text)
+
+
+def print_row(label: str, text: str, *, indent: int = 10) -> None:
+    """Print a label and a text beside it, wrapped within its own column; nothing for no text."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
+    lines = textwrap.wrap(
+        one_line(text), max(width - indent, indent), break_long_words=False, break_on_hyphens=False
+    )
+    for number, line in enumerate(lines):
+        click.echo(f"{'' if number else label:{indent}}{line}")
 
 
 def print_table(

@@ -19,7 +19,7 @@ from spanlore.cli.up import start_detached
 
 __all__ = ["scratch_directory", "scratch_stack"]
 
-_FREE_PORTS = {"store-port": 0, "grpc-port": 0, "http-port": 0}
+_FREE_PORTS = {"store-port": 0, "grpc-port": 0, "http-port": 0, "review-port": 0}
 
 
 @contextmanager
@@ -47,13 +47,13 @@ def scratch_directory(named: Path | None, *, prefix: str, keep: bool) -> Iterato
 
 @contextmanager
 def scratch_stack(directory: Path, steps: Steps, *, keep: bool) -> Iterator[Running]:
-    """Start the store and the collector on free ports, and stop them when the block ends.
+    """Start spanlore (all of `up`) on free ports, and stop them when the block ends.
 
     ``keep`` leaves them running, but not after an error. Raises what `spanlore up` ends with.
     """
     stays = False
     try:
-        with steps.step("start", "start the store and the collector on free ports"):
+        with steps.step("start", "start the store, the collector and the review door"):
             start_detached(directory, None, ports=_FREE_PORTS, outlives_us=keep)
         yield find_running(directory)
         stays = keep

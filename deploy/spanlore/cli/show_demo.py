@@ -1,5 +1,7 @@
 """What `spanlore demo` says to a person, step by step."""
 
+import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,36 +10,43 @@ import click
 
 from spanlore.cli.connection import HOST
 from spanlore.cli.datadir import read_run_file
-from spanlore.cli.output import print_table
+from spanlore.cli.output import clean, one_line, print_table
 from spanlore.cli.run_tree import print_run
-from spanlore.cli.show_findings import print_findings, print_held_back, print_lesson
+from spanlore.cli.show_findings import print_findings, print_held_back
+from spanlore.cli.show_lessons import SHORT_ID, evaluation_text, holds_for
 from spanlore.demo.faults import CONFOUNDED, RARE
-from spanlore.schemas.types import Finding, Run
+from spanlore.schemas.types import Finding, Lesson, Run
 
 if TYPE_CHECKING:
     from spanlore.analyzers.job import LearnReport
     from spanlore.schemas.store import Store
 
 __all__ = [
+    "print_approved",
     "print_keep",
     "print_learned",
     "print_next",
     "print_opening",
-    "print_proposals",
     "print_runs",
 ]
+
+_WIDTH = 100
+_LABEL_WIDTH = 10
+_SHORT_RUN_SPANS = 14
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def print_opening() -> None:
     """Say what this is about."""
     click.echo(
-        "An assistant that arranges meetings has worked for four weeks, for four companies.\n"
-        "Too many of its runs fail. spanlore reads the runs and says what to change, and why.\n"
-        "Everything stays on this machine: no keys, no network.\n"
+        "An assistant on the openai SDK arranges meetings for the users of four companies. Many\n"
+        "of its calls fail, and its users keep changing what it proposes. spanlore records its\n"
+        "runs, says what to change and why, hands back what a person approves, and measures what\n"
+        "that did. Users and model are simulated; all stays here: no keys, no network.\n"
     )
 
 
-def print_runs(runs: Sequence[Run], *, spans: int) -> None:
+def print_runs(runs: Sequence[Run]) -> None:
     """Print how the runs came out, by type of task."""
     tasks = sorted({run.task or "" for run in runs})
     rows = [_row(task, [run for run in runs if run.task == task]) for task in tasks]
@@ -47,38 +56,42 @@ def print_runs(runs: Sequence[Run], *, spans: int) -> None:
         [*rows, _row("all", runs)],
     )
     users, tenants = {run.user for run in runs}, {run.tenant for run in runs}
+    spans = sum(run.spans for run in runs)
     click.echo(f"{len(runs):,} runs, {spans:,} spans, {len(users)} users, {len(tenants)} tenants\n")
 
 
 def print_learned(store: "Store", runs: Sequence[Run], report: "LearnReport") -> None:
-    """Print a run that failed, what was found, and what was held back."""
+    """Print a run that went wrong, what was found, and what was held back."""
     from spanlore.schemas.runs import run_spans
 
-    failed = _failed_run(runs, report.findings)
-    if failed is not None:
-        _heading("One of the runs that failed")
-        print_run(failed, run_spans(store, failed.trace_id), full=False)
-    _heading(f"What goes wrong, and not by chance: {len(report.findings)} findings")
+    shown = _telling_run(runs, report.findings)
+    if shown is not None:
+        _heading("One of the runs that the findings rest on")
+        print_run(shown, run_spans(store, shown.trace_id), full=False)
+        _print_overrides(store, shown)
+    _heading(f"What is so, and not by chance: {len(report.findings)} findings")
     print_findings(report.findings)
-    _heading(f"What is not believed: {len(report.held_back)} held back, two of them")
     rare, confounded = (list(filter(is_it, report.held_back)) for is_it in (_is_rare, _is_trap))
+    _heading(f"What is not believed: {len(report.held_back)} held back, two of them")
     print_held_back([*rare, *confounded])
     for finding in confounded:
         _explain_trap(finding)
     click.echo()
 
 
-def print_proposals(report: "LearnReport", *, checked: bool) -> None:
-    """Print the lessons in full, with their diffs."""
-    if not checked:
-        click.echo("git is not installed here, so that was not checked")
-    _heading(f"What to change: {len(report.lessons)} lessons")
-    for lesson in report.lessons:
-        print_lesson(lesson)
-        click.echo()
+def print_approved(lessons: Sequence[Lesson], *, by: str, hold_out: float, agent: Path) -> None:
+    """Print what a person approved, with the verdict of each gate, and where it went."""
+    _heading(f"What to change: {len(lessons)} lessons, evaluated, then approved by {by}")
+    for lesson in lessons:
+        _print_lesson(lesson)
+    click.echo(
+        f"{hold_out:.0%} of the users, drawn by chance, go without the memories of a tenant or of "
+        "everyone, so that\nwhat those do can be measured. The diffs were merged, a branch each: "
+        f"git -C {agent} log\n"
+    )
 
 
-def print_keep(directory: Path, *, to_stderr: bool) -> None:
+def print_keep(directory: Path, lessons: Sequence[Lesson], *, to_stderr: bool) -> None:
     """Print how to reach what goes on running, and how to stop it."""
     running = read_run_file(directory) or {}
     collector = running["collector"]
@@ -87,22 +100,70 @@ def print_keep(directory: Path, *, to_stderr: bool) -> None:
         ("store", running["store"]["url"]),
         ("OTLP gRPC", f"http://{HOST}:{collector['grpc_port']}"),
         ("OTLP HTTP", f"http://{HOST}:{collector['http_port']}"),
+        ("review", f"http://{HOST}:{running['review']['port']}"),
     ):
         click.echo(f"  {what:<10} {address}", err=to_stderr)
-    for command in ("runs --failed", "findings --held-back", "lessons list", "down"):
+    some = lessons[0].lesson_id[:SHORT_ID] if lessons else "LESSON"
+    for command in (
+        "runs --failed",
+        "findings --held-back",
+        "lessons list",
+        f"lessons show {some}",
+        "lessons log",
+        "memory --user ana --tenant acme --agent meeting-assistant",
+        "down",
+    ):
         click.echo(f"  spanlore {command} --data-dir {directory}", err=to_stderr)
 
 
 def print_next(*, seconds: float, left: str) -> None:
-    """Print what is left of the demo, and what to do with one's own runs."""
+    """Print what is left of the demo, and what to do with one's own agent."""
     click.echo(f"\nDone in {seconds:.0f} s; {left}.")
     click.secho("\nNow your own agent:", bold=True)
     for command, why in (
-        ("spanlore up --detach", "then point any OpenTelemetry exporter at it,"),
-        ("spanlore import RUNS.jsonl", "or bring in what you have recorded"),
-        ("spanlore learn --repo PATH", "what to change in the code at PATH"),
+        ("spanlore up --detach", "the store, the collector and the review door"),
+        ("spanlore run -- python app.py", "your agent, recorded; or `import spanlore.auto` in it"),
+        ("spanlore learn --repo PATH", "what to change, with diffs of the code at PATH"),
+        ("spanlore lessons list", "read, approve, apply, and measure the effect"),
     ):
-        click.echo(f"  {command:<28} {why}")
+        click.echo(f"  {command:<30} {why}")
+
+
+def _print_lesson(lesson: Lesson) -> None:
+    click.secho(f"{lesson.lesson_id[:SHORT_ID]}  {one_line(lesson.title)}", bold=True)
+    _labelled("is", f"{lesson.layer} layer, for {holds_for(lesson)}")
+    _labelled("gate", evaluation_text(lesson.evaluations[-1]))
+    if lesson.patch is None:
+        _labelled("says", lesson.body)
+    for line in clean(lesson.patch or "").splitlines():
+        if line[:1] in "+-" and line[:3] not in ("+++", "---"):
+            click.secho(f"  {line}", fg=_COLOURS[line[:1]])
+    click.echo()
+
+
+def _labelled(label: str, text: str) -> None:
+    margin = " " * (2 + _LABEL_WIDTH)
+    first = f"  {label:<{_LABEL_WIDTH}}"
+    lines = textwrap.wrap(one_line(text), _WIDTH, initial_indent=first, subsequent_indent=margin)
+    click.echo("\n".join(lines))
+
+
+def _print_overrides(store: "Store", run: Run) -> None:
+    """Print what the user changed of a draft, as the agent's application told it."""
+    from spanlore.schemas.learning_tables import OVERRIDES
+
+    rows = store.query(
+        f"SELECT ToolName, Field, Original, Replacement FROM {OVERRIDES} FINAL "
+        "WHERE TraceId = {id:String} ORDER BY Field",
+        {"id": run.trace_id},
+    )
+    for row in rows:
+        click.echo(
+            one_line(
+                f"its user changed the draft: {row['ToolName']} {row['Field']} from "
+                f"{row['Original']} to {row['Replacement']}"
+            )
+        )
 
 
 def _row(name: str, runs: Sequence[Run]) -> tuple[object, ...]:
@@ -118,20 +179,25 @@ def _row(name: str, runs: Sequence[Run]) -> tuple[object, ...]:
     )
 
 
-def _failed_run(runs: Sequence[Run], findings: Sequence[Finding]) -> Run | None:
-    """Choose the shortest run that failed and is evidence of the first finding."""
-    evidence = set(findings[0].evidence) if findings else set()
-    failed = [run for run in runs if run.outcome == "fail" and run.trace_id in evidence]
-    return min(failed, key=lambda run: (run.spans, run.trace_id), default=None)
+def _telling_run(runs: Sequence[Run], findings: Sequence[Finding]) -> Run | None:
+    """Choose the run that is evidence of most findings, among those that are short."""
+    traces = Counter(trace for finding in findings for trace in finding.evidence)
+    return max(
+        (run for run in runs if traces[run.trace_id]),
+        key=lambda run: (run.spans <= _SHORT_RUN_SPANS, traces[run.trace_id], run.trace_id),
+        default=None,
+    )
 
 
 def _is_rare(finding: Finding) -> bool:
-    return (finding.detail["tool"], finding.detail.get("template")) == (RARE.tool, RARE.template)
+    said = (finding.detail.get("tool"), finding.detail.get("template"))
+    return said == (RARE.tool, RARE.template)
 
 
 def _is_trap(finding: Finding) -> bool:
     shape = {"path": CONFOUNDED.argument, "kind": "value", "value": CONFOUNDED.value}
-    return finding.detail["tool"] == CONFOUNDED.tool and finding.detail.get("shape") == shape
+    is_tool = finding.detail.get("tool") == CONFOUNDED.tool
+    return is_tool and finding.detail.get("shape") == shape
 
 
 def _explain_trap(finding: Finding) -> None:
@@ -140,8 +206,8 @@ def _explain_trap(finding: Finding) -> None:
     other = looks["compared_failing_calls"] / looks["compared_calls"]
     click.echo(
         f"`{CONFOUNDED.value}` is a trap: {private:.0%} of those calls fail, {other:.0%} of the "
-        "others. But planning meetings are mostly private,\nand everything fails more often in "
-        "them; compared within one task there is nothing left to believe."
+        "others. But planning meetings are\nmostly private, and everything fails more often in "
+        "them; within one task nothing of it is shown."
     )
 
 

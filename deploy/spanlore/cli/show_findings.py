@@ -1,13 +1,13 @@
-"""How findings and lessons look in a terminal: the numbers first, then where to look."""
+"""How findings look in a terminal: the numbers first, then where to look."""
 
 from collections.abc import Sequence
 
 import click
 
 from spanlore.cli.output import clean, print_table
-from spanlore.schemas.types import Finding, Lesson
+from spanlore.schemas.types import Finding
 
-__all__ = ["print_findings", "print_held_back", "print_lesson", "print_lessons"]
+__all__ = ["effect_text", "print_findings", "print_held_back", "seen_text", "traces_text"]
 
 _TRACES_SHOWN = 3
 _ALSO_SHOWN = 3
@@ -18,12 +18,12 @@ def print_findings(findings: Sequence[Finding]) -> None:
     """Print confirmed findings, each with its numbers and the traces for and against."""
     for finding in findings:
         click.secho(f"{finding.finding_id[:_ID_SHOWN]}  {clean(finding.title)}", bold=True)
-        click.echo(f"  seen      {_seen(finding)}")
-        click.echo(f"  effect    {_effect(finding)}")
+        click.echo(f"  seen      {seen_text(finding)}")
+        click.echo(f"  effect    {effect_text(finding)}")
         for also in finding.detail.get("also", ())[:_ALSO_SHOWN]:
             click.echo(f"  likewise  {clean(also['title'])} ({also['k']} of {also['n']})")
-        click.echo(f"  for       {_traces(finding.evidence)}")
-        click.echo(f"  against   {_traces(finding.counter_evidence)}")
+        click.echo(f"  for       {traces_text(finding.evidence)}")
+        click.echo(f"  against   {traces_text(finding.counter_evidence)}")
         click.echo()
 
 
@@ -38,42 +38,8 @@ def print_held_back(held_back: Sequence[Finding], *, rows_max: int | None = None
         click.echo(f"and {more} more: spanlore findings --held-back")
 
 
-def print_lessons(lessons: Sequence[Lesson]) -> None:
-    """Print the list of lessons."""
-    print_table(
-        ("lesson", "state", "layer", "scope", "kind", "title", "patch"),
-        [
-            (
-                lesson.lesson_id[:_ID_SHOWN],
-                lesson.state,
-                lesson.layer,
-                f"{lesson.scope} {lesson.scope_key}".strip(),
-                lesson.kind,
-                lesson.title,
-                lesson.base_path or None,
-            )
-            for lesson in lessons
-        ],
-    )
-
-
-def print_lesson(lesson: Lesson) -> None:
-    """Print one lesson whole: what it says, what it rests on, and its diff."""
-    click.secho(f"{lesson.lesson_id}  {clean(lesson.title)}", bold=True)
-    scope = f"{lesson.scope} {lesson.scope_key}".strip()
-    click.echo(f"{lesson.state}, {lesson.layer} layer, scope {scope}, {lesson.kind}")
-    click.echo(f"findings  {', '.join(lesson.findings)}")
-    click.echo(f"evidence  {_traces(lesson.evidence)}")
-    click.echo(f"\n{clean(lesson.body).strip()}\n")
-    if lesson.patch:
-        for line in clean(lesson.patch).splitlines():
-            click.secho(line, fg=_COLOURS.get(line[:1]))
-
-
-_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
-
-
-def _seen(finding: Finding) -> str:
+def seen_text(finding: Finding) -> str:
+    """Return in how many of how many it was seen, with the interval of the rate."""
     text = f"{finding.k} of {finding.n}"
     rate = finding.detail.get("rate_interval")
     if rate and finding.n:
@@ -81,7 +47,8 @@ def _seen(finding: Finding) -> str:
     return text
 
 
-def _effect(finding: Finding) -> str:
+def effect_text(finding: Finding) -> str:
+    """Return the effect with its interval, against what, and how sure it is."""
     if finding.effect is None or finding.interval is None:
         return "not comparable"
     low, high = finding.interval
@@ -96,7 +63,8 @@ def _effect(finding: Finding) -> str:
     return text
 
 
-def _traces(trace_ids: Sequence[str]) -> str:
+def traces_text(trace_ids: Sequence[str]) -> str:
+    """Return the first trace ids, cut short, and how many more there are."""
     shown = ", ".join(trace_id[:_ID_SHOWN] for trace_id in trace_ids[:_TRACES_SHOWN])
     more = len(trace_ids) - _TRACES_SHOWN
     return f"{shown or 'none'}{f' and {more} more' if more > 0 else ''}"

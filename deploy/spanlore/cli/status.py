@@ -8,8 +8,9 @@ import click
 from spanlore.cli.collector_door import collector_status
 from spanlore.cli.connection import Running, find_running
 from spanlore.cli.datadir import data_dir_option, read_run_file
-from spanlore.cli.errors import CannotReach
+from spanlore.cli.errors import CannotReach, CommandFailed
 from spanlore.cli.output import print_json, print_table
+from spanlore.cli.review_door import review_status
 
 if TYPE_CHECKING:
     from spanlore.schemas.store import Store
@@ -27,6 +28,16 @@ _COUNTS = {
     "findings": "SELECT uniqExact(FindingId) AS n FROM findings WHERE Confirmed",
     "lessons": "SELECT uniqExact(LessonId) AS n FROM lessons",
 }
+# What was learned, by state or kind: lessons as they stand, runs that were given one or held out
+# of one, and the last measurement of each lesson.
+_WHEEL = {
+    "lessons_by_state": "SELECT state AS key, count() AS n FROM "
+    "(SELECT argMax(State, Version) AS state FROM lessons GROUP BY LessonId) GROUP BY 1 ORDER BY 1",
+    "exposures_by_arm": "SELECT Arm AS key, uniqExact(TenantId, TraceId, LessonId) AS n "
+    "FROM exposures GROUP BY 1 ORDER BY 1",
+    "effects_by_verdict": "SELECT verdict AS key, count() AS n FROM "
+    "(SELECT argMax(Verdict, At) AS verdict FROM effects GROUP BY LessonId) GROUP BY 1 ORDER BY 1",
+}
 _RUNS = """SELECT count() AS runs, countIf(outcome != '') AS judged FROM
     (SELECT argMax(Outcome, Version) AS outcome FROM agent_runs GROUP BY TraceId)"""
 
@@ -35,7 +46,7 @@ _RUNS = """SELECT count() AS runs, countIf(outcome != '') AS judged FROM
 @data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def status_command(data_dir: Path | None, as_json: bool) -> None:
-    """Show the processes, the collector's counters, what is stored and the flywheel.
+    """Show the processes, the collector's counters, what is stored, and how far the loop turned.
 
     Exit code 3 when nothing runs.
     """
@@ -49,8 +60,9 @@ def status_command(data_dir: Path | None, as_json: bool) -> None:
 
 def _document(running: Running) -> dict[str, Any]:
     run_file = read_run_file(running.data_dir) or {}
-    rows, store_problem = _rows(running)
+    rows, wheel, store_problem = _stored(running)
     collector, collector_problem = _collector(running)
+    review, review_problem = _review(running)
     return {
         "data_dir": str(running.data_dir),
         "version": run_file.get("version"),
@@ -64,14 +76,23 @@ def _document(running: Running) -> dict[str, Any]:
             "problem": collector_problem,
             "counters": collector,
         },
+        "review": {
+            **run_file.get("review", {"pid": None}),
+            "url": running.review_url,
+            "problem": review_problem,
+            "counters": review,
+        },
         "rows": {name: rows.get(name) for name in ("runs", "spans", *_COUNTS)},
         "flywheel": {
             "runs": rows.get("runs"),
             "judged": rows.get("judged"),
             "findings": rows.get("findings"),
             "lessons": rows.get("lessons"),
-            "exposures": None,
-            "effects": None,
+            "lessons_by_state": wheel.get("lessons_by_state"),
+            "exposures": _sum(wheel, "exposures_by_arm"),
+            "exposures_by_arm": wheel.get("exposures_by_arm"),
+            "effects": _sum(wheel, "effects_by_verdict"),
+            "effects_by_verdict": wheel.get("effects_by_verdict"),
         },
     }
 
@@ -83,24 +104,45 @@ def _collector(running: Running) -> tuple[dict[str, Any] | None, str | None]:
         return None, error.message
 
 
-def _rows(running: Running) -> tuple[dict[str, int], str | None]:
+def _review(running: Running) -> tuple[dict[str, Any] | None, str | None]:
+    try:
+        counters = review_status(running)
+    except (CannotReach, CommandFailed) as error:
+        return None, error.message
+    if counters.get("broken_because"):
+        return counters, f"the log of decisions is broken: {counters['broken_because']}"
+    return counters, None
+
+
+def _stored(running: Running) -> tuple[dict[str, int], dict[str, dict[str, int]], str | None]:
     """Count what is stored; a store that does not answer is a fact to show, not an end."""
     from spanlore.schemas.store import Store, StoreError
 
     try:
         store = Store.connect(running.store_url)
         try:
-            return _counted(store), None
+            return _counted(store), _turned(store), None
         finally:
             store.close()
     except StoreError as error:
-        return {}, str(error)
+        return {}, {}, str(error)
 
 
 def _counted(store: "Store") -> dict[str, int]:
     [runs] = store.query(_RUNS)
     counts = {name: store.query(sql)[0]["n"] for name, sql in _COUNTS.items()}
     return {**runs, "spans": _spans(store), **counts}
+
+
+def _turned(store: "Store") -> dict[str, dict[str, int]]:
+    """Return each count of ``_WHEEL`` by its key."""
+    return {
+        name: {row["key"]: row["n"] for row in store.query(sql)} for name, sql in _WHEEL.items()
+    }
+
+
+def _sum(wheel: dict[str, dict[str, int]], name: str) -> int | None:
+    return sum(wheel[name].values()) if name in wheel else None
 
 
 def _spans(store: "Store") -> int:
@@ -111,7 +153,7 @@ def _spans(store: "Store") -> int:
 
 
 def _print(document: dict[str, Any]) -> None:
-    store, collector = document["store"], document["collector"]
+    store, collector, review = document["store"], document["collector"], document["review"]
     click.echo(f"spanlore on {document['data_dir']}, up since {document['started_at'] or '?'}")
     print_table(
         ("process", "pid", "address", "state"),
@@ -123,19 +165,27 @@ def _print(document: dict[str, Any]) -> None:
                 f"{collector['grpc_endpoint']} (gRPC), {collector['http_url']} (HTTP)",
                 collector["problem"] or "ok",
             ),
+            ("review", review["pid"], review["url"], review["problem"] or "ok"),
         ],
     )
     if collector["counters"] is not None:
         _print_counters(collector["counters"])
     stored = ", ".join(f"{_number(count)} {name}" for name, count in document["rows"].items())
     click.echo(f"stored: {stored}")
-    wheel = document["flywheel"]
+    _print_wheel(document["flywheel"])
+
+
+def _print_wheel(wheel: dict[str, Any]) -> None:
     click.echo(
         "flywheel: "
         f"{_number(wheel['runs'])} runs → {_number(wheel['judged'])} judged → "
         f"{_number(wheel['findings'])} findings → {_number(wheel['lessons'])} lessons → "
         f"{_number(wheel['exposures'])} exposures → {_number(wheel['effects'])} measured effects"
     )
+    parts = ("lessons_by_state", "exposures_by_arm", "effects_by_verdict")
+    for name in (name for name in parts if wheel[name]):
+        said = (f"{count:,} {key.replace('_', ' ')}" for key, count in wheel[name].items())
+        click.echo(f"  {name.partition('_')[0]}: {', '.join(said)}")
 
 
 def _print_counters(counters: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Run the store and the collector, start them again when they die, stop them in order."""
+"""Run store, collector and review door, start them again when they die, stop them in order."""
 
 import asyncio
 import os
@@ -42,6 +42,7 @@ class Plan:
     store_port: int
     grpc_port: int
     http_port: int
+    review_port: int
     logs: Path | None
 
 
@@ -91,11 +92,12 @@ async def _run(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
     from spanlore.schemas.migrate import migrate
 
     started_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    async with AsyncExitStack() as stack:  # leaves in reverse: run.json, collector, store
+    async with AsyncExitStack() as stack:  # leaves in reverse: run.json, review, collector, store
         store = None if plan.store_url else await _started(_store(plan), stack)
         admin_url, ingest_url = _urls(plan, store)
         migrate(admin_url)
         collector = await _started(_collector(plan, ingest_url), stack)
+        review = await _started(_review(plan, admin_url), stack)
 
         def write() -> dict[str, Any]:
             document = {
@@ -105,13 +107,14 @@ async def _run(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
                 "data_dir": str(plan.data_dir),
                 "store": _store_entry(admin_url, store),
                 "collector": {"pid": collector.pid, **collector.ports},
+                "review": {"pid": review.pid, **review.ports},
             }
             write_run_file(plan.data_dir, document)
             return document
 
         stack.callback(remove_run_file, plan.data_dir)
         announce(write())
-        await _keep_all([child for child in (store, collector) if child], on_restart=write)
+        await _keep_all([one for one in (store, collector, review) if one], on_restart=write)
 
 
 async def _started(child: Child, stack: AsyncExitStack) -> Child:
@@ -172,6 +175,17 @@ def _collector(plan: Plan, store_url: str) -> Child:
         # Not an argument: the URL holds a password, and arguments are shown to every user.
         environment={"SPANLORE_STORE_URL": store_url},
         log=plan.logs and plan.logs / "collector.log",
+    )
+
+
+def _review(plan: Plan, store_url: str) -> Child:
+    return Child(
+        "review door",
+        [sys.executable, "-m", "spanlore.review", "--data-dir", str(plan.data_dir)],
+        ports={"port": plan.review_port},
+        # Not an argument, as above.
+        environment={"SPANLORE_STORE_URL": store_url},
+        log=plan.logs and plan.logs / "review.log",
     )
 
 

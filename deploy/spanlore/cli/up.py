@@ -1,4 +1,4 @@
-"""`spanlore up`: the store and the collector on this machine, in the foreground or detached."""
+"""`spanlore up`: store, collector and review door on this machine, in front or detached."""
 
 import os
 import subprocess
@@ -12,6 +12,7 @@ from spanlore.cli.child import end_with_parent
 from spanlore.cli.connection import (
     DEFAULT_GRPC_PORT,
     DEFAULT_HTTP_PORT,
+    DEFAULT_REVIEW_PORT,
     DEFAULT_STORE_PORT,
     HOST,
 )
@@ -38,6 +39,7 @@ _LOG_BYTES_MAX = 16 << 20
 @click.option("--store-port", type=_PORT, default=DEFAULT_STORE_PORT, show_default=True)
 @click.option("--grpc-port", type=_PORT, default=DEFAULT_GRPC_PORT, show_default=True)
 @click.option("--http-port", type=_PORT, default=DEFAULT_HTTP_PORT, show_default=True)
+@click.option("--review-port", type=_PORT, default=DEFAULT_REVIEW_PORT, show_default=True)
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--parent-pid", type=int, hidden=True)
@@ -47,11 +49,12 @@ def up_command(
     store_port: int,
     grpc_port: int,
     http_port: int,
+    review_port: int,
     detach: bool,
     ready_fd: int | None,
     parent_pid: int | None,
 ) -> None:
-    """Start the store and the collector; stop them with Ctrl-C or `spanlore down`.
+    """Start the store, the collector and the review door; stop them with Ctrl-C or `spanlore down`.
 
     Port 0 takes a free port; `spanlore status` shows which.
     """
@@ -60,7 +63,12 @@ def up_command(
         if os.getppid() != parent_pid:
             return  # it ended before we could ask to be told
     directory = (data_dir or default_data_dir()).absolute()
-    ports = {"store-port": store_port, "grpc-port": grpc_port, "http-port": http_port}
+    ports = {
+        "store-port": store_port,
+        "grpc-port": grpc_port,
+        "http-port": http_port,
+        "review-port": review_port,
+    }
     if detach:
         click.echo(start_detached(directory, store_url, ports=ports), nl=False)
         return
@@ -75,6 +83,7 @@ def up_command(
             store_port=store_port,
             grpc_port=grpc_port,
             http_port=http_port,
+            review_port=review_port,
             logs=None if ready_fd is None else directory / "logs",
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
@@ -109,6 +118,7 @@ def _addresses(document: dict[str, Any]) -> str:
         f"  store      {document['store']['url']}\n"
         f"  OTLP gRPC  http://{HOST}:{collector['grpc_port']}\n"
         f"  OTLP HTTP  {http}\n"
+        f"  review     http://{HOST}:{document['review']['port']}\n"
         "Point a traced program at it:\n"
         f"  export OTEL_EXPORTER_OTLP_ENDPOINT={http} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
     )

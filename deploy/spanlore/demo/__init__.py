@@ -1,15 +1,20 @@
-"""What `spanlore demo` shows: recorded runs of a small agent, and its harness, faults planted.
+"""What `spanlore demo` plays with: a small agent, its users, its tools, and a model for them.
 
-meetings → assistant ⇄ office → generator → recording.jsonl
+The agent is real, and so is everything between it and the store; its users, the office whose
+tools it calls and the model behind the API are simulated:
+
+    users → workday → agent ⇄ model_server (model)
+                        ⇅
+                      office
+
+``faults`` and ``preferences`` say what was planted in them. Only the simulation and the tests
+read those two; what spanlore finds, it finds in the runs.
 """
 
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-__all__ = ["RECORDING", "TOOLS"]
+__all__ = ["TOOLS"]
 
-_HERE = resources.files("spanlore.demo")
-# Recorded runs in the trajectory format, one a line; written by `spanlore.demo.generator`.
-RECORDING: Traversable = _HERE / "recording.jsonl"
 # The agent's tool definitions (OpenAI's form), as its repository holds them.
-TOOLS: Traversable = _HERE / "tools.json"
+TOOLS: Traversable = resources.files("spanlore.demo") / "tools.json"

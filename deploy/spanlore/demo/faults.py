@@ -1,4 +1,4 @@
-"""The truth about the recording: which faults were planted, and what must not be believed.
+"""The truth about the tools: which faults were planted, and what must not be believed.
 
 `spanlore learn` is not told any of this; the tests compare what it says with what stands here.
 Error texts are templates as the analyzers write them: lower case, values masked.
@@ -6,14 +6,26 @@ Error texts are templates as the analyzers write them: lower case, values masked
 
 from dataclasses import dataclass
 
-__all__ = ["CONFOUNDED", "MISNAMED_KEY", "RARE", "TIMEOUT", "VAGUE_DURATION", "Confounder", "Fault"]
+__all__ = [
+    "CONFOUNDED",
+    "MISNAMED_KEY",
+    "RARE",
+    "RARE_CALLS",
+    "STILL_WRONG",
+    "TIMEOUT",
+    "TIMEOUTS",
+    "TIMEOUTS_IN_PLANNING",
+    "VAGUE_DURATION",
+    "Confounder",
+    "Fault",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """A way in which calls of a tool go wrong because of one argument.
 
-    ``share`` is how often the assistant starts out wrong (0 to 1), ``returned_as`` the key under
+    ``share`` is how often the model starts out wrong (0 to 1), ``returned_as`` the key under
     which an earlier tool returned the value ("" if that is not the matter).
     """
 
@@ -54,7 +66,9 @@ MISNAMED_KEY = Fault(
     share=0.3,
     returned_as="contact_id",
 )
-# To be held back as too few: three calls in the whole recording.
+# How often the model goes wrong all the same once the definition says what is wanted.
+STILL_WRONG = 0.02
+# To be held back as too few: in three runs of each phase the user names the room.
 RARE = Fault(
     tool="book_room",
     argument="room_id",
@@ -64,12 +78,14 @@ RARE = Fault(
 RARE_CALLS = 3
 # To be no lesson: the servers' own failures, at random, whatever the arguments.
 TIMEOUT = "upstream timeout"
+TIMEOUTS = 0.02
+TIMEOUTS_IN_PLANNING = 0.35
 # To be seen through: planning meetings overload the servers, and are mostly private.
 CONFOUNDED = Confounder(
     tool="create_event",
     argument="visibility",
     value="private",
     task_type="quarterly_planning",
-    share=0.9,
-    share_elsewhere=0.08,
+    share=0.8,
+    share_elsewhere=0.12,
 )

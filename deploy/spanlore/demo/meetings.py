@@ -1,8 +1,9 @@
 """Who asks for which meeting: tenants, their users, and the tasks that come up again and again."""
 
 from dataclasses import dataclass
+from itertools import product
 
-__all__ = ["CONTACTS", "TASKS", "TENANTS", "USERS", "Contact", "Meeting", "User"]
+__all__ = ["CONTACTS", "TASKS", "TENANTS", "TIME_ZONES", "USERS", "Contact", "Meeting", "User"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +35,21 @@ class Contact:
     name: str
 
 
-TENANTS = ("acme", "globex", "initech", "hooli")
-_TIME_ZONES = ("America/New_York", "Europe/Berlin", "Asia/Tokyo")
+TENANTS = ("acme", "globex", "hooli", "initech")
+# How many users of each tenant live there: neither tenant nor time zone can pass for the other.
+TIME_ZONES = {"America/New_York": 4, "Asia/Tokyo": 6, "Europe/Berlin": 5}
 _FIRST_NAMES = (
-    "ana", "ben", "chloe", "dev", "elif", "finn", "grace", "hugo", "ines", "jonas", "kofi", "lea",
-    "mina", "noah", "olga", "priya", "quinn", "rosa", "sam", "tara", "uma", "viktor", "wei", "zoe",
+    "ana", "arun", "bea", "ben", "carl", "chloe", "dana", "dev", "dora", "elif", "emil", "eva",
+    "finn", "flora", "gina", "grace", "hana", "hugo", "ida", "ines", "ivan", "jan", "jonas",
+    "june", "karl", "kofi", "lea", "leo", "liam", "mara", "mina", "nina", "nils", "noah", "olga",
+    "omar", "otto", "paul", "pia", "priya", "quinn", "rosa", "rui", "sam", "sofia", "sven",
+    "tara", "theo", "tim", "uma", "vera", "viktor", "wei", "xenia", "yara", "yuki", "yusuf",
+    "zara", "zeno", "zoe",
 )  # fmt: skip
+_PLACES = [zone for zone, users in TIME_ZONES.items() for _ in range(users)]
 USERS = tuple(
-    User(
-        user_id=name,
-        tenant=TENANTS[number % len(TENANTS)],
-        time_zone=_TIME_ZONES[number // len(TENANTS) % len(_TIME_ZONES)],
-    )
-    for number, name in enumerate(_FIRST_NAMES)
+    User(user_id=name, tenant=tenant, time_zone=time_zone)
+    for name, (time_zone, tenant) in zip(_FIRST_NAMES, product(_PLACES, TENANTS), strict=True)
 )
 
 _NAMES = (

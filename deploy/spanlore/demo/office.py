@@ -1,92 +1,81 @@
-"""The tools themselves: what the calendar, the directory and the rooms answer to a call."""
+"""The office's own servers: what the calendar, the directory and the rooms answer to a call."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from spanlore.demo import TOOLS
 from spanlore.demo.faults import TIMEOUT
 from spanlore.demo.meetings import CONTACTS
 
-__all__ = ["Answer", "Office", "tool_definitions"]
+__all__ = ["Office", "OfficeError"]
 
-_TIMEOUT_MS = 10_000
-_QUICKEST_MS = 40
-_SLOWEST_MS = 420
-_SLOTS = ("09:30", "11:00", "14:00", "15:30")
+_REQUIRED = {
+    "find_contact": ("name",),
+    "find_free_slots": ("people", "day"),
+    "create_event": ("title", "start", "duration", "visibility", "video", "reminder"),
+    "book_room": ("event_id", "room_id"),
+    "send_invitation": ("event_id", "attendee_id"),
+}
+_FREE_ALWAYS = ("09:30", "14:00")
+_FREE_SOMETIMES = ("09:00", "10:30", "11:00", "13:00", "15:30", "16:00")
 _ROOMS = (("r_201", "Aspen"), ("r_207", "Birch"), ("r_312", "Cedar"), ("r_318", "Oak"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a tool answered, as the model reads it, and after how many milliseconds."""
-
-    text: str
-    is_error: bool
-    took_ms: int
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """The answer of a call that worked, as an object."""
-        found: dict[str, Any] = json.loads(self.text)
-        return found
-
-
-def tool_definitions() -> list[dict[str, Any]]:
-    """Return what the model is told of the tools."""
-    definitions: list[dict[str, Any]] = json.loads(TOOLS.read_text(encoding="utf-8"))
-    return definitions
+class OfficeError(Exception):
+    """The office did not do what it was asked; the message is its own."""
 
 
 class Office:
-    """The tools for one run. They check what they are given and sometimes are not reachable.
+    """The servers as one run meets them. They check what they are given.
 
-    ``timeouts`` is the share of calls, whatever they say, that the servers do not answer.
+    ``timeouts`` is the share of calls, whatever they say, that are not answered.
     """
 
     def __init__(self, random: Random, *, timeouts: float) -> None:
         self._random = random
         self._timeouts = timeouts
-        self._required = {
-            tool["function"]["name"]: tool["function"]["parameters"]["required"]
-            for tool in tool_definitions()
+        self._event_ids: dict[tuple[str, str], str] = {}
+        self.events: dict[str, Mapping[str, Any]] = {}
+        self.invited: set[tuple[str, str]] = set()
+
+    def call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out one call. Raises OfficeError."""
+        if self._random.random() < self._timeouts:
+            raise OfficeError(TIMEOUT)
+        for key in _REQUIRED[name]:
+            if key not in arguments:
+                raise OfficeError(f"missing required field {key}")
+        answer: dict[str, Any] = getattr(self, f"_{name}")(arguments)
+        return answer
+
+    def _find_contact(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        for contact in CONTACTS:
+            if contact.name == arguments["name"]:
+                return {"contact_id": contact.contact_id, "name": contact.name}
+        raise OfficeError(f"nobody is called '{arguments['name']}'")
+
+    def _find_free_slots(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        free = sorted({*_FREE_ALWAYS, *self._random.sample(_FREE_SOMETIMES, 3)})
+        rooms = [{"room_id": room, "room_name": name} for room, name in _ROOMS]
+        return {
+            "slots": [f"{arguments['day']}T{time}" for time in free],
+            "rooms": self._random.sample(rooms, 2),
         }
 
-    def answer(self, tool: str, arguments: Mapping[str, Any]) -> Answer:
-        """Carry out one call."""
-        if self._random.random() < self._timeouts:
-            return Answer(text=TIMEOUT, is_error=True, took_ms=_TIMEOUT_MS)
-        took_ms = self._random.randrange(_QUICKEST_MS, _SLOWEST_MS)
-        problem = self._problem(tool, arguments)
-        if problem is not None:
-            return Answer(text=problem, is_error=True, took_ms=took_ms)
-        found = json.dumps(self._result(tool, arguments))
-        return Answer(text=found, is_error=False, took_ms=took_ms)
-
-    def _problem(self, tool: str, arguments: Mapping[str, Any]) -> str | None:
-        for key in self._required[tool]:
-            if key not in arguments:
-                return f"missing required field {key}"
-        duration = arguments.get("duration", 0)
+    def _create_event(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        duration = arguments["duration"]
         if not isinstance(duration, int):
-            return f"duration must be a whole number of minutes, got '{duration}'"
-        return None
+            raise OfficeError(f"duration must be a whole number of minutes, got '{duration}'")
+        which = (str(arguments["title"]), str(arguments["start"])[:10])
+        if which not in self._event_ids:
+            self._event_ids[which] = f"e_{self._random.randrange(10_000, 99_999)}"
+        event_id = self._event_ids[which]
+        self.events[event_id] = dict(arguments)
+        return {"event_id": event_id, "start": arguments["start"]}
 
-    def _result(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        if tool == "find_contact":
-            [contact] = [one for one in CONTACTS if one.name == arguments["name"]]
-            return {"contact_id": contact.contact_id, "name": contact.name}
-        if tool == "find_free_slots":
-            times = sorted(self._random.sample(_SLOTS, 2))
-            rooms = self._random.sample(_ROOMS, 2)
-            return {
-                "slots": [
-                    {"start": f"{arguments['day']}T{time}", "room_id": room, "room_name": name}
-                    for time, (room, name) in zip(times, rooms, strict=True)
-                ]
-            }
-        if tool == "create_event":
-            return {"event_id": f"e_{self._random.randrange(10_000, 99_999)}"}
-        return {"ok": True}
+    def _book_room(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return {"booked": arguments["room_id"]}
+
+    def _send_invitation(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        self.invited.add((arguments["event_id"], arguments["attendee_id"]))
+        return {"invited": arguments["attendee_id"]}
