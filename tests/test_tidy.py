@@ -22,7 +22,10 @@ POSITIONAL_MAX = 3
 
 # The only places where any exception is caught: around our own code inside the user's process,
 # and around one analyzer in the job loop. "file::function".
-BROAD_EXCEPTS = {"analyzers/spanlore/analyzers/job.py::_analysed"}
+BROAD_EXCEPTS = {
+    "instrumentation/spanlore/instrumentation/quiet.py::__exit__",
+    "analyzers/spanlore/analyzers/job.py::_analysed",
+}
 
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
 # Written in halves, so that this file does not hold them itself.
