@@ -18,7 +18,7 @@ SPANLORE = (sys.executable, "-m", "spanlore.cli")
 SHOW = """
 import json, os, sys
 names = ("OTEL_SERVICE_NAME", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL",
-         "SPANLORE_DELIVERY_URL", "PYTHONPATH")
+         "SPANLORE_ENDPOINT", "SPANLORE_DELIVERY_URL", "PYTHONPATH")
 print(json.dumps({name: os.environ.get(name) for name in names}))
 """
 TRACED = """
@@ -61,8 +61,9 @@ def test_a_program_is_told_where_the_running_spanlore_is(tmp_path: Path) -> None
     with running(tmp_path / "data", grpc_port=1, http_port=2, review_port=3):
         told = shown(tmp_path, "--data-dir", str(tmp_path / "data"), "--service", "calendar")
     assert told["OTEL_SERVICE_NAME"] == "calendar"
-    assert told["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:2"
-    assert told["OTEL_EXPORTER_OTLP_PROTOCOL"] == "http/protobuf"
+    assert told["SPANLORE_ENDPOINT"] == "http://127.0.0.1:2"
+    # Exporters of the program's own go where they went.
+    assert told["OTEL_EXPORTER_OTLP_ENDPOINT"] is told["OTEL_EXPORTER_OTLP_PROTOCOL"] is None
     assert told["SPANLORE_DELIVERY_URL"] == "http://127.0.0.1:3"
 
 
@@ -74,7 +75,7 @@ def test_grpc_goes_to_the_grpc_door(tmp_path: Path) -> None:
             str(tmp_path / "data"),
             env={"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
         )
-    assert told["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:1"
+    assert told["SPANLORE_ENDPOINT"] == "http://127.0.0.1:1"
 
 
 def test_what_the_user_set_stays(tmp_path: Path) -> None:
@@ -87,10 +88,8 @@ def test_what_the_user_set_stays(tmp_path: Path) -> None:
     with running(tmp_path / "data", grpc_port=1, http_port=2, review_port=3):
         told = shown(tmp_path, "--data-dir", str(tmp_path / "data"), env=env)
     assert told["PYTHONPATH"].endswith("program:/one:/two")
-    assert {**told, "PYTHONPATH": "/one:/two", "OTEL_EXPORTER_OTLP_PROTOCOL": None} == {
-        **env,
-        "OTEL_EXPORTER_OTLP_PROTOCOL": None,
-    }
+    said = {name: value for name, value in told.items() if value is not None}
+    assert {**said, "PYTHONPATH": "/one:/two"} == env
 
 
 def test_where_nothing_runs_one_line_says_so_and_the_program_runs(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from spanlore.instrumentation.outbox import (
     ABSENT,
@@ -138,6 +139,76 @@ def test_items_that_come_faster_than_they_go_drop_the_oldest(outbox: Outbox, pos
     post.may_answer.set()
     assert outbox.flush(FLUSH_S)
     assert (outbox.sent, outbox.dropped) == (ITEMS_MAX + 1, 10)
+
+
+def test_a_burst_larger_than_what_is_kept_is_sent_whole(outbox: Outbox, post: Post) -> None:
+    size = REQUEST_BYTES_MAX // 20
+    count = 2 * KEPT_BYTES_MAX // size
+    post.may_answer.clear()
+    for _ in range(count):
+        outbox.put("traces", b"x" * size)
+    post.may_answer.set()
+    assert outbox.flush(FLUSH_S)
+    assert (outbox.sent, outbox.dropped) == (count, 0)
+
+
+def test_a_sender_that_fails_costs_the_request_and_not_the_processor(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def fail(signal: str, request: bytes, *, timeout_s: float) -> Answer:
+        del signal, request, timeout_s
+        tries.append(1)
+        raise RuntimeError
+
+    monkeypatch.setattr(outbox, "_send", fail)
+    outbox.put("traces", b"a")
+    assert outbox.flush(FLUSH_S)
+    assert (len(tries), outbox.dropped) == (1, 1)
+
+
+@pytest.mark.parametrize("after_s", [0.0, -5.0, float("nan")])
+def test_a_collector_that_says_at_once_is_not_stormed(
+    outbox: Outbox, post: Post, after_s: float
+) -> None:
+    answer = Answer(is_taken=False, is_worth_retrying=True, after_s=after_s)
+    post.answer = answer
+    outbox.put("traces", b"a")
+    wait_until(lambda: post.tries >= 2)
+    assert post.tries <= 3
+
+
+def test_a_thread_that_could_not_start_is_started_with_the_next_item(
+    outbox: Outbox, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(thread: threading.Thread) -> None:
+        del thread
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError):
+            outbox.put("traces", b"a")
+    outbox.put("traces", b"b")
+    assert outbox.flush(FLUSH_S)
+    assert b"".join(post.taken) == b"ab"
+
+
+def test_sending_is_part_of_no_trace_and_makes_none(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def look(signal: str, request: bytes, *, timeout_s: float) -> Answer:
+        del signal, request, timeout_s
+        seen.append(is_instrumentation_enabled())
+        return TAKEN
+
+    monkeypatch.setattr(outbox, "_send", look)
+    outbox.put("traces", b"a")
+    assert outbox.flush(FLUSH_S)
+    assert seen == [False]
 
 
 def test_a_stop_gives_up_at_once_where_nobody_is(outbox: Outbox, post: Post) -> None:

@@ -147,6 +147,31 @@ def test_content_goes_to_another_machine_only_if_it_is_named_as_spanlores(tmp_pa
         assert content_of(there) == 5
 
 
+def test_what_init_says_after_an_import_and_before_the_first_span_holds(tmp_path: Path) -> None:
+    before = "import spanlore.auto, openai"
+    with collector() as there:
+        run_with(there, tmp_path, before=before, init="service_name='mine', capture_content=False")
+        assert content_of(there) == 0
+        (resource,) = there.resource_spans()
+        assert values(resource.resource.attributes)["service.name"] == "mine"
+    with collector() as there:
+        env = {"SPANLORE_CAPTURE_CONTENT": "false"}
+        run_with(there, tmp_path, env, before=before, init="capture_content=True")
+        assert content_of(there) == 5
+
+
+def test_in_our_provider_with_anothers_exporter_there_is_no_content(tmp_path: Path) -> None:
+    after = """
+        with run("first"):
+            pass
+        trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(theirs))
+    """
+    with collector() as there:
+        ended = run_with(there, tmp_path, after=after)
+        assert ended.out.splitlines() == [str(NAMES), "0"]
+        assert content_of(there) == 0
+
+
 def test_a_provider_that_cannot_be_joined_is_left_alone(tmp_path: Path) -> None:
     script = """
         import spanlore.auto

@@ -76,6 +76,32 @@ def test_grpcs_port_says_grpc_where_no_protocol_is_named() -> None:
     assert not read(environment).is_grpc
 
 
+def test_spanlores_endpoint_is_not_spoken_to_as_another_one_is() -> None:
+    other = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "https://elsewhere:443",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_HEADERS": "api-key=secret",
+    }
+    found = read({**other, "SPANLORE_ENDPOINT": "http://lore:4318"})
+    assert (found.is_grpc, found.targets[TRACES].headers) == (False, ())
+    assert read(
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, endpoint="http://lore:4317"
+    ).is_grpc
+    own = {"SPANLORE_ENDPOINT": "http://lore:1", "OTEL_EXPORTER_OTLP_HEADERS": "api-key=mine"}
+    assert read(own).targets[TRACES].headers == (("api-key", "mine"),)
+
+
+def test_what_is_said_of_traces_alone_goes_before_what_is_said_of_all() -> None:
+    general = {"PROTOCOL": "http/protobuf", "COMPRESSION": "none", "TIMEOUT": "1"}
+    own = {"PROTOCOL": "grpc", "COMPRESSION": "gzip", "TIMEOUT": "2", "CERTIFICATE": "/ca.pem"}
+    found = read(
+        {f"OTEL_EXPORTER_OTLP_{name}": value for name, value in general.items()}
+        | {f"OTEL_EXPORTER_OTLP_TRACES_{name}": value for name, value in own.items()}
+    )
+    assert (found.is_grpc, found.is_gzip, found.timeout_s) == (True, True, 2)
+    assert found.certificate == "/ca.pem"
+
+
 @pytest.mark.parametrize(
     "url", ["http://[", "ftp://x", "http://:1", "http://x:port", "http://x:99999"]
 )

@@ -124,6 +124,39 @@ def test_a_hook_is_told_after_the_import_and_a_look_does_not_count(
     del sys.modules["watched_module"]
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_program_that_hooks_the_same_import_runs_as_it_would(
+    is_first: bool, tmp_path: Path
+) -> None:
+    ours, theirs = (
+        "import spanlore.auto",
+        'wrapt.register_post_import_hook(lambda module: print("theirs"), "openai")',
+    )
+    lines = ["import wrapt", *((ours, theirs) if is_first else (theirs, ours)), "import openai"]
+    lines.append("print(type(openai.__loader__).__name__, type(openai.__spec__.loader).__name__)")
+    ended = run_script("\n".join(lines), tmp_path, env={})
+    loader = "SourceFileLoader"
+    assert (ended.out, ended.err) == (f"theirs\n{loader} {loader}\n", "")
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_a_package_that_is_installed_as_links_switches_on(is_folder: bool, tmp_path: Path) -> None:
+    program = Path(import_hook.__file__).parent / "program"
+    linked = tmp_path / "shortcut"
+    if is_folder:
+        linked.symlink_to(program)
+    else:
+        linked.mkdir()
+        (linked / "sitecustomize.py").symlink_to(program / "sitecustomize.py")
+    script = """
+        import sys
+        print([entry for entry in sys.path if entry.endswith("shortcut")])
+        print("spanlore.auto" in sys.modules)
+    """
+    ended = run_script(script, tmp_path, env={"PYTHONPATH": str(linked)})
+    assert (ended.out, ended.err) == ("[]\nTrue\n", "")
+
+
 def _git(folder: Path, *arguments: str) -> str:
     identity = ("-c", "user.name=a", "-c", "user.email=a@b")
     return subprocess.run(

@@ -13,6 +13,7 @@ from tests.instrumentation.traced import (
     collector,
     dead_url,
     run_script,
+    values,
 )
 
 RUN = (sys.executable, "-m", "spanlore.cli", "run", "--")
@@ -183,6 +184,53 @@ def test_a_forked_child_sends_its_own_spans_and_none_of_its_parents(tmp_path: Pa
         assert (ended.code, ended.err) == (0, "")
         names = sorted(span.name for span in there.spans())
     assert names == ["invoke_agent before", "invoke_agent child", "invoke_agent parent"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("kind", ["process", "pool"])
+def test_a_worker_process_sends_all_its_spans(method: str, kind: str, tmp_path: Path) -> None:
+    script = """
+        import sys
+        import spanlore.auto
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+        from spanlore.instrumentation import run
+
+        def work():
+            with run("worker"):
+                pass
+
+        if __name__ == "__main__":
+            with run("main"):
+                pass
+            context = multiprocessing.get_context(sys.argv[1])
+            if sys.argv[2] == "process":
+                process = context.Process(target=work)
+                process.start()
+                process.join()
+            else:
+                with ProcessPoolExecutor(1, mp_context=context) as pool:
+                    pool.submit(work).result()
+    """
+    with collector() as there:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": there.url}
+        ended = run_script(script, tmp_path, method, kind, env=env)
+        assert (ended.code, ended.err) == (0, "")
+        assert sorted(s.name for s in there.spans()) == ["invoke_agent main", "invoke_agent worker"]
+
+
+def test_text_that_cannot_be_encoded_costs_only_itself(tmp_path: Path) -> None:
+    script = """
+        import spanlore.auto
+        from opentelemetry import trace
+        from spanlore.instrumentation import run
+        with run("assistant"), trace.get_tracer("app").start_as_current_span("cut") as span:
+            span.set_attribute("text", "half an emoji \\ud83d")
+    """
+    with collector() as there:
+        ended = run_script(script, tmp_path, env={"OTEL_EXPORTER_OTLP_ENDPOINT": there.url})
+        assert (ended.code, ended.err) == (0, "")
+        assert values(there.named("cut").attributes)["text"] == "half an emoji ?"
 
 
 def test_a_collector_that_is_busy_gets_the_spans_later(tmp_path: Path) -> None:

@@ -71,10 +71,9 @@ def _settings(
             click.echo(f"spanlore run: not traced: {error.format_message()}", err=True)
         return told
     if not is_named:
-        protocol = environment.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
-        is_grpc = protocol == "grpc"
-        told["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
-        told["OTEL_EXPORTER_OTLP_ENDPOINT"] = running.grpc_endpoint if is_grpc else running.http_url
+        # Not OpenTelemetry's variables: exporters of the program's own go where they did.
+        is_grpc = environment.get("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc"
+        told["SPANLORE_ENDPOINT"] = running.grpc_endpoint if is_grpc else running.http_url
     if not environment.get("SPANLORE_DELIVERY_URL"):
         told["SPANLORE_DELIVERY_URL"] = running.review_url
     return told

@@ -7,11 +7,12 @@ program started with `spanlore run` would pay, also one that never talks to a mo
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from spanlore.instrumentation.quiet import quiet
 
 if TYPE_CHECKING:
+    from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
 
 
@@ -44,19 +45,38 @@ class ImportHook:
     def _watched(self, name: str, spec: "ModuleSpec") -> "ModuleSpec":
         """Return the spec with a loader that tells when it is done."""
         with quiet:
-            if spec.loader is not None:
-                self._watch(name, spec.loader)
+            if hasattr(spec.loader, "exec_module"):
+                spec.loader = cast("Loader", _TellingLoader(spec.loader, lambda: self._tell(name)))
         return spec
-
-    def _watch(self, name: str, loader: Any) -> None:
-        execute = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            execute(module)
-            self._tell(name)
-
-        loader.exec_module = exec_module
 
     def _tell(self, name: str) -> None:
         with quiet:
             self._imported(name)
+
+
+class _TellingLoader:
+    """Stands for a loader, which may be another tool's or serve many modules, until it has loaded.
+
+    The module's own loader is the one that it would have had without us.
+    """
+
+    def __init__(self, loader: Any, tell: Callable[[], None]) -> None:
+        self._loader = loader
+        self._tell = tell
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: "ModuleSpec") -> ModuleType | None:
+        created: ModuleType | None = self._loader.create_module(spec)
+        return created
+
+    def exec_module(self, module: ModuleType) -> None:
+        with quiet:
+            given: Any = module
+            if given.__loader__ is self:
+                given.__loader__ = self._loader
+            if given.__spec__.loader is self:
+                given.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        self._tell()

@@ -41,24 +41,34 @@ _LIBRARIES = {
 MODULES = tuple(_LIBRARIES)
 
 
-def instrument(module: str, *, content_mode: str | None, providers: Mapping[str, Any]) -> None:
-    """Trace a library that was just imported; nothing happens where it is traced already.
+def instrument(module: str, *, content_mode: str | None, providers: Mapping[str, Any]) -> bool:
+    """Trace a library that was just imported; False where it is traced already, or not meant.
 
     ``content_mode`` None leaves the user's. Raises what the instrumentor raises, for a version
     that it does not know among others.
     """
     library = _LIBRARIES[module]
     if library.distribution and not _is_from(module, library.distribution):
-        return
-    where, _, name = library.instrumentor.partition(":")
-    instrumentor = getattr(import_module(where), name)()
+        return False
+    instrumentor = _instrumentor(library)
     if instrumentor.is_instrumented_by_opentelemetry:
-        return
+        return False
     with _environment_kept(content_mode):
         instrumentor.instrument(raise_exception_on_conflict=True, **providers)
     if module == "anthropic":
         # Its own spans would stand inside the instrumentor's, with the same tokens again.
         os.environ.setdefault(_ANTHROPIC_NATIVE, "false")
+    return True
+
+
+def uninstrument(module: str) -> None:
+    """Undo what `instrument` did, so that it can be done otherwise."""
+    _instrumentor(_LIBRARIES[module]).uninstrument()
+
+
+def _instrumentor(library: _Library) -> Any:
+    where, _, name = library.instrumentor.partition(":")
+    return getattr(import_module(where), name)()
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from google.protobuf.message import EncodeError
+from opentelemetry import context
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 
 from spanlore.instrumentation.quiet import quiet
 
@@ -28,6 +30,8 @@ KEPT_BYTES_MAX = 32 * 1024 * 1024
 _PAUSE_S_FIRST = 0.5
 _PAUSE_S_MAX = 5.0
 _PAUSE_S_URGENT = 0.1
+# What a collector may ask for.
+_AFTER_S_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +66,22 @@ class Outbox:
     """Holds items by signal and sends them; all of it bounded, in items, bytes and time.
 
     ``put`` is cheap and never waits. ``stop`` may be called twice, and without a start: the
-    thread starts with the first item. ``sent`` and ``dropped`` count items.
+    thread starts with the first item, which ``started`` is told, in every process that has one.
+    ``sent`` and ``dropped`` count items.
     """
 
-    def __init__(self, send: Send, encoders: Mapping[str, Encode], *, timeout_s: float) -> None:
+    def __init__(
+        self,
+        send: Send,
+        encoders: Mapping[str, Encode],
+        *,
+        timeout_s: float,
+        started: Callable[[], None] = lambda: None,
+    ) -> None:
         self._send = send
         self._encoders = encoders
         self._timeout_s = timeout_s
+        self._started = started
         self.sent = 0
         self.dropped = 0
         self._forget()
@@ -139,10 +152,15 @@ class Outbox:
             if self._thread is not None:
                 return
             thread = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
+            thread.start()
             self._thread = thread
-        thread.start()
+        self._started()
 
     def _work(self) -> None:
+        # Of no run, whichever began it; and an instrumented client makes no spans of our sending.
+        context.attach(
+            context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, value=True, context=Context())
+        )
         # Whatever fails here costs what it was about, never the thread.
         while True:
             with quiet:
@@ -189,8 +207,10 @@ class Outbox:
         for request, count in self._encoded(self._encoders[signal], items):
             self._requests.append((signal, request, count))
             self._requests_bytes += len(request)
-        while self._requests_bytes > KEPT_BYTES_MAX:
-            self._drop_oldest()
+            if self._requests_bytes > KEPT_BYTES_MAX:
+                self._send_requests()
+            while self._requests_bytes > KEPT_BYTES_MAX:
+                self._drop_oldest()
 
     def _encoded(self, encode: Encode, items: Sequence[Any]) -> Iterator[tuple[bytes, int]]:
         """Yield requests of bounded size; one item that cannot be encoded costs only itself."""
@@ -216,7 +236,9 @@ class Outbox:
             if timeout_s <= 0:
                 return
             signal, request, count = self._requests[0]
-            answer = self._send(signal, request, timeout_s=timeout_s)
+            answer = REFUSED
+            with quiet:
+                answer = self._send(signal, request, timeout_s=timeout_s)
             if answer.is_worth_retrying:
                 self._retry_later(answer)
                 return
@@ -232,8 +254,8 @@ class Outbox:
             # Nobody will come while we leave.
             while self._requests:
                 self._drop_oldest()
-        pause_s = self._pause_s if answer.after_s is None else answer.after_s
-        self._not_before = time.monotonic() + min(pause_s, _PAUSE_S_MAX)
+        pause_s = max(self._pause_s, answer.after_s or 0.0)
+        self._not_before = time.monotonic() + min(pause_s, _AFTER_S_MAX)
         self._pause_s = min(self._pause_s * 2, _PAUSE_S_MAX)
 
     def _left_s(self) -> float:

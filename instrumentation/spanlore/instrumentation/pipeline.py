@@ -1,5 +1,6 @@
 """From spans and events to the collector: one provider, ours or the program's own, one outbox."""
 
+import os
 import sys
 import threading
 import time
@@ -28,6 +29,7 @@ from spanlore.instrumentation.revision import revision_of
 from spanlore.instrumentation.sending import sender
 from spanlore.instrumentation.settings import LOGS, TRACES, Settings
 from spanlore.instrumentation.span_bytes import span_request
+from spanlore.instrumentation.worker_exit import at_worker_exit
 from spanlore.schemas import semconv
 
 SCOPE = "spanlore.instrumentation"
@@ -43,15 +45,11 @@ class Pipeline:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.outbox = Outbox(
-            sender(settings),
-            {TRACES: span_request, LOGS: _encode_records},
-            timeout_s=settings.timeout_s,
-        )
-        self._lock = threading.RLock()
+        self._after_fork()
+        os.register_at_fork(after_in_child=self._after_fork)
+        self._settle(settings)
         self._chosen: trace.TracerProvider | None = None
-        self._is_ours = False
+        self._ours: _OurProvider | None = None
         self._logger_provider: LoggerProvider | None = None
         self.tracer_provider = LateTracerProvider(self._choose, self._may_carry_content)
         self.handler = TelemetryHandler(
@@ -60,6 +58,25 @@ class Pipeline:
         )
         hush.hush_instrumentors()
         hush.hush_encoders(THREAD_NAME)
+
+    def settle(self, settings: Settings) -> None:
+        """Take other settings, where that comes in time: before the first span."""
+        with self._lock:
+            if self._chosen is None and settings != self.settings:
+                self._settle(settings)
+
+    def _settle(self, settings: Settings) -> None:
+        self.settings = settings
+        self.outbox = Outbox(
+            sender(settings),
+            {TRACES: span_request, LOGS: _encode_records},
+            timeout_s=settings.timeout_s,
+            started=lambda: at_worker_exit(self.stop),
+        )
+
+    def _after_fork(self) -> None:
+        # Another thread of the parent's may have held it.
+        self._lock = threading.RLock()
 
     def providers(self) -> dict[str, Any]:
         """Return what instrumentors are given: spans alone, for spans hold everything.
@@ -76,7 +93,7 @@ class Pipeline:
     def captures_content(self) -> bool:
         """Say whether arguments, results and texts may be sent."""
         self._choose()
-        return self.settings.captures_content(provider_is_ours=self._is_ours)
+        return self.settings.captures_content(provider_is_ours=self._is_ours_alone())
 
     def emit(self, name: str, attributes: Mapping[str, Any], about: SpanContext) -> None:
         """Send an event about a span, or a whole trace where the span's id is zero."""
@@ -102,7 +119,10 @@ class Pipeline:
     def _may_carry_content(self) -> bool:
         settings = self.settings
         follows_user = settings.content_asked is None and settings.content_mode is not None
-        return follows_user or settings.captures_content(provider_is_ours=self._is_ours)
+        return follows_user or settings.captures_content(provider_is_ours=self._is_ours_alone())
+
+    def _is_ours_alone(self) -> bool:
+        return self._ours is not None and not self._ours.is_shared
 
     def _choose(self) -> trace.TracerProvider:
         if self._chosen is not None:
@@ -119,7 +139,7 @@ class Pipeline:
             trace.set_tracer_provider(ours)
             found = trace.get_tracer_provider()
             if found is ours:
-                self._is_ours = True
+                self._ours = ours
                 hush.hush_sdk()
                 return ours
         if hasattr(found, "add_span_processor"):
@@ -128,8 +148,8 @@ class Pipeline:
         # Another API's provider, which cannot be joined: our spans stand beside its own.
         return self._new_tracer_provider()
 
-    def _new_tracer_provider(self) -> TracerProvider:
-        provider = TracerProvider(resource=self._resource(), shutdown_on_exit=False)
+    def _new_tracer_provider(self) -> "_OurProvider":
+        provider = _OurProvider(resource=self._resource(), shutdown_on_exit=False)
         provider.add_span_processor(_Spans(self.outbox, self.settings.harness_version))
         return provider
 
@@ -149,6 +169,17 @@ class Pipeline:
         if str(resource.attributes.get(semconv.SERVICE_NAME, "")).startswith("unknown_service"):
             resource = resource.merge(Resource({semconv.SERVICE_NAME: _program_name()}))
         return resource
+
+
+class _OurProvider(TracerProvider):
+    """Knows whether another tool, which found it already there, sends its spans elsewhere too."""
+
+    is_shared = False
+
+    def add_span_processor(self, span_processor: SpanProcessor) -> None:
+        if not isinstance(span_processor, _Spans):
+            self.is_shared = True
+        super().add_span_processor(span_processor)
 
 
 class _Spans(SpanProcessor):

@@ -44,7 +44,7 @@ class _HttpSender:
         except (OSError, ValueError):
             return REFUSED
         try:
-            connection.request("POST", parts.path or "/", request, headers)
+            connection.request("POST", _path(parts), request, headers)
             answer = connection.getresponse()
             answer.read(_ANSWER_BYTES_MAX)
             return _answer(answer.status, answer.getheader("retry-after"))
@@ -62,6 +62,10 @@ class _HttpSender:
             return HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
         context = ssl.create_default_context(cafile=self._certificate)
         return HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout_s, context=context)
+
+
+def _path(parts: SplitResult) -> str:
+    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
 
 
 def _answer(status: int, retry_after: str | None) -> Answer:

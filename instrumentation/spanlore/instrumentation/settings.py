@@ -117,9 +117,9 @@ def settings(
         service_name=asked.service_name,
         targets=targets,
         is_grpc=is_grpc,
-        is_gzip=environment.get("OTEL_EXPORTER_OTLP_COMPRESSION", "").strip() == "gzip",
-        certificate=environment.get("OTEL_EXPORTER_OTLP_CERTIFICATE") or None,
-        timeout_s=_timeout_s(environment.get("OTEL_EXPORTER_OTLP_TIMEOUT")),
+        is_gzip=_of_traces(environment, "COMPRESSION") == "gzip",
+        certificate=_of_traces(environment, "CERTIFICATE") or None,
+        timeout_s=_timeout_s(_of_traces(environment, "TIMEOUT")),
         delivery_url=_delivery_url(environment, asked, known),
         is_private=is_own or all(_is_loopback(target.url) for target in targets.values()),
         content_asked=_content_asked(environment, asked),
@@ -135,11 +135,18 @@ def _run_file() -> dict[str, Any] | None:
 
 
 def _is_grpc(environment: Mapping[str, str], named: str | None) -> bool:
-    """Read the protocol; where none is named, an endpoint on gRPC's port says it."""
-    if protocol := environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", "").strip():
+    """Read the protocol; an endpoint of spanlore's on a port of one protocol says it first."""
+    if named and (port := _port(named)) in (_GRPC_PORT, _HTTP_PORT):
+        return port == _GRPC_PORT  # the protocol is that of another endpoint
+    if protocol := _of_traces(environment, "PROTOCOL"):
         return protocol == "grpc"
-    url = named or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
-    return _port(url) == _GRPC_PORT
+    return _port(named or _of_traces(environment, "ENDPOINT")) == _GRPC_PORT
+
+
+def _of_traces(environment: Mapping[str, str], name: str) -> str:
+    """Return what OpenTelemetry's exporters are told for traces, else for every signal."""
+    own = environment.get(f"OTEL_EXPORTER_OTLP_TRACES_{name}", "").strip()
+    return own or environment.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip()
 
 
 def _target(
@@ -155,9 +162,12 @@ def _target(
         "OTEL_EXPORTER_OTLP_HEADERS", ""
     )
     whole = environment.get(f"{prefix}_ENDPOINT")
+    general = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if named and (whole or general):
+        headers = ""  # the keys to another endpoint
     if whole and not named:
         return Target(url=_with_scheme(whole), headers=_headers(headers))
-    base = named or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT") or _home(known, is_grpc=is_grpc)
+    base = named or general or _home(known, is_grpc=is_grpc)
     return Target(url=_with_path(base, signal, is_grpc), headers=_headers(headers))
 
 

@@ -66,14 +66,14 @@ def _plain_span(span: ReadableSpan) -> bytes:
     context, parent, status = span.context, span.parent, span.status
     if context is None or context.trace_state or span.events or span.links or _has_dropped(span):
         raise _NotPlain
-    message = _field(b"\x12", status.description.encode()) if status.description else b""
+    message = _field(b"\x12", _utf8(status.description)) if status.description else b""
     if status.status_code.value:
         message += b"\x18" + _VARINTS[status.status_code.value]
     parts = [
         b"\x0a\x10" + context.trace_id.to_bytes(16, "big"),
         b"\x12\x08" + context.span_id.to_bytes(8, "big"),
         b"\x22\x08" + parent.span_id.to_bytes(8, "big") if parent else b"",
-        _field(b"\x2a", span.name.encode()),
+        _field(b"\x2a", _utf8(span.name)),
         b"\x30" + _VARINTS[span.kind.value + 1],
         b"\x39" + _FIXED64(span.start_time or 0),
         b"\x41" + _FIXED64(span.end_time or 0),
@@ -98,7 +98,7 @@ def _attributes(attributes: Mapping[str, Any]) -> list[bytes]:
     for key, value in attributes.items():
         name = _keys.get(key) or _key(key)
         if type(value) is str:
-            text = value.encode()
+            text = _utf8(value)
             size = _varint(len(text))
             length = 1 + len(size) + len(text)
             whole = length + len(name) + 1 + len(inner := _varint(length))
@@ -109,7 +109,7 @@ def _attributes(attributes: Mapping[str, Any]) -> list[bytes]:
 
 
 def _key(key: str) -> bytes:
-    written = _field(b"\x0a", key.encode())
+    written = _field(b"\x0a", _utf8(key))
     if len(_keys) < _KEYS_MAX:
         _keys[key] = written
     return written
@@ -118,7 +118,7 @@ def _key(key: str) -> bytes:
 def _value(value: Any) -> bytes:
     kind = type(value)
     if kind is str:
-        return _field(b"\x0a", value.encode())
+        return _field(b"\x0a", _utf8(value))
     if kind is bool:
         return b"\x10\x01" if value else b"\x10\x00"
     if kind is int and -_INT64_MAX <= value < _INT64_MAX:
@@ -128,6 +128,11 @@ def _value(value: Any) -> bytes:
     if kind is tuple or kind is list:
         return _field(b"\x2a", b"".join(_field(b"\x0a", _value(each)) for each in value))
     raise _NotPlain
+
+
+def _utf8(text: str) -> bytes:
+    """Encode text; half an emoji, as a stream that was cut leaves it, costs only itself."""
+    return text.encode("utf-8", "replace")
 
 
 def _field(tag: bytes, body: bytes) -> bytes:

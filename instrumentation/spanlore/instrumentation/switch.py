@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from spanlore.instrumentation.import_hook import ImportHook
-from spanlore.instrumentation.libraries import MODULES, instrument
+from spanlore.instrumentation.libraries import MODULES, instrument, uninstrument
 from spanlore.instrumentation.quiet import quiet
 
 if TYPE_CHECKING:
@@ -57,12 +57,15 @@ class _Switch:
         self._lock = threading.RLock()
         self._asked: dict[str, Any] = {}
         self._is_on = False
+        self._instrumented: set[str] = set()
         self._pipeline: Pipeline | None = None
         os.register_at_fork(after_in_child=self._after_fork)
 
     def turn_on(self, **asked: Any) -> None:
         with self._lock:
             self._asked |= {name: value for name, value in asked.items() if value is not None}
+            if self._pipeline is not None:
+                self._settle(self._pipeline)
             if self._is_on or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
                 return
             self._is_on = True
@@ -70,8 +73,9 @@ class _Switch:
         ImportHook(MODULES, self._imported).install()
 
     def settings(self) -> "Settings":
-        if self._pipeline is not None:
-            return self._pipeline.settings
+        return self._pipeline.settings if self._pipeline is not None else self._settings_asked()
+
+    def _settings_asked(self) -> "Settings":
         from spanlore.instrumentation.settings import Asked, settings_here  # noqa: PLC0415
 
         return settings_here(Asked(**self._asked))
@@ -87,14 +91,25 @@ class _Switch:
         from spanlore.instrumentation.pipeline import Pipeline  # noqa: PLC0415
         from spanlore.instrumentation.threads import keep_context  # noqa: PLC0415
 
-        made = Pipeline(self.settings())
+        made = Pipeline(self._settings_asked())
         keep_context()
         return made
 
     def _imported(self, module: str) -> None:
         if (ours := self.pipeline()) is not None:
             mode = ours.settings.instrumentors_mode
-            instrument(module, content_mode=mode, providers=ours.providers())
+            if instrument(module, content_mode=mode, providers=ours.providers()):
+                self._instrumented.add(module)
+
+    def _settle(self, ours: "Pipeline") -> None:
+        """Let what was asked after the first import of a library, before the first span, hold."""
+        before = ours.settings.instrumentors_mode
+        ours.settle(self._settings_asked())
+        mode = ours.settings.instrumentors_mode
+        for module in self._instrumented if mode != before else ():
+            with quiet:
+                uninstrument(module)
+                instrument(module, content_mode=mode, providers=ours.providers())
 
     def _leave(self) -> None:
         with quiet:

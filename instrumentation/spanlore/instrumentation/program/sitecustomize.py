@@ -10,7 +10,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import module_from_spec
 from pathlib import Path
 
-_HERE = Path(__file__).resolve().parent
+# The file itself may be a link, as some installers make them: its folder counts.
+_HERE = Path(__file__).parent.resolve()
 
 
 def _switch_on() -> None:
@@ -20,8 +21,12 @@ def _switch_on() -> None:
 
 
 def _shadowed() -> ModuleSpec | None:
-    elsewhere = [entry for entry in sys.path if Path(entry or ".").resolve() != _HERE]
+    elsewhere = [entry for entry in sys.path if not _is_here(entry)]
     return PathFinder.find_spec("sitecustomize", elsewhere)
+
+
+def _is_here(entry: str) -> bool:
+    return Path(entry or ".").resolve() == _HERE
 
 
 def _run_shadowed() -> None:
@@ -33,7 +38,7 @@ def _run_shadowed() -> None:
         spec.loader.exec_module(module)
 
 
-if (entry := str(_HERE)) in sys.path:
-    sys.path.remove(entry)  # children find it in PYTHONPATH again
+# Children find it in PYTHONPATH again.
+sys.path[:] = [entry for entry in sys.path if not _is_here(entry)]
 _switch_on()
 _run_shadowed()
