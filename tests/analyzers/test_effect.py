@@ -10,7 +10,8 @@ import pytest
 
 from spanlore.analyzers.effect import measure_effect
 from spanlore.schemas.effect_records import effect_json, effect_of_json, effect_row
-from spanlore.schemas.learning_tables import EFFECTS, EXPOSURES
+from spanlore.schemas.learning_tables import EFFECTS, EXPOSURES, LESSONS
+from spanlore.schemas.lesson_records import lesson_row
 from spanlore.schemas.store import Store
 from spanlore.schemas.types import Effect, Lesson
 from tests.analyzers.effect_runs import NOW, START, Meeting, memory, stored
@@ -98,6 +99,44 @@ def test_a_run_given_twice_counts_once_and_by_its_latest_arm(store: Store) -> No
     store.insert(EXPOSURES, [both[1].exposure(), moved])
     found = measured(store, memory())
     assert (found.exposed.runs, found.other.runs) == (79, 81)
+
+
+def test_an_exposure_that_names_another_tenant_than_its_run_does_not_count(store: Store) -> None:
+    both = [*arm("exposed", every=9), *arm("held_out", every=2, first=100)]
+    foreign = [replace(one, tenant="other") for one in arm("", every=0, first=300)]
+    stored(store, [*both, *foreign])
+    said = [{**one.exposure(), "TenantId": "acme", "Arm": "exposed"} for one in foreign]
+    store.insert(EXPOSURES, said)
+    assert measured(store, memory()).exposed.runs == 80
+
+
+def test_runs_of_others_that_asked_in_a_users_name_are_not_that_users(store: Store) -> None:
+    before = [Meeting(number=n, user="ann", changed=n % 4 != 0) for n in range(24)]
+    after = [Meeting(number=100 + n, user="ann", arm="exposed", day=1) for n in range(24)]
+    others = [Meeting(number=200 + n, user="bob", day=1, changed=True) for n in range(24)]
+    stored(store, [*before, *after, *others])
+    said = [{**one.exposure(), "UserId": "ann", "Arm": "exposed"} for one in others]
+    store.insert(EXPOSURES, said)
+    assert measured(store, memory("user", "ann")).exposed.runs == 24
+
+
+def test_runs_for_which_no_lots_were_drawn_are_in_neither_arm(store: Store) -> None:
+    """Who asked without a user is in one arm with all who did, whoever their users are."""
+    nameless = [replace(one, arm="") for one in arm("exposed", every=1, first=500)]
+    stored(store, [*arm("exposed", every=9), *arm("held_out", every=2, first=100), *nameless])
+    store.insert(
+        EXPOSURES, [{**one.exposure(), "UserId": "", "Arm": "exposed"} for one in nameless]
+    )
+    found = measured(store, memory())
+    assert (found.exposed.runs, found.exposed.users) == (80, 10)
+    assert found.detail["runs_without_a_user"] == 80
+
+
+def test_what_was_given_before_the_last_approval_does_not_count(store: Store) -> None:
+    stored(store, [*arm("exposed", every=9), *arm("held_out", every=2, first=100)])
+    lesson = replace(memory(), state="approved")
+    store.insert(LESSONS, [lesson_row(lesson, at=START, version=4, by="ada")])
+    assert measured(store, memory()).exposed.runs == 0
 
 
 def test_other_lessons_other_slots_and_later_exposures_do_not_count(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,12 +15,15 @@ from click.testing import CliRunner, Result
 from spanlore.analyzers.patch import unified_diff
 from spanlore.analyzers.records import finding_row
 from spanlore.cli.lessons import lessons_command
+from spanlore.review.change import Caller, Proposal
+from spanlore.review.desk import Desk
 from spanlore.schemas.learning_tables import FINDINGS, LESSONS
-from spanlore.schemas.lesson_records import lesson_row
+from spanlore.schemas.lesson_records import latest_lessons, lesson_row
 from spanlore.schemas.lesson_state import LessonEvent, transition
 from spanlore.schemas.store import Store
 from spanlore.schemas.types import Finding, Lesson
 from tests.deploy.git_repository import git, quiet, repository
+from tests.review.lessons import LEARN, effect
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 BEFORE = '{\n  "description": "Length of the meeting"\n}\n'
@@ -43,6 +47,17 @@ FINDING = Finding(
     counter_evidence=("c" * 32,),
     detail={"rate_interval": [0.41, 0.6], "compared_with": "calls without it"},
 )
+
+VERDICT = {"verdict": "pass", "gate": "replay", "reason": "40 of 54 errors covered", "n": 54}
+BY = Caller(by="Ada Lovelace", human=True)
+ROADS: dict[str, list[tuple[Any, dict[str, str]]]] = {
+    "proposed": [],
+    "evaluated": [],
+    "rejected": [("reject", {})],
+    "approved": [("approve", {})],
+    "revoked": [("approve", {}), ("revoke", {})],
+    "harmful": [("approve", {}), ("roll_out", {"trace_id": "ab" * 16}), ("measure", {})],
+}
 
 Apply = Callable[..., Result]
 
@@ -71,25 +86,20 @@ def lesson(**changes: Any) -> Lesson:
     return replace(fresh, **changes)
 
 
-def approved(one: Lesson) -> Lesson:
-    verdict = {"verdict": "pass", "gate": "replay", "reason": "40 of 54 errors covered", "n": 54}
-    events = [
-        LessonEvent(kind="evaluate", by="spanlore learn", at=AT, detail=verdict),
-        LessonEvent(kind="approve", by="Ada Lovelace", at=AT, human=True),
-    ]
-    for event in events:
-        one = transition(one, event)
-    return one
-
-
-def keep(store: Store, *lessons: Lesson) -> None:
+def keep(store: Store, one: Lesson, state: str = "approved") -> None:
+    """Take a lesson down the road to a state, as the review door does."""
     found = finding_row(FINDING, analyzer_version="1", analysis_id="a", at=AT, version=1)
     store.insert(FINDINGS, [found])
-    rows = [
-        lesson_row(one, at=AT, version=number, by="test")
-        for number, one in enumerate(lessons, start=1)
-    ]
-    store.insert(LESSONS, rows)
+    desk = Desk(lambda: store, clock=lambda: AT)
+    desk.open()
+    verdict = None if state == "proposed" else VERDICT
+    desk.propose([Proposal(lesson=one, evaluation=verdict)], [], caller=LEARN)
+    for kind, detail in ROADS[state]:
+        if kind == "measure":
+            desk.measure(effect(one.lesson_id, "worse"), caller=LEARN)
+        else:
+            desk.happen(one.lesson_id, kind, caller=BY, detail=detail)
+    assert desk.standing(one.lesson_id).lesson.state == state
 
 
 @pytest.fixture
@@ -121,7 +131,7 @@ def told(result: Result) -> dict[str, Any]:
 def test_an_approved_diff_becomes_one_commit_on_a_branch_of_its_own(
     store: Store, apply: Apply, repo: Path
 ) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     head = git(repo, "rev-parse", "HEAD")
     document = told(apply(repo, "--json"))
     assert document["branch"].startswith("spanlore/say-in-the-definition-of-create-event")
@@ -136,7 +146,7 @@ def test_an_approved_diff_becomes_one_commit_on_a_branch_of_its_own(
 def test_the_commit_says_the_rule_the_numbers_the_gate_and_who_approved(
     store: Store, apply: Apply, repo: Path
 ) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     branch = told(apply(repo, "--json"))["branch"]
     message = git(repo, "show", "--no-patch", "--format=%B", branch)
     assert message.startswith("Say in the definition of create_event what its calls get wrong\n\n")
@@ -155,7 +165,7 @@ def test_the_commit_says_the_rule_the_numbers_the_gate_and_who_approved(
 
 
 def test_nothing_in_a_trace_can_pass_for_a_trailer(store: Store, apply: Apply, repo: Path) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     branch = told(apply(repo, "--json"))["branch"]
     trailers = git(repo, "show", "--no-patch", "--format=%(trailers:only,unfold)", branch)
     assert trailers == f"Spanlore-Lesson: {LESSON_ID}\nApproved-by: Ada Lovelace"
@@ -165,7 +175,7 @@ def test_nothing_in_a_trace_can_pass_for_a_trailer(store: Store, apply: Apply, r
 def test_what_is_open_in_the_working_tree_and_the_index_stays_as_it_is(
     store: Store, apply: Apply, repo: Path
 ) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     (repo / "other.txt").write_text("2\n")
     git(repo, "add", "other.txt")
     (repo / "other.txt").write_text("3\n")
@@ -182,7 +192,7 @@ def test_what_is_open_in_the_working_tree_and_the_index_stays_as_it_is(
 
 
 def test_the_same_again_changes_nothing_and_says_so(store: Store, apply: Apply, repo: Path) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     first = told(apply(repo, "--json"))
     again = told(apply(repo, "--json"))
     assert (again["created"], again["commit"]) == (False, first["commit"])
@@ -192,7 +202,7 @@ def test_the_same_again_changes_nothing_and_says_so(store: Store, apply: Apply, 
 def test_a_branch_that_holds_something_else_is_left_alone(
     store: Store, apply: Apply, repo: Path
 ) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     git(repo, "branch", "mine")
     result = apply(repo, "--branch", "mine")
     assert result.exit_code == 1
@@ -202,7 +212,7 @@ def test_a_branch_that_holds_something_else_is_left_alone(
 
 
 def test_a_merged_change_is_not_made_again(store: Store, apply: Apply, repo: Path) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     branch = told(apply(repo, "--json"))["branch"]
     git(repo, "merge", "--quiet", branch)
     document = told(apply(repo, "--json"))
@@ -211,7 +221,7 @@ def test_a_merged_change_is_not_made_again(store: Store, apply: Apply, repo: Pat
 
 
 def test_a_file_that_has_changed_since_is_refused(store: Store, apply: Apply, repo: Path) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     (repo / PATH).write_text('{\n  "description": "How long"\n}\n')
     git(repo, "commit", "--quiet", "--all", "-m", "reword")
     result = apply(repo)
@@ -223,7 +233,7 @@ def test_a_file_that_has_changed_since_is_refused(store: Store, apply: Apply, re
 
 
 def test_a_file_that_is_not_there_is_refused(store: Store, apply: Apply, tmp_path: Path) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     result = apply(repository(tmp_path / "empty", {"other.txt": b""}))
     assert result.exit_code == 1
     assert f"no file {PATH}" in result.stderr
@@ -232,37 +242,83 @@ def test_a_file_that_is_not_there_is_refused(store: Store, apply: Apply, tmp_pat
 def test_a_repository_below_a_folder_of_another_is_found_by_its_folder(
     store: Store, apply: Apply, tmp_path: Path
 ) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     repo = repository(tmp_path / "mono", {f"services/one/{PATH}": BEFORE.encode()})
     document = told(apply(repo / "services/one", "--json"))
     assert document["path"] == f"services/one/{PATH}"
     assert git(repo, "diff", "--name-only", "HEAD", document["branch"]) == document["path"]
 
 
-@pytest.mark.parametrize("state", ["proposed", "evaluated", "rejected", "revoked", "harmful"])
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("proposed", "approve it first"),
+        ("evaluated", "approve it first"),
+        ("rejected", "may no longer be applied"),
+        ("revoked", "may no longer be applied"),
+        ("harmful", "may no longer be applied"),
+    ],
+)
 def test_without_an_approval_in_force_nothing_is_made(
-    store: Store, apply: Apply, repo: Path, state: str
+    store: Store, apply: Apply, repo: Path, *, state: str, says: str
 ) -> None:
-    keep(store, replace(approved(lesson()), state=state))
+    keep(store, lesson(), state)
     result = apply(repo)
     assert result.exit_code == 1
-    assert "not approved" in result.stderr
+    assert says in result.stderr
     assert git(repo, "branch", "--list", "spanlore/*") == ""
 
 
 def test_an_approval_of_another_diff_is_none(store: Store, apply: Apply, repo: Path) -> None:
     other = unified_diff(PATH, BEFORE, AFTER.replace("minutes", "seconds"))
-    keep(store, replace(approved(lesson()), patch=other))
+    keep(store, lesson())
+    [(standing, version)] = latest_lessons(store).values()
+    forged = replace(standing, patch=other)
+    store.insert(LESSONS, [lesson_row(forged, at=AT, version=version + 1, by="eve")])
     result = apply(repo)
     assert result.exit_code == 1
-    assert "changed after its approval" in result.stderr
+    assert "log" in result.stderr
+    assert git(repo, "branch", "--list", "spanlore/*") == ""
+
+
+def test_an_approval_that_the_log_does_not_tell_of_is_none(
+    store: Store, apply: Apply, repo: Path
+) -> None:
+    """The login that exporters hold may insert into every table, also into ``lessons``."""
+    one = transition(lesson(), LessonEvent(kind="evaluate", by="eve", at=AT, detail=VERDICT))
+    one = transition(one, LessonEvent(kind="approve", by="Ada", at=AT, human=True))
+    store.insert(LESSONS, [lesson_row(one, at=AT, version=1, by="Ada")])
+    result = apply(repo)
+    assert result.exit_code == 1
+    assert "no entry of the log tells of" in result.stderr
+    assert "spanlore lessons log" in result.stderr
+    assert git(repo, "branch", "--list", "spanlore/*") == ""
+
+
+def test_the_index_is_not_written_even_where_git_would_refresh_it(
+    store: Store, apply: Apply, repo: Path
+) -> None:
+    keep(store, lesson())
+    os.utime(repo / PATH, (1, 1))
+    before = (repo / ".git" / "index").read_bytes()
+    assert apply(repo).exit_code == 0
+    assert (repo / ".git" / "index").read_bytes() == before
+
+
+@pytest.mark.usefixtures("apply")
+def test_an_empty_name_means_no_lesson(store: Store, repo: Path) -> None:
+    """As a shell gives it, of a variable that is not set."""
+    keep(store, lesson())
+    result = CliRunner().invoke(lessons_command, ["apply", "", "--repo", str(repo)])
+    assert result.exit_code == 1
+    assert "spanlore lessons list" in result.stderr
 
 
 def test_a_diff_that_also_changes_another_file_is_refused(
     store: Store, apply: Apply, repo: Path
 ) -> None:
     patch = unified_diff(PATH, BEFORE, AFTER) + unified_diff("other.txt", "1\n", "2\n")
-    keep(store, approved(lesson(patch=patch)))
+    keep(store, lesson(patch=patch))
     result = apply(repo)
     assert result.exit_code == 1
     assert "not agent/tools.json alone" in result.stderr
@@ -270,7 +326,7 @@ def test_a_diff_that_also_changes_another_file_is_refused(
 
 
 def test_a_memory_is_no_change_of_files(store: Store, apply: Apply, repo: Path) -> None:
-    keep(store, approved(lesson(layer="context", patch=None, base_path=None, base_hash=None)))
+    keep(store, lesson(layer="context", patch=None, base_path=None, base_hash=None))
     result = apply(repo)
     assert result.exit_code == 1
     assert "only harness lessons" in result.stderr
@@ -280,7 +336,7 @@ def test_a_folder_outside_any_repository_is_refused(
     store: Store, apply: Apply, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     (tmp_path / "plain").mkdir()
     result = apply(tmp_path / "plain")
     assert result.exit_code == 1
@@ -291,7 +347,7 @@ def test_a_folder_outside_any_repository_is_refused(
 def test_a_repository_without_a_commit_is_refused(
     store: Store, apply: Apply, tmp_path: Path
 ) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     (tmp_path / "born").mkdir()
     git(tmp_path / "born", "init", "--quiet")
     result = apply(tmp_path / "born")
@@ -302,7 +358,7 @@ def test_a_repository_without_a_commit_is_refused(
 def test_where_git_knows_no_user_the_commit_is_by_spanlore_and_that_is_said(
     store: Store, apply: Apply, tmp_path: Path
 ) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     repo = repository(tmp_path / "nobody", {PATH: BEFORE.encode()}, user=None)
     result = apply(repo)
     assert result.exit_code == 0, result.stderr
@@ -315,7 +371,7 @@ def test_where_git_knows_no_user_the_commit_is_by_spanlore_and_that_is_said(
 def test_a_branch_name_that_git_does_not_take_is_a_usage_error(
     store: Store, apply: Apply, repo: Path, name: str
 ) -> None:
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     result = apply(repo, f"--branch={name}")
     assert result.exit_code == 2
     assert "--branch" in result.stderr
@@ -326,7 +382,7 @@ def test_a_file_with_crlf_and_no_last_newline_is_taken_byte_for_byte(
 ) -> None:
     before, after = BEFORE.replace("\n", "\r\n").rstrip(), AFTER.replace("\n", "\r\n").rstrip()
     digest = hashlib.sha256(before.encode()).hexdigest()
-    keep(store, approved(lesson(patch=unified_diff(PATH, before, after), base_hash=digest)))
+    keep(store, lesson(patch=unified_diff(PATH, before, after), base_hash=digest))
     repo = repository(tmp_path / "crlf", {PATH: before.encode()})
     git(repo, "config", "core.autocrlf", "input")
     git(repo, "config", "apply.whitespace", "fix")
@@ -340,7 +396,7 @@ def test_a_git_that_is_pointed_elsewhere_by_its_environment_is_not_led_astray(
     store: Store, apply: Apply, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a hook, where git sets these for its children."""
-    keep(store, approved(lesson()))
+    keep(store, lesson())
     other = repository(tmp_path / "other", {PATH: BEFORE.encode()})
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))

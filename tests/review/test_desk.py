@@ -18,7 +18,7 @@ from spanlore.schemas.learning_tables import EFFECTS, EXPOSURES, LEARNING_LOG, L
 from spanlore.schemas.lesson_records import latest_lessons, lesson_row
 from spanlore.schemas.lesson_state import TransitionRefused, content_hash
 from spanlore.schemas.semconv import ARM_EXPOSED, ARM_HELD_OUT
-from spanlore.schemas.store import Store
+from spanlore.schemas.store import Store, StoreUnreachable
 from spanlore.schemas.types import Lesson
 from tests.review.lessons import ADA, HARNESS, LEARN, MEMORY, PASS, approved, effect, memory_lesson
 
@@ -169,6 +169,17 @@ def test_a_first_exposure_that_came_by_otlp_is_seen_when_status_is_asked(
     approved(desk, MEMORY)
     expose(store, "m1")
     assert desk.status()["lessons"] == {"rolled_out": 1}
+
+
+def test_an_exposure_from_before_the_approval_rolls_nothing_out(desk: Desk, store: Store) -> None:
+    expose(store, "m1")
+    propose(desk, MEMORY)
+    desk.happen("m1", "quarantine", caller=LEARN, detail={})
+    desk.happen("m1", "release", caller=ADA, detail={})
+    desk.happen("m1", "evaluate", caller=LEARN, detail=PASS)
+    desk.happen("m1", "approve", caller=ADA, detail={})
+    desk.status()
+    assert desk.standing("m1").lesson.state == "approved"
 
 
 def test_a_memory_that_did_harm_is_rolled_back_at_once(desk: Desk, store: Store) -> None:
@@ -355,6 +366,36 @@ def test_two_desks_that_write_at_once_do_not_fork_the_log(
     assert events(store) == ["propose", "evaluate"] * 2
     assert shelf.read(store).broken is None
     assert [one.lesson.lesson_id for one in desk.standings()] == ["ours", "theirs"]
+
+
+def test_a_memory_that_another_desk_took_back_is_no_longer_given(
+    desk: Desk, store_url: str
+) -> None:
+    approved(desk, MEMORY)
+    with closing(opened(store_url)) as other:
+        other.happen("m1", "revoke", caller=ADA, detail={})
+    assert given(desk) == ["m1"]
+    desk.catch_up()
+    assert given(desk) == []
+
+
+def test_a_decision_that_was_written_though_the_store_said_otherwise_is_found(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approved(desk, MEMORY)
+    append = log.append
+
+    def lost_answer(store: Store, entries: list[log.Entry]) -> bool:
+        append(store, entries)
+        raise StoreUnreachable("the connection was cut")
+
+    monkeypatch.setattr(log, "append", lost_answer)
+    with pytest.raises(StoreUnreachable):
+        desk.happen("m1", "revoke", caller=ADA, detail={})
+    monkeypatch.undo()
+    desk.catch_up()
+    assert given(desk) == []
+    assert desk.standing("m1").lesson.state == "revoked"
 
 
 def test_a_forked_log_stops_the_desk_that_runs(desk: Desk, store: Store) -> None:

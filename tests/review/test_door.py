@@ -81,6 +81,8 @@ def test_no_route_answers_to_another_host_or_a_web_page_elsewhere(door: DoorProc
             {"origin": "null"},
             {"origin": "http://localhost:3000"},
             {"origin": f"http://evil.example#127.0.0.1:{door.port}"},
+            {"sec-fetch-site": "cross-site"},
+            {"sec-fetch-site": "same-site"},
         ):
             answer = door.client.request(method, path, headers=headers, content=b"{}")
             assert answer.status_code == 403, (method, path, headers)
@@ -118,9 +120,10 @@ def test_a_lesson_goes_from_proposal_to_memory_and_its_exposure_rolls_it_out(
 def test_a_traceparent_header_names_the_run_too(door: DoorProcess, store: Store) -> None:
     door.post("/v1/proposals", **offered(memory_lesson("m1", "tenant")))
     approve(door, "m1", hold_out=1)
+    ann = {"tenant": "acme", "user": "ann"}
     for header in ("nonsense", f"00-{'0' * 32}-{'1' * 16}-01", f"00-{RUN}-{'1' * 16}-01"):
         headers = {"traceparent": header}
-        answer = door.stranger.get("/v1/memories", params={"tenant": "acme"}, headers=headers)
+        answer = door.stranger.get("/v1/memories", params=ann, headers=headers)
         assert answer.json()["held_out"] == [{"lesson_id": "m1", "version": 3}]
     wait_until(lambda: exposures(store) == [("m1", RUN, "held_out")])
     assert door.get("/v1/lessons/m1")["state"] == "approved"

@@ -232,3 +232,21 @@ def test_a_text_of_nothing_that_can_be_seen_is_not_delivered() -> None:
     found = given_to(ANN, standing(replace(MEMORY, body="\u200b\n\x00")))
     assert found.items == []
     assert one_line("\u200b\n\x00") == ""
+
+
+def test_who_is_held_out_is_counted_only_where_the_others_were_given_it() -> None:
+    """Else the arms would differ in more than chance: small budgets would be in one alone."""
+    lesson = standing(memory_lesson("tenant", "tenant", body="long " * 100), hold_out=1.0)
+    found = given_to(ANN, lesson, budget_tokens=60)
+    assert (ids(found.items), ids(found.held_out)) == ([], [])
+    assert [reason for _, reason in found.left_out] == ["it does not fit the budget of 60 tokens"]
+    unseen = standing(memory_lesson("tenant", "tenant", body="\u200b"), hold_out=1.0)
+    assert ids(given_to(ANN, unseen).held_out) == []
+
+
+def test_nobody_is_held_out_without_a_name_to_draw_lots_by() -> None:
+    """One lot for all who give no name would keep the memory from all of them, for nothing."""
+    found = given_to(
+        replace(ANN, user=""), standing(memory_lesson("tenant", "tenant"), hold_out=1.0)
+    )
+    assert (ids(found.items), ids(found.held_out)) == (["tenant"], [])

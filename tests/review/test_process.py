@@ -1,4 +1,6 @@
+import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,26 @@ def test_while_the_store_is_away_memories_are_given_and_nothing_is_changed(tmp_p
                 wait_until(lambda: door.get("/v1/lessons/m1")["state"] == "rolled_out")
             assert len(door.get("/v1/memories", user="ann", tenant="acme")["items"]) == 1
             assert door.refusal("/v1/lessons/m1/events", kind="revoke", by="ada")[0] == 503
+
+
+@pytest.mark.slow
+def test_a_store_that_hangs_holds_neither_memories_nor_the_end(tmp_path: Path) -> None:
+    with StoreProcess(tmp_path / "store") as hung:
+        login = f"{hung.admin.user}:{hung.admin.password}"
+        url = f"clickhouse://{login}@127.0.0.1:{hung.port}/spanlore"
+        migrate.migrate(url)
+        with DoorProcess(tmp_path / "door", url) as door, ThreadPoolExecutor(1) as asking:
+            door.post("/v1/proposals", **offered(MEMORY))
+            hung.process.send_signal(signal.SIGSTOP)
+            try:
+                stuck = asking.submit(door.client.post, "/v1/lessons/m1/events", json=APPROVAL)
+                run = {"user": "ann", "tenant": "acme", "trace_id": "ab" * 16}
+                assert door.stranger.get("/v1/memories", params=run).status_code == 200
+                assert door.get("/v1/lessons/m1")["state"] == "evaluated"
+                assert door.stop() == 0
+                assert stuck.exception() is not None or stuck.result().status_code >= 500
+            finally:
+                hung.process.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize("kill", range(3))

@@ -87,3 +87,13 @@ def test_while_views_are_replaced_nothing_goes_in_past_one_that_is_missing(
     assert migrate.migrate(url) == ["views"]
     assert (False, False) in seen
     assert (True, False) not in seen
+
+
+def test_tables_of_another_version_are_named_with_the_next_step(store_server_url: str) -> None:
+    url = f"{store_server_url}/of_another_version"
+    migrate.migrate(url)
+    with Store.connect(url) as store:
+        store.insert("schema_migrations", [{"Name": "0001_tables", "Hash": "of another text"}])
+        store.command("DROP TABLE learning_log SYNC")
+    with pytest.raises(StoreError, match=r"another version of spanlore.*--data-dir"):
+        migrate.migrate(url)

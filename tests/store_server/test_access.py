@@ -91,6 +91,9 @@ FORBIDDEN = [
     "INSERT INTO `../credentials.json` SELECT 'x'",
     "INSERT INTO `../credentials.json` FORMAT JSONEachRow\n{{}}\n",
     "INSERT INTO {{name:Identifier}} FORMAT JSONEachRow\n{{}}\n",
+    "INSERT INTO lessons FORMAT JSONEachRow\n{{}}\n",
+    "INSERT INTO spanlore.learning_log SELECT 1",
+    "INSERT INTO `spanlore`.`effects` VALUES (1)",
     "",
 ]
 

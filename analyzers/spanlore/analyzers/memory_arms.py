@@ -3,6 +3,9 @@
 Whom a tenant's memory was held out from was decided by a hash of the user (the delivery door),
 and every such run has an exposure, given or held out. A memory of one user is never held out:
 then the same user's runs before the first exposure are what is compared with.
+
+What was given before the last approval was another approval's, and perhaps in other words. An
+exposure says of itself whose it is; it counts where the run says the same.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +16,7 @@ from spanlore.analyzers.effect_arms import PASSED, Arms, EffectRun
 from spanlore.analyzers.slot_choices import SlotChoice, slot_choices
 from spanlore.analyzers.slot_values import slot_of
 from spanlore.analyzers.window import Window
-from spanlore.schemas.learning_tables import EXPOSURES
+from spanlore.schemas.learning_tables import EXPOSURES, LESSONS
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import LATEST_RUN, RUNS
 from spanlore.schemas.types import Lesson
@@ -24,17 +27,18 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 EXPOSURES_SQL = f"""
 SELECT exposure.TraceId AS TraceId, exposure.TenantId AS TenantId, exposure.Arm AS Arm,
-       if(exposure.UserId != '', exposure.UserId, run.UserId) AS UserId,
-       toUnixTimestamp64Nano(exposure.At) AS AtNs,
+       exposure.UserId AS UserId, toUnixTimestamp64Nano(exposure.At) AS AtNs,
        run.TaskType AS TaskType, run.TaskId AS TaskId, run.Outcome AS Outcome
 FROM (
     SELECT * FROM {EXPOSURES}
-    WHERE LessonId = {{lesson:String}} AND At <= {{now:DateTime64(9)}}
+    WHERE LessonId = {{lesson:String}} AND At <= {{now:DateTime64(9)}} AND LessonVersion >= (
+        SELECT max(Version) FROM {LESSONS} WHERE LessonId = {{lesson:String}} AND State = 'approved'
+    )
     ORDER BY Version DESC LIMIT 1 BY LessonId, TenantId, TraceId
 ) AS exposure
 INNER JOIN (
-    SELECT TraceId, UserId, TaskType, TaskId, Outcome, State FROM {RUNS} {LATEST_RUN}
-) AS run ON run.TraceId = exposure.TraceId
+    SELECT TenantId, TraceId, TaskType, TaskId, Outcome, State FROM {RUNS} {LATEST_RUN}
+) AS run ON run.TenantId = exposure.TenantId AND run.TraceId = exposure.TraceId
 WHERE run.State != 'open'
 """
 
@@ -60,9 +64,16 @@ def memory_arms(store: Store, lesson: Lesson, now: datetime) -> Arms:
 
 
 def _held_out(exposures: Iterable[Mapping[str, Any]], choices: Mapping[str, SlotChoice]) -> Arms:
-    """Compare all runs that were given it with all that were held out, as chance decided."""
+    """Compare all runs that were given it with all that were held out, as chance decided.
+
+    Where no user was named there was one lot for all: those runs are left out.
+    """
     arms: dict[str, list[EffectRun]] = {"exposed": [], "held_out": []}
+    nameless = 0
     for row in exposures:
+        if not row["UserId"]:
+            nameless += 1
+            continue
         choice = choices.get(row["TraceId"])
         run = EffectRun(
             trace_id=row["TraceId"],
@@ -83,7 +94,8 @@ def _held_out(exposures: Iterable[Mapping[str, Any]], choices: Mapping[str, Slot
             "runs_in_which_nothing_was_proposed": {
                 "exposed": without["exposed"],
                 "other": without["held_out"],
-            }
+            },
+            "runs_without_a_user": nameless,
         },
     )
 
@@ -122,7 +134,11 @@ def _before(
         metric=METRIC,
         event_words="the user changed what the agent proposed",
         compared_with="before",
-        exposed=[run_of(choices[trace]) for trace in given if trace in choices],
+        exposed=[
+            run_of(choices[trace])
+            for trace in given
+            if trace in choices and _is_whose(lesson, choices[trace])
+        ],
         other=[run_of(one) for one in earlier],
         clusters_are="sessions of the user" if own else "users",
         clusters_min=2 if own else 5,
@@ -133,14 +149,17 @@ def _before(
 
 def is_within(lesson: Lesson, choice: SlotChoice) -> bool:
     """Whether a choice was made where a lesson holds: its scope, and what its selector says."""
-    if lesson.tenant not in ("", choice.tenant):
-        return False
-    if lesson.scope == "user" and lesson.scope_key != choice.user:
-        return False
     said = {"agent": {choice.agent}, "task": {choice.task, choice.task_type}}
-    return all(
+    return _is_whose(lesson, choice) and all(
         value in said.get(key, {choice.segments.get(key.removeprefix("segment."))})
         for key, value in lesson.selector.items()
+    )
+
+
+def _is_whose(lesson: Lesson, choice: SlotChoice) -> bool:
+    """Whether a choice was made for whom a lesson is: its tenant, its user."""
+    return lesson.tenant in ("", choice.tenant) and (
+        lesson.scope != "user" or lesson.scope_key == choice.user
     )
 
 

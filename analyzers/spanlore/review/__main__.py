@@ -29,7 +29,10 @@ def main() -> int:
     except (CannotStart, LockHeld, CredentialsError, OSError) as error:
         sys.stderr.write(f"spanlore review: {error}\n")
         return _CANNOT_START
-    return 0
+    logging.shutdown()
+    # All that could be written is. A thread that a hung store still holds would keep the
+    # interpreter from ending for minutes.
+    os._exit(0)
 
 
 def _arguments() -> Arguments:

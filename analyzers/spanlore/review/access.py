@@ -45,6 +45,10 @@ class Access:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() not in self.hosts:
             raise Refused(HTTPStatus.FORBIDDEN, "requests of other web pages are not taken")
+        # A page's image or link names no Origin, but browsers say of it where it comes from:
+        # https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            raise Refused(HTTPStatus.FORBIDDEN, "requests of other web pages are not taken")
 
     def check_token(self, headers: Mapping[str, str]) -> None:
         """Refuse who does not hold the token. Raises Refused (401)."""

@@ -40,6 +40,7 @@ FIRST_EXPOSURE: Final = "spanlore (first exposure)"
 HARMFUL_EFFECT: Final = "spanlore (harmful effect)"
 _TRIES_MAX: Final = 5  # of one change, when another door is faster each time
 _LOOK_EVERY_S: Final = 3.0
+_CLOSE_S_MAX: Final = 1.0
 
 Standings = Mapping[str, Standing]
 
@@ -86,9 +87,12 @@ class Desk:
             self._settle()
 
     def close(self) -> None:
-        """Close the connection once no change is under way."""
-        with self._lock:
-            self._store.close()
+        """Close the connection; a change that hangs with the store is not waited for."""
+        if self._lock.acquire(timeout=_CLOSE_S_MAX):
+            try:
+                self._store.close()
+            finally:
+                self._lock.release()
 
     def standings(self) -> list[Standing]:
         """Return every lesson as it stands, in the order of their ids."""
@@ -190,7 +194,7 @@ class Desk:
 
         What keeps it from being written now is not an error: exposures are looked at again.
         """
-        if not self._awaiting().intersection(first):
+        if not self._awaiting().keys() & first.keys():
             return
         try:
             self._roll_out(first)
@@ -205,12 +209,26 @@ class Desk:
             if not awaiting or not due:
                 return
             self._looked_at = time.monotonic()
-            self._roll_out(first_exposures(self._store, sorted(awaiting)))
+            self._roll_out(first_exposures(self._store, awaiting))
 
-    def _awaiting(self) -> set[str]:
-        """Return the ids of memories that were approved and not seen by any run yet."""
+    def catch_up(self) -> None:
+        """Read on where another door wrote, or we did without being told; write what is owed.
+
+        What keeps it from being done now is not an error: it is called again and again.
+        """
+        with self._lock:
+            if self._shelf.broken is not None:
+                return
+            try:
+                self._sync()
+                self.look()
+            except (StoreError, Refused, TransitionRefused) as error:
+                _log.info("the log is read on later: %s", error)
+
+    def _awaiting(self) -> dict[str, int]:
+        """Return id -> version of the memories that were approved and not seen by any run yet."""
         return {
-            lesson_id
+            lesson_id: standing.version
             for lesson_id, standing in self._shelf.standings.items()
             if standing.lesson.state == "approved" and standing.lesson.layer == "context"
         }
@@ -228,7 +246,7 @@ class Desk:
 
     def _roll_out(self, first: Mapping[str, str]) -> None:
         def make(change: Change) -> None:
-            for lesson_id in sorted(self._awaiting().intersection(first)):
+            for lesson_id in sorted(self._awaiting().keys() & first.keys()):
                 change.happen(lesson_id, "roll_out", detail={"trace_id": first[lesson_id]})
 
         if first:

@@ -32,7 +32,9 @@ _STOPPING_AGAIN_S: Final = 0.1
 
 _FIRST_SQL: Final = f"""
 SELECT LessonId, argMin(TraceId, At) AS First FROM {EXPOSURES}
-WHERE Arm = '{ARM_EXPOSED}' AND LessonId IN %(lesson_ids)s GROUP BY LessonId
+WHERE Arm = '{ARM_EXPOSED}' AND LessonId IN %(lesson_ids)s
+    AND LessonVersion >= transform(LessonId, %(lesson_ids)s, %(versions)s, toUInt64(0))
+GROUP BY LessonId
 """
 
 
@@ -81,11 +83,15 @@ def exposures_of(
     ]
 
 
-def first_exposures(store: Store, lesson_ids: Sequence[str]) -> dict[str, str]:
-    """Return lesson id -> the first run that was given it, of those any run was given."""
-    if not lesson_ids:
+def first_exposures(store: Store, versions: Mapping[str, int]) -> dict[str, str]:
+    """Return lesson id -> the first run that was given it, of those any run was given.
+
+    ``versions`` is lesson id -> the version that was approved: what was given before is not it.
+    """
+    if not versions:
         return {}
-    rows = store.query(_FIRST_SQL, {"lesson_ids": list(lesson_ids)})
+    said = {"lesson_ids": list(versions), "versions": list(versions.values())}
+    rows = store.query(_FIRST_SQL, said)
     return {row["LessonId"]: row["First"] for row in rows}
 
 

@@ -4,7 +4,7 @@ Delivered is a context lesson that was approved and not taken back since, whose 
 selector fit the one who asks. Of several for one slot the most specific scope wins (user, tenant,
 global), then the one approved last. A tenant's or global memory is held out from a share of the
 users, by a hash: what it does is measured against them. What is left is taken, the most specific
-first, as long as the whole text stays within the budget.
+first, as long as the whole text stays within the budget; what would not have fit was not held out.
 
 The text is read by a model. A lesson's words stand on one line each, without characters that
 control, hide or reorder text, and cannot close the block they stand in.
@@ -171,12 +171,12 @@ def delivered(book: Book, identity: Identity, *, budget_tokens: int) -> Delivery
         winner = chosen.setdefault(one.slot, one)
         if winner is not one:
             left_out.append((one, f"lesson {winner.lesson_id} stands for the same slot"))
-        elif is_held_out(one, identity):
-            held_out.append(one)
         elif not one.text:
             left_out.append((one, "nothing of its text can be shown"))
         elif _tokens_of(size + _bytes(_line(one))) > budget_tokens:
             left_out.append((one, f"it does not fit the budget of {budget_tokens} tokens"))
+        elif is_held_out(one, identity):
+            held_out.append(one)
         else:
             size += _bytes(_line(one))
             items.append(one)
@@ -190,8 +190,11 @@ def delivered(book: Book, identity: Identity, *, budget_tokens: int) -> Delivery
 
 
 def is_held_out(one: Memory, identity: Identity) -> bool:
-    """Say whether chance, the same each time, keeps a memory from a user; never the user's own."""
-    if one.scope == "user":
+    """Say whether chance, the same each time, keeps a memory from a user; never the user's own.
+
+    Without a user's name there is nobody to draw lots for.
+    """
+    if one.scope == "user" or not identity.user:
         return False
     text = f"{one.lesson_id}\0{identity.tenant}\0{identity.user}"
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -14,6 +14,7 @@ import sys
 import time
 from asyncio import Transport
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -42,8 +43,7 @@ _KEEP_ALIVE_S: Final = 75
 _GRACE_S: Final = 10
 _DRAIN_S: Final = 5.0
 _STORE_AGAIN_S: Final = 0.5
-# How long a thread that writes may keep the interpreter from one that answers for memories.
-_SWITCH_S: Final = 0.0005
+_READ_ON_EVERY_S: Final = 5.0
 
 
 class CannotStart(Exception):
@@ -79,7 +79,6 @@ def run(arguments: Arguments) -> None:
             lambda: Store.connect(arguments.store_url), on_exposed=desk.exposed
         )
         exposures.start()
-        sys.setswitchinterval(_SWITCH_S)
         try:
             asyncio.run(_serve(arguments, listener, _Parts(desk, exposures)))
         finally:
@@ -214,6 +213,7 @@ async def _serve(arguments: Arguments, listener: socket.socket, parts: _Parts) -
         memories_need_token=not is_loopback(arguments.host),
     )
     server = _Server(_configuration(door))
+    reading_on = asyncio.create_task(_read_on(parts.desk))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await server.serving.wait()
     sys.stdout.write(json.dumps({"ready": True, "port": port}) + "\n")
@@ -221,9 +221,20 @@ async def _serve(arguments: Arguments, listener: socket.socket, parts: _Parts) -
     waiting = asyncio.create_task(told.wait())
     await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    reading_on.cancel()
     server.should_exit = True
     await serving
     door.close()
+
+
+async def _read_on(desk: Desk) -> None:
+    """Let the desk catch up with the log now and then: a decision may be another door's."""
+    # A thread of its own: the end of the loop waits for those of the loop, also for one that
+    # hangs with the store.
+    with_store = ThreadPoolExecutor(1, thread_name_prefix="read-on")
+    while True:
+        await asyncio.sleep(_READ_ON_EVERY_S)
+        await asyncio.get_running_loop().run_in_executor(with_store, desk.catch_up)
 
 
 def _configuration(door: Callable[..., Any]) -> uvicorn.Config:

@@ -2,6 +2,7 @@
 
 from typing import Final, Protocol
 
+from spanlore.schemas import learning_tables
 from spanlore.store_server.errors import ACCESS_DENIED, READONLY, SYNTAX_ERROR, QueryError
 from spanlore.store_server.statement import Statement
 
@@ -9,6 +10,17 @@ ADMIN: Final = "admin"
 INGEST: Final = "ingest"
 
 _READ_ONLY: Final = "READ_ONLY"
+
+# What people decided and what came of it: who may send spans may not write here.
+_DECISIONS: Final = frozenset(
+    {
+        learning_tables.ANALYSES,
+        learning_tables.EFFECTS,
+        learning_tables.FINDINGS,
+        learning_tables.LEARNING_LOG,
+        learning_tables.LESSONS,
+    }
+)
 
 # Table functions that stay inside the engine; all others reach files, sockets or the process.
 _INNER_TABLE_FUNCTIONS: Final = frozenset(
@@ -77,6 +89,8 @@ def _check_ingest(statement: Statement, query_class: str, parser: Parser) -> Non
     # chDB's database "default" has every file of the machine as a table, by its path.
     if any("/" in name for name in identifiers):
         raise QueryError(ACCESS_DENIED, "Not enough privileges: ingest may not name files")
+    if inserts and not _DECISIONS.isdisjoint(name.rpartition(".")[2] for name in identifiers):
+        raise QueryError(ACCESS_DENIED, "Not enough privileges: ingest may not write decisions")
     outer = used & (parser.table_functions() - _INNER_TABLE_FUNCTIONS | _OUTER_FUNCTIONS)
     outer |= {name for name in used if name.startswith(_OUTER_PREFIXES)}
     if outer:

@@ -32,6 +32,8 @@ FALLBACK_AUTHOR = f"{_NAME} <{_ADDRESS}>"
 _TIMEOUT_S = 60.0
 # What a user's configuration would change in what is written or read here.
 _SETTINGS = ("-c", "i18n.commitEncoding=UTF-8", "-c", "log.showSignature=false")
+# Else `git status` writes the user's index anew, and may be in the way of their own git.
+_LEAVES_THE_INDEX = "--no-optional-locks"
 # What would make git look at another repository, or another index, than the one that was named.
 _ELSEWHERE = (
     "GIT_DIR",
@@ -206,16 +208,22 @@ def _git(
     if git is None:
         raise CannotReach("git is not installed; install it, or read the diff and apply it by hand")
     kept = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
-    ended = subprocess.run(
-        [git, *_SETTINGS, *arguments],
-        cwd=folder,
-        env={**kept, "LC_ALL": "C", **(more or {})},
-        input=None if text is None else text.encode(),
-        stdin=subprocess.DEVNULL if text is None else None,
-        capture_output=True,
-        check=False,
-        timeout=_TIMEOUT_S,
-    )
+    try:
+        ended = subprocess.run(
+            [git, _LEAVES_THE_INDEX, *_SETTINGS, *arguments],
+            cwd=folder,
+            env={**kept, "LC_ALL": "C", **(more or {})},
+            input=None if text is None else text.encode(),
+            stdin=subprocess.DEVNULL if text is None else None,
+            capture_output=True,
+            check=False,
+            timeout=_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandFailed(
+            f"git {arguments[0]} did not end within {_TIMEOUT_S:g} s in {folder}; see what keeps "
+            "it there, then try again"
+        ) from error
     if ended.returncode:
         said = ended.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
         raise GitSaid(said or f"git {arguments[0]} ended with {ended.returncode}")

@@ -36,8 +36,11 @@ def stored_lessons(store: "Store") -> list[KeptLesson]:
 
 
 def chosen(lessons: Sequence[KeptLesson], beginning: str) -> KeptLesson:
-    """Return the one lesson whose id begins so. Raises CommandFailed when it is not one."""
-    found = [one for one in lessons if one.lesson.lesson_id.startswith(beginning)]
+    """Return the lesson of this id, or the one whose id begins so; CommandFailed when none is."""
+    if not beginning.strip():
+        raise CommandFailed("an empty id names no lesson; see `spanlore lessons list`")
+    same = [one for one in lessons if one.lesson.lesson_id == beginning]
+    found = same or [one for one in lessons if one.lesson.lesson_id.startswith(beginning)]
     if len(found) != 1:
         how_many = "no lesson begins" if not found else f"{len(found)} lessons begin"
         raise CommandFailed(f"{how_many} with {beginning}; see `spanlore lessons list`")

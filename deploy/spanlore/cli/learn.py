@@ -86,8 +86,8 @@ def print_report(report: "LearnReport", *, has_repo: bool) -> None:
     if report.nothing_new:
         note("no run was sealed since the last analysis; this is what it found")
     click.echo(
-        f"{report.runs:,} runs, {report.spans:,} spans: {len(report.findings)} findings, "
-        f"{len(report.held_back)} held back, {len(report.lessons)} lessons\n"
+        f"runs {report.runs:,}, spans {report.spans:,}; findings {len(report.findings)}, "
+        f"held back {len(report.held_back)}, lessons {len(report.lessons)}\n"
     )
     print_findings(report.findings)
     if report.held_back:

@@ -19,7 +19,7 @@ from spanlore.cli.git_branch import (
     make_branch,
     uncommitted,
 )
-from spanlore.cli.kept_lessons import chosen, stored_lessons
+from spanlore.cli.kept_lessons import KeptLesson, chosen
 from spanlore.cli.output import note, print_json, print_row
 from spanlore.schemas.types import Effect, Finding, Lesson
 
@@ -113,23 +113,39 @@ def applied(
 
 def _read(running: Running, lesson_id: str) -> tuple[Lesson, list[Finding], Effect | None]:
     from spanlore.analyzers.records import named_findings
+    from spanlore.review import shelf
     from spanlore.schemas.effect_records import latest_effects
     from spanlore.schemas.store import Store
 
     with Store.connect(running.store_url) as store:
-        lesson = chosen(stored_lessons(store), lesson_id).lesson
+        # The log counts: rows of `lessons` are copies, which others than the door could write.
+        told = shelf.read(store)
+        if told.broken is not None:
+            raise CommandFailed(
+                f"the log of decisions is broken ({told.broken.reason}), so that no approval can "
+                "be relied on; see `spanlore lessons log`"
+            )
+        kept = (
+            KeptLesson(lesson=one.lesson, version=one.version) for one in told.standings.values()
+        )
+        lesson = chosen(list(kept), lesson_id).lesson
         findings = named_findings(store, lesson.findings)
         return lesson, findings, latest_effects(store).get(lesson.lesson_id)
 
 
 def _approved_patch(lesson: Lesson) -> tuple[str, str, str]:
     """Return (diff, path, hash of the file it is for). Raises CommandFailed unless approved."""
-    from spanlore.schemas.lesson_state import DELIVERED, content_hash
+    from spanlore.schemas.lesson_state import DELIVERED, TERMINAL, content_hash
 
     short = lesson.lesson_id[:8]
     if lesson.layer != "harness":
         raise CommandFailed(
             f"lesson {short} is of the {lesson.layer} layer: only harness lessons change files"
+        )
+    if lesson.state in (*TERMINAL, "harmful"):
+        raise CommandFailed(
+            f"lesson {short} is {lesson.state}: it may no longer be applied; what happened to it: "
+            f"spanlore lessons log {short}"
         )
     if lesson.state not in DELIVERED or not lesson.approvals:
         raise CommandFailed(

@@ -99,12 +99,20 @@ def revoke_command(
 
     LESSON is its id or the beginning of one.
     """
-    who = by or getpass.getuser()
+    who = by or _user_name()
     kept = _ended(lesson_id, "revoke", by=who, reason=reason, data_dir=data_dir)
     means = "it is given to nobody from now on"
     if kept.lesson.layer == "harness":
         means = "it may no longer be applied; a branch that was merged has to be reverted in git"
     _say(kept, as_json=as_json, done=f"revoked by {who}", means=means)
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:  # as in a container, whose user has no entry
+        message = "this machine knows no name of yours; say who"
+        raise click.BadParameter(message, param_hint="--by") from error
 
 
 def _ended(

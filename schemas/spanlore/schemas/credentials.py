@@ -1,10 +1,13 @@
 """Who may talk to this installation: secrets made once, at first start, in the data directory."""
 
+import fcntl
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 FILE_NAME = "credentials.json"
 SECRET_BYTES = 32  # 43 characters of URL-safe base64
@@ -36,7 +39,8 @@ def load_or_create(data_dir: Path) -> Credentials:
     """Read ``data_dir/credentials.json``, made with fresh secrets where there is none.
 
     The directory gets mode 0700 when it is made here, the file 0600. Two processes that start at
-    once agree: the first file to appear, whole, is the one both read. Raises CredentialsError.
+    once agree: the first file to appear, whole, is the one both read. A file of before there was
+    a review door gets its token. Raises CredentialsError.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = data_dir / FILE_NAME
@@ -44,6 +48,8 @@ def load_or_create(data_dir: Path) -> Credentials:
         _create(path)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
+        if "review_token" not in found:
+            found = _with_review_token(path)
         return Credentials(
             admin=Login(**found["admin"]),
             ingest=Login(**found["ingest"]),
@@ -64,16 +70,32 @@ def _create(path: Path) -> None:
         collector_token=secrets.token_urlsafe(SECRET_BYTES),
         review_token=secrets.token_urlsafe(SECRET_BYTES),
     )
-    draft = path.with_name(f".{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    draft = _draft(path, asdict(fresh))
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(fresh), file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
+        os.link(draft, path)
+    except FileExistsError:
+        return
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _with_review_token(path: Path) -> Any:
+    """Add the token that an earlier version did not make; of several who do, the first does."""
+    with path.open(encoding="utf-8") as locked:
+        fcntl.flock(locked.fileno(), fcntl.LOCK_EX)
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if "review_token" not in found:
+            found["review_token"] = secrets.token_urlsafe(SECRET_BYTES)
+            _draft(path, found).replace(path)
+    return found
+
+
+def _draft(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write a file beside its place, whole and for nobody else to read."""
+    draft = path.with_name(f".{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft

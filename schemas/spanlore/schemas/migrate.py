@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib import resources
 
 from spanlore.schemas import otlp, tables, views
-from spanlore.schemas.store import Store
+from spanlore.schemas.store import Store, StoreError
 
 _LEDGER = "schema_migrations"
 _VIEWS = "views"
@@ -26,7 +26,8 @@ def migrate(url: str) -> list[str]:
     """Apply what is not yet applied; return the names of what was.
 
     Creates the database of the URL when it is not there. Safe to run at every start and by two
-    processes one after the other. Raises StoreUnreachable or StoreRefused.
+    processes one after the other. Raises StoreUnreachable or StoreRefused, and StoreError for
+    tables that another version made.
     """
     _create_database(url)
     with Store.connect(url) as store:
@@ -62,11 +63,22 @@ def _create_database(url: str) -> None:
 def _apply_files(store: Store, done: dict[str, str]) -> Iterator[str]:
     for name, sql in migrations():
         if name in done:
+            _need_the_same(store, name, is_same=done[name] == _hash(sql))
             continue
         for statement in statements(sql):
             store.command(statement)
         _remember(store, name, _hash(sql))
         yield name
+
+
+def _need_the_same(store: Store, name: str, *, is_same: bool) -> None:
+    """Refuse tables that another text made: which columns they lack nobody knows."""
+    if not is_same:
+        raise StoreError(
+            f"the tables of {store.address.database} were made by another version of spanlore "
+            f"({name} was another): use that version, or start anew with another --data-dir "
+            "(another database, on a server)"
+        )
 
 
 def _apply_derived(store: Store, done: dict[str, str]) -> Iterator[str]:
