@@ -273,7 +273,7 @@ def test_lessons_of_both_layers_are_evaluated_and_approved_by_a_named_person(
         [approval] = lesson["approvals"]
         assert (approval["by"], approval["human"]) == ("demo", True)
         held_out = lesson["layer"] == "context" and lesson["scope"] != "user"
-        assert approval.get("hold_out") == (0.5 if held_out else None)
+        assert (approval.get("hold_out") or 0.0) == (0.5 if held_out else 0.0)
     gates = {one["kind"]: one["evaluations"][-1] for one in said["lessons"]}
     assert gates["tool_schema"]["gate"] == "replay"
     assert gates["tool_schema"]["verdict"] == "pass"

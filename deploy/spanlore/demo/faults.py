@@ -79,7 +79,7 @@ RARE_CALLS = 3
 # To be no lesson: the servers' own failures, at random, whatever the arguments.
 TIMEOUT = "upstream timeout"
 TIMEOUTS = 0.02
-TIMEOUTS_IN_PLANNING = 0.35
+TIMEOUTS_IN_PLANNING = 0.30
 # To be seen through: planning meetings overload the servers, and are mostly private.
 CONFOUNDED = Confounder(
     tool="create_event",
