@@ -66,3 +66,13 @@ def test_what_will_never_be_taken_is_refused(error: Exception) -> None:
 def test_no_part_of_a_password_is_in_a_message(password: str) -> None:
     shown = redacted(f"clickhouse://user:{password}@host:8123/d")
     assert shown == "clickhouse://user:***@host:8123/d"
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_a_store_on_this_machine(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with Store.connect(store_url) as store:
+        assert store.query("SELECT 1 AS one") == [{"one": 1}]

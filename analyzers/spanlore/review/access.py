@@ -1,7 +1,6 @@
 """Who may come in: the Host and Origin of a request, and its token."""
 
 import hmac
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 
 from spanlore.review.refusal import Refused
 
-__all__ = ["Access", "is_loopback"]
+__all__ = ["Access"]
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _HTTP_PORT: Final = 80
@@ -59,13 +58,3 @@ class Access:
                 "give the review_token of credentials.json in the data directory as a bearer token",
                 (b"www-authenticate", b"Bearer"),
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine reaches what listens on a host."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -22,12 +22,13 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from spanlore.review.access import Access, is_loopback
+from spanlore.review.access import Access
 from spanlore.review.desk import Desk
 from spanlore.review.door import Door
 from spanlore.review.exposures import ExposureQueue
 from spanlore.review.lock import locked
 from spanlore.schemas.credentials import load_or_create
+from spanlore.schemas.loopback import is_loopback
 from spanlore.schemas.store import Store, StoreError
 
 __all__ = ["Arguments", "CannotStart", "run"]

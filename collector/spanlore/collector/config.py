@@ -1,8 +1,9 @@
 """What the collector can be told, checked once at the start."""
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+
+from spanlore.schemas.loopback import is_loopback
 
 MEBIBYTE = 1 << 20
 _PORT_MAX = 65535
@@ -50,7 +51,7 @@ class Config:
             raise ConfigError("the collector's token is empty: /flush and /status would stand open")
         if self.segment_bytes_target > self.segment_bytes_max:
             raise ConfigError("segment_bytes_target is above segment_bytes_max")
-        if not (self.insecure or _is_loopback(self.host)):
+        if not (self.insecure or is_loopback(self.host)):
             raise ConfigError(
                 f"{self.host} is not loopback, and OTLP would be open to the network without a "
                 "token: bind 127.0.0.1, or say --insecure if the network itself is closed"
@@ -65,12 +66,3 @@ class Config:
     def quarantine_dir(self) -> Path:
         """Where bytes go that the log or the store refused."""
         return self.data_dir / "quarantine"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -1,6 +1,5 @@
 """Find the spanlore that is running, so that no command needs to be told where it is."""
 
-import ipaddress
 import os
 import socket
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from spanlore.cli.datadir import default_data_dir, is_held, read_run_file
 from spanlore.cli.errors import CannotReach, NotRunning
 from spanlore.schemas import credentials
 from spanlore.schemas.credentials import Credentials, Login
+from spanlore.schemas.loopback import is_loopback
 from spanlore.schemas.tables import DATABASE
 
 __all__ = [
@@ -139,7 +139,7 @@ def _from_environment(data_dir: Path, store_url: str) -> Running:
         store_url=store_url,
         grpc_endpoint=f"{base}:{DEFAULT_GRPC_PORT}" if is_http else endpoint,
         http_url=endpoint.rstrip("/") if is_http else f"{base}:{DEFAULT_HTTP_PORT}",
-        collector_token=known.collector_token if known and _is_loopback(name) else None,
+        collector_token=known.collector_token if known and is_loopback(name) else None,
         review_url=f"http://{HOST}:{DEFAULT_REVIEW_PORT}",
         review_token=os.environ.get("SPANLORE_REVIEW_TOKEN")
         or (known.review_token if known else None),
@@ -169,14 +169,6 @@ def _no_endpoint(text: str) -> CannotReach:
     return CannotReach(
         f"OTEL_EXPORTER_OTLP_ENDPOINT is {text!r}, which is no endpoint; write http://host:4317"
     )
-
-
-def _is_loopback(host: str) -> bool:
-    """Say whether a host can be nothing but this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _known_credentials(data_dir: Path) -> Credentials | None:

@@ -1,6 +1,5 @@
 """What this process was asked for: by `init`, by the environment, by a spanlore that runs here."""
 
-import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from spanlore.instrumentation.complaint import complain
+from spanlore.schemas.loopback import is_loopback
 from spanlore.schemas.run_file import default_data_dir, is_held, read_run_file
 
 _CONTENT_MODE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -121,7 +121,8 @@ def settings(
         certificate=_of_traces(environment, "CERTIFICATE") or None,
         timeout_s=_timeout_s(_of_traces(environment, "TIMEOUT")),
         delivery_url=_delivery_url(environment, asked, known),
-        is_private=is_own or all(_is_loopback(target.url) for target in targets.values()),
+        is_private=is_own
+        or all(is_loopback(urlsplit(target.url).hostname or "") for target in targets.values()),
         content_asked=_content_asked(environment, asked),
         content_mode=mode,
         harness_version=environment.get("SPANLORE_HARNESS_VERSION") or None,
@@ -204,15 +205,6 @@ def _is_usable(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _is_loopback(url: str) -> bool:
-    """Say whether a URL can lead nowhere but to this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

@@ -14,9 +14,11 @@ from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+from clickhouse_connect.driver.httputil import default_pool_manager
 from urllib3.exceptions import HTTPError
 
 from spanlore.schemas import otlp, tables
+from spanlore.schemas.loopback import is_loopback
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -169,6 +171,8 @@ class Store:
                 send_receive_timeout=_QUERY_TIMEOUT_S,
                 autogenerate_session_id=False,
                 client_name="spanlore",
+                # A proxy of the environment cannot reach this machine's own loopback.
+                pool_mgr=default_pool_manager() if is_loopback(address.host) else None,
             )
         return cls(client, address)
 
