@@ -131,7 +131,11 @@ class _Call:
 def _flat(given: dict[str, Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments as they were sent: those that ``**kwargs`` took stand beside others."""
     taken = {key: value for key, value in kwargs.items() if key not in given}
-    nested = [name for name, value in given.items() if taken and value == taken]
+    nested = [
+        name
+        for name, value in given.items()
+        if taken and isinstance(value, dict) and value.keys() == taken.keys()
+    ]
     return {**{key: value for key, value in given.items() if key not in nested}, **taken}
 
 
