@@ -77,7 +77,7 @@ class _LazyCommands(click.Group):
 )
 @click.version_option(version("spanlore"), prog_name="spanlore")
 def spanlore() -> None:
-    """Spans become lore: record what agents do, find what goes wrong, propose what to change."""
+    """Spans become lore: record what agents do, learn, and measure what it changed."""
 
 
 def main() -> None:
