@@ -1,5 +1,6 @@
 """What waits to be sent: bounded, patient, silent."""
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from spanlore.instrumentation.outbox import (
     REFUSED,
     REQUEST_BYTES_MAX,
     TAKEN,
+    THREAD_NAME,
     Answer,
     Outbox,
 )
@@ -231,3 +233,47 @@ def test_a_stop_leaves_a_collector_that_never_answers(outbox: Outbox, post: Post
     outbox.put("traces", b"a")
     outbox.stop(0.05)
     assert post.taken == []
+
+
+def test_what_waits_at_a_fork_is_sent_by_the_parent_alone(outbox: Outbox, post: Post) -> None:
+    outbox.put("traces", b"a")
+    child = os.fork()
+    if child == 0:
+        os._exit(not outbox.flush(0))  # nothing waits here: its parent sends what it had
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    outbox.put("traces", b"b")
+    assert outbox.flush(FLUSH_S)
+    assert b"".join(post.taken) == b"ab"
+
+
+def test_no_idle_thread_of_ours_stands_beside_a_fork(outbox: Outbox, post: Post) -> None:
+    outbox.put("traces", b"a")
+    assert outbox.flush(FLUSH_S)
+    outbox.park()
+    assert THREAD_NAME not in {thread.name for thread in threading.enumerate()}
+    outbox.put("traces", b"b")
+    outbox.unpark()
+    assert outbox.flush(FLUSH_S)
+    assert b"".join(post.taken) == b"ab"
+
+
+def test_a_fork_does_not_wait_for_a_collector(outbox: Outbox, post: Post) -> None:
+    post.may_answer.clear()
+    outbox.put("traces", b"a")
+    wait_until(lambda: post.tries == 1)
+    outbox.park()
+    outbox.unpark()
+    post.may_answer.set()
+    assert outbox.flush(FLUSH_S)
+    assert post.taken == [b"a"]
+
+
+def test_what_could_not_be_sent_before_a_fork_is_sent_by_whoever_flushes(
+    outbox: Outbox, post: Post
+) -> None:
+    post.answers = [FAILED]
+    outbox.put("traces", b"a")
+    outbox.park()
+    outbox.unpark()
+    assert outbox.flush(FLUSH_S)
+    assert (post.taken, post.tries) == ([b"a"], 2)

@@ -30,6 +30,7 @@ KEPT_BYTES_MAX = 32 * 1024 * 1024
 _PAUSE_S_FIRST = 0.5
 _PAUSE_S_MAX = 5.0
 _PAUSE_S_URGENT = 0.1
+_PARK_S_MAX = 0.1
 # What a collector may ask for.
 _AFTER_S_MAX = 60.0
 
@@ -85,7 +86,9 @@ class Outbox:
         self.sent = 0
         self.dropped = 0
         self._forget()
-        os.register_at_fork(after_in_child=self._forget)
+        os.register_at_fork(
+            before=self.park, after_in_parent=self.unpark, after_in_child=self._forget
+        )
 
     def _forget(self) -> None:
         """Begin anew: also in a forked child, whose parent sends what it had."""
@@ -97,10 +100,27 @@ class Outbox:
         self._thread: threading.Thread | None = None
         self._is_busy = False
         self._is_idle = False
+        self._is_parked = False
         self._flushes = 0
         self._stops_at: float | None = None
         self._not_before = 0.0
         self._pause_s = _PAUSE_S_FIRST
+
+    def park(self) -> None:
+        """Let the thread send and end before a fork: of threads beside one Python warns on stderr.
+
+        What it could not send waits for the next item, or for somebody who flushes.
+        """
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return
+        self._is_parked = True
+        self._wake.set()
+        thread.join(_PARK_S_MAX)  # longer it may take only while it sends
+
+    def unpark(self) -> None:
+        with self._changed:
+            self._is_parked = False
 
     def put(self, signal: str, item: Any) -> None:
         """Take one item; where there is no room the oldest goes."""
@@ -120,8 +140,8 @@ class Outbox:
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was put has been sent or dropped; say whether that came true."""
-        if self._thread is None:
-            return True
+        if not self._works():
+            return self._is_empty()
         with self._changed:
             self._flushes += 1
         self._wake.set()
@@ -135,10 +155,17 @@ class Outbox:
         """Send what is left, for at most this long; nothing is taken any more."""
         if self._stops_at is None:
             self._stops_at = time.monotonic() + timeout_s
-        if self._thread is None:
+        if not self._works():
             return
         self._wake.set()
         self._wait(self._stops_at - time.monotonic())
+
+    def _works(self) -> bool:
+        """Say whether the thread is there; where something waits without one it is started."""
+        if self._thread is None and not self._is_empty():
+            with quiet:
+                self._start()
+        return self._thread is not None
 
     def _wait(self, timeout_s: float) -> bool:
         with self._changed:
@@ -173,8 +200,17 @@ class Outbox:
             self._is_busy = False
             with self._changed:
                 self._changed.notify_all()
+            if self._is_parked and self._leaves():
+                return
             if self._stops_at is not None and (self._is_empty() or self._left_s() <= 0):
                 return
+
+    def _leaves(self) -> bool:
+        """Say whether the thread ends for a fork; another one begins with what comes then."""
+        with self._changed:
+            if self._is_parked:
+                self._thread = None
+            return self._is_parked
 
     def _rest(self) -> None:
         """Sleep until there is a batch, time enough went by, or somebody waits."""
@@ -190,7 +226,8 @@ class Outbox:
                 self._wake.wait()
                 self._wake.clear()
             self._is_idle = False
-            if len(self._items) < BATCH_ITEMS and not self._flushes and self._stops_at is None:
+            is_awaited = self._flushes or self._is_parked or self._stops_at is not None
+            if len(self._items) < BATCH_ITEMS and not is_awaited:
                 self._wake.wait(WAIT_S)
         self._wake.clear()
 
