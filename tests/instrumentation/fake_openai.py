@@ -1,12 +1,12 @@
 """A server on loopback that speaks as much of OpenAI's chat API as an agent needs, scripted."""
 
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.instrumentation.loopback_server import Quiet, serving
 
 
 @dataclass(slots=True)
@@ -26,8 +26,8 @@ def environment(server: FakeOpenAI) -> dict[str, str]:
 def fake_openai() -> Iterator[FakeOpenAI]:
     state = FakeOpenAI()
 
-    class Door(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Door(Quiet):
+        def do_POST(self) -> None:  # noqa: N802 - the library calls it so
             request = json.loads(self.rfile.read(int(self.headers["content-length"])))
             state.asked.append(request)
             body = json.dumps(_reply(request) if state.status == 200 else {"error": {}}).encode()
@@ -37,19 +37,8 @@ def fake_openai() -> Iterator[FakeOpenAI]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            del format, args
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        state.url = f"http://127.0.0.1:{server.server_port}"
-        try:
-            yield state
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Door) as state.url:
+        yield state
 
 
 def _reply(request: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,10 @@
 """Run a script as a user does, traced, and look at what came out of both ends."""
 
-import http.server
 import os
 import socket
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +17,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.instrumentation.loopback_server import Quiet, serving
 
 TIMEOUT_S = 100
 
@@ -91,8 +91,8 @@ def collector() -> Iterator[Collector]:
     """Serve OTLP/HTTP on a free port while the block runs."""
     state = Collector()
 
-    class Door(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Door(Quiet):
+        def do_POST(self) -> None:  # noqa: N802 - the library calls it so
             body = self.rfile.read(int(self.headers["content-length"]))
             status = state.statuses.pop(0) if state.statuses else 200
             if status == 200:
@@ -103,19 +103,8 @@ def collector() -> Iterator[Collector]:
             self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            del format, args
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        state.url = f"http://127.0.0.1:{server.server_port}"
-        try:
-            yield state
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Door) as state.url:
+        yield state
 
 
 @contextmanager

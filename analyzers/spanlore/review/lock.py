@@ -1,10 +1,11 @@
 """One review door a data directory: an advisory lock on a file that says whose it is."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from spanlore.schemas.owner_file import Owned, own
 
 __all__ = ["LOCK_NAME", "LockHeld", "locked"]
 
@@ -21,19 +22,14 @@ def locked(data_dir: Path) -> Iterator[None]:
 
     Raises LockHeld, or OSError when the directory cannot be used.
     """
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(data_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise LockHeld(
-                f"a review door already runs on {data_dir} (pid {holder}): use that one, stop it "
-                "with `spanlore down`, or name another --data-dir"
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        descriptor = own(data_dir / LOCK_NAME)
+    except Owned as error:
+        raise LockHeld(
+            f"a review door already runs on {data_dir} (pid {error.pid}): use that one, stop it "
+            "with `spanlore down`, or name another --data-dir"
+        ) from error
+    try:
         yield
     finally:
         os.close(descriptor)

@@ -28,6 +28,7 @@ from spanlore.review.door import Door
 from spanlore.review.exposures import ExposureQueue
 from spanlore.review.lock import locked
 from spanlore.schemas.credentials import load_or_create
+from spanlore.schemas.listening import listen
 from spanlore.schemas.loopback import is_loopback
 from spanlore.schemas.store import Store, StoreError
 
@@ -35,7 +36,6 @@ __all__ = ["Arguments", "CannotStart", "run"]
 
 _log = logging.getLogger(__name__)
 
-_BACKLOG: Final = 1024
 _CONNECTIONS_MAX: Final = 1024
 _HEADERS_S_MAX: Final = 10.0
 _BODY_S_MAX: Final = 40.0  # a bit more than the door waits before it answers that it was too slow
@@ -157,23 +157,15 @@ class _BoundedProtocol(HttpToolsProtocol):
         )
 
 
-@contextlib.contextmanager
-def _bound(host: str, port: int) -> Iterator[socket.socket]:
+def _bound(host: str, port: int) -> socket.socket:
     """Give a listening socket; early clients wait in its backlog. Raises CannotStart."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named: asyncio sends at once (TCP_NODELAY) only on sockets that say TCP, and
-    # an answer, which is two writes, would wait 40 ms for the client's acknowledgement otherwise.
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            listener.listen(_BACKLOG)
-        except OSError as error:
-            raise CannotStart(
-                f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or choose "
-                "another --port"
-            ) from error
-        yield listener
+    try:
+        return listen(host, port)
+    except OSError as error:
+        raise CannotStart(
+            f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or choose "
+            "another --port"
+        ) from error
 
 
 def _opened(arguments: Arguments) -> Desk:

@@ -18,6 +18,7 @@ from spanlore.collector.intake import Intake, count_durable
 from spanlore.collector.load import Loader, SegmentStore
 from spanlore.collector.log import Log, LogLimits
 from spanlore.collector.recover import OpenedDirectory, open_directory
+from spanlore.schemas.listening import listen
 from spanlore.schemas.store import StoreError
 
 _DRAIN_STEP_S = 0.05
@@ -191,19 +192,13 @@ class Collector:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host.strip("[]"), port))
-        listener.listen(1024)
+        return listen(host, port)
     except OSError as error:
-        listener.close()
         raise PortError(
             f"port {port} on {host} cannot be had ({error.strerror}): stop what listens there, "
             "or give another --http-port"
         ) from error
-    return listener
 
 
 def _hosts(config: Config, port: int) -> frozenset[str]:

@@ -1,11 +1,11 @@
 """One process a data directory: an advisory lock on a file that says whose it is."""
 
-import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from spanlore.schemas.owner_file import Owned, own
 from spanlore.store_server.errors import LockHeldError
 
 LOCK_NAME = "store.lock"
@@ -18,20 +18,13 @@ class DirectoryLock:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path = data_dir / LOCK_NAME
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._fd)
+            self._fd = own(data_dir / LOCK_NAME)
+        except Owned as error:
             raise LockHeldError(
-                f"the data directory {data_dir} is in use by process {holder}: "
+                f"the data directory {data_dir} is in use by process {error.pid}: "
                 "use that store, stop it with `spanlore down`, or name another --data-dir"
             ) from error
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
     def close(self) -> None:
         """Give the directory back. Safe twice."""

@@ -21,6 +21,7 @@ import uvicorn
 import uvloop
 
 from spanlore.schemas.credentials import load_or_create
+from spanlore.schemas.listening import listen
 from spanlore.store_server import spool
 from spanlore.store_server.access import Access
 from spanlore.store_server.errors import PortBusyError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_BACKLOG: Final = 1024
 _KEEP_ALIVE_S: Final = 75  # longer than clients keep an idle connection in their pools
 _GRACE_S: Final = 2  # for answers to leave after the statements have ended
 
@@ -75,21 +75,15 @@ def run(arguments: Arguments) -> None:
             runner.run(_serve(arguments, listener, spool_dir))
 
 
-@contextlib.contextmanager
-def bound(host: str, port: int) -> Iterator[socket.socket]:
+def bound(host: str, port: int) -> socket.socket:
     """Give a listening socket; raises PortBusyError. Early clients wait in its backlog."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            listener.listen(_BACKLOG)
-        except OSError as error:
-            raise PortBusyError(
-                f"cannot listen on {host}:{port} ({error.strerror}): "
-                "stop what uses it, or choose another --port"
-            ) from error
-        yield listener
+    try:
+        return listen(host, port)
+    except OSError as error:
+        raise PortBusyError(
+            f"cannot listen on {host}:{port} ({error.strerror}): "
+            "stop what uses it, or choose another --port"
+        ) from error
 
 
 async def _serve(arguments: Arguments, listener: socket.socket, spool_dir: Path) -> None:

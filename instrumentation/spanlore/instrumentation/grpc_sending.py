@@ -6,23 +6,12 @@ from urllib.parse import urlsplit
 
 import grpc
 
+from spanlore.instrumentation.otlp_grpc import EXPORT_LOGS, EXPORT_TRACES, RETRYABLE
 from spanlore.instrumentation.outbox import ABSENT, FAILED, REFUSED, TAKEN, Answer
 from spanlore.instrumentation.settings import LOGS, TRACES, Settings, Target
 from spanlore.instrumentation.silence import silent_grpc
 
-_METHODS = {
-    TRACES: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-    LOGS: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-}
-# The OTLP specification's retryable codes.
-_RETRYABLE = (
-    grpc.StatusCode.ABORTED,
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.DATA_LOSS,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.OUT_OF_RANGE,
-    grpc.StatusCode.UNAVAILABLE,
-)
+_METHODS = {TRACES: EXPORT_TRACES, LOGS: EXPORT_LOGS}
 
 
 class GrpcSender:
@@ -41,7 +30,7 @@ class GrpcSender:
             )
             export(request, timeout=timeout_s, metadata=target.headers)
         except grpc.RpcError as error:
-            if error.code() not in _RETRYABLE:
+            if error.code() not in RETRYABLE:
                 return REFUSED
             return FAILED if self._has_answered else ABSENT
         except (OSError, ValueError):

@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from spanlore.instrumentation.history.batches import Batch
 from spanlore.instrumentation.history.endpoint import Endpoint
+from spanlore.instrumentation.otlp_grpc import EXPORT_LOGS, EXPORT_TRACES, RETRYABLE
 
 CONNECT_S_MAX = 5.0
 RETRY_S_MAX = 60.0
@@ -21,19 +22,8 @@ CALL_S_MAX = 30.0
 
 _WAIT_S_FIRST = 0.2
 _WAIT_S_LAST = 5.0
-_TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _DETAILS_KEY = "grpc-status-details-bin"
-_LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
-# The OTLP specification's retryable codes; RESOURCE_EXHAUSTED only if the receiver says when.
-_RETRYABLE = (
-    grpc.StatusCode.ABORTED,
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.DATA_LOSS,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.OUT_OF_RANGE,
-    grpc.StatusCode.UNAVAILABLE,
-)
 _READY = grpc.ChannelConnectivity.READY
 _FAILED = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 _CREDENTIALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
@@ -91,7 +81,7 @@ class Sender:
     def send(self, batch: Batch) -> Rejected:
         """Send the spans, then their judgements; raise Unreachable or Refused."""
         spans = ExportTraceServiceResponse.FromString(
-            self._call(_TRACES, batch.traces)
+            self._call(EXPORT_TRACES, batch.traces)
         ).partial_success
         judged = self.send_judgements(batch.logs) if batch.logs else Rejected()
         return Rejected(
@@ -102,7 +92,7 @@ class Sender:
 
     def send_judgements(self, logs: bytes) -> Rejected:
         """Send a request of log records that are judgements; raise Unreachable or Refused."""
-        answer = ExportLogsServiceResponse.FromString(self._call(_LOGS, logs)).partial_success
+        answer = ExportLogsServiceResponse.FromString(self._call(EXPORT_LOGS, logs)).partial_success
         return Rejected(
             judgements=answer.rejected_log_records, reasons=_reasons(answer.error_message)
         )
@@ -145,7 +135,7 @@ class Sender:
         """
         code = error.code()
         asked_s = _retry_info_s(error)
-        if code in _RETRYABLE or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and asked_s):
+        if code in RETRYABLE or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and asked_s):
             return asked_s
         said = f"{self._endpoint.address} refused: {_said(error)}"
         if code in _CREDENTIALS:
