@@ -182,9 +182,31 @@ def test_the_same_proposal_again_changes_nothing() -> None:
     assert proposed(transition(MEMORY, event("evaluate", verdict="pass")), MEMORY) is None
 
 
-@pytest.mark.parametrize("state", sorted(NEXT.keys() - {"proposed", "evaluated"}))
+@pytest.mark.parametrize("state", sorted(NEXT.keys() - {"proposed", "evaluated", "withdrawn"}))
 def test_what_was_decided_or_quarantined_is_not_proposed_away(state: str) -> None:
     assert proposed(replace(MEMORY, state=state), replace(MEMORY, body="other")) is None
+
+
+def test_what_was_withdrawn_may_be_proposed_again_and_is_evaluated_anew() -> None:
+    passed = transition(MEMORY, event("evaluate", verdict="pass"))
+    withdrawn = transition(passed, event("withdraw", reason="no longer confirmed"))
+    assert withdrawn.state == "withdrawn"
+    assert proposed(withdrawn, MEMORY) == MEMORY
+
+
+def test_only_what_policy_approved_is_withdrawn_without_a_person() -> None:
+    passed = transition(MEMORY, event("evaluate", verdict="pass"))
+    by_policy = transition(passed, event("approve"))
+    assert transition(by_policy, event("withdraw")).state == "withdrawn"
+    by_ada = transition(passed, event("approve", human=True))
+    with pytest.raises(TransitionRefused, match="named human"):
+        transition(by_ada, event("withdraw"))
+    assert transition(by_ada, event("withdraw", human=True)).state == "withdrawn"
+
+
+def test_nobody_withdraws_what_a_quarantine_holds() -> None:
+    with pytest.raises(TransitionRefused, match="withdraw may not follow"):
+        transition(replace(MEMORY, state="quarantined"), event("withdraw"))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 Client-side parameter ``ids``: a tuple of trace ids (as ``%(ids)s``, so that a few hundred ids
 travel in the statement and not in its URL).
+
+Anybody may send spans under a trace id that they saw. So a run that stands stays its tenant's,
+for as long as there are spans of that tenant; else it is that of its root, or of the first span
+that names a tenant. Spans of other tenants are no part of it; those that name none are.
 """
 
 from spanlore.schemas import otlp, prices, semconv, tables, views
@@ -13,19 +17,35 @@ _ROOT_OP = f"Op IN {semconv.ROOT_OPS}"
 # instrumentations: it counts once.
 _COUNTED = f"{_INFERENCE} AND NOT duplicate"
 
-_TIMES = f"FROM {tables.TRACE_TIMES} WHERE TraceId IN %(ids)s"
+# A span's place in its trace: the first one is what the run stands on.
+_ORDER = (
+    f"(multiIf(ParentSpanId = '' AND {_ROOT_OP}, 0, ParentSpanId = '', 1, {_ROOT_OP}, 2, 3), "
+    "Timestamp, SpanId)"
+)
+# What stands open and names no tenant may yet be told whose it is.
+_STANDING_SQL = f"""SELECT TraceId, argMax(TenantId, Version) AS Standing,
+        argMax(TenantId != '{semconv.DEFAULT_TENANT}' OR State = 'sealed', Version) AS Stays
+    FROM {tables.RUNS} WHERE TraceId IN %(ids)s GROUP BY TraceId"""
+_OWNERS_SQL = f"""SELECT TraceId, if(
+        any(stood.Stays) AND has(groupUniqArray(TenantId), any(stood.Standing)),
+        any(stood.Standing),
+        argMin(TenantId, (TenantId = '{semconv.DEFAULT_TENANT}', {_ORDER}))
+    ) AS Owner
+    FROM {tables.TRACES} LEFT JOIN ({_STANDING_SQL}) AS stood USING (TraceId)
+    WHERE {views.SPANS_OF_TRACES} GROUP BY TraceId"""
+
 _SPANS_SQL = f"""SELECT {{columns}} FROM {tables.TRACES}
-    WHERE TraceId IN %(ids)s
-        AND Timestamp >= (SELECT toDateTime64(min(Start), 9) {_TIMES})
-        AND Timestamp < (SELECT if(max(End) >= {views.TRACE_TIME_MAX},
-            toDateTime64('2262-04-11 00:00:00', 9, 'UTC'),
-            toDateTime64(max(End), 9) + INTERVAL 1 SECOND) {_TIMES})
+    WHERE {views.SPANS_OF_TRACES} AND (TraceId, TenantId) IN (
+        SELECT TraceId, arrayJoin([toString(Owner), '{semconv.DEFAULT_TENANT}'])
+        FROM ({_OWNERS_SQL})
+    )
     {tables.LATEST_SPAN}"""
 _SPANS = _SPANS_SQL.format(
     columns="TenantId, TraceId, SpanId, ParentSpanId, Timestamp, StartUnixNano, EndUnixNano, "
     "ServiceName, Op, AgentName, AgentVersion, UserId, SessionId, TaskType, TaskId, Provider, "
     "Model, InputTokens, OutputTokens, CacheReadTokens, ErrorType, StatusCode, InstructionsHash, "
-    "ToolDefinitionsHash, Sampling, Revision, TimeUnknown, Incomplete, ReceivedAt"
+    "ToolDefinitionsHash, Sampling, Revision, TimeUnknown, Incomplete, ReceivedAt, "
+    f"{_ORDER} AS order"
 )
 _PARENTS = _SPANS_SQL.format(columns="TraceId, SpanId, Op")
 
@@ -45,7 +65,7 @@ def _first(column: str) -> str:
 
 RUN_ROWS_SQL = f"""SELECT
     TraceId,
-    argMin(TenantId, order) AS TenantId,
+    argMin(TenantId, (TenantId = '{semconv.DEFAULT_TENANT}', order)) AS TenantId,
     argMin(SpanId, order) AS RootSpanId,
     argMin(order.1, order) AS root_rank,
     argMin(Incomplete, order) AS root_open,
@@ -84,8 +104,6 @@ FROM (
     SELECT s.*,
         parent.SpanId != '' AS parent_known,
         s.{_INFERENCE} AND parent.{_INFERENCE} AS duplicate,
-        (multiIf(ParentSpanId = '' AND s.{_ROOT_OP}, 0, ParentSpanId = '', 1, s.{_ROOT_OP}, 2, 3),
-            Timestamp, s.SpanId) AS order,
         {_COST} AS cost
     FROM ({_SPANS}) AS s
     LEFT JOIN ({_PARENTS}) AS parent

@@ -2,8 +2,9 @@
 
 Idempotent: a row is computed from all spans of its trace each time, never summed up, so spans
 that come late, twice or in any order lead to the same row, and a row that says nothing new is not
-written. Whole-trace facts are made here: state, duplicated inference, tokens, cost, outcome and
-the harness fingerprint. A trace without any GenAI span is no run.
+written. Only whose it is stays as it was said first, where two tenants send spans of one trace.
+Whole-trace facts are made here: state, duplicated inference, tokens, cost, outcome and the harness
+fingerprint. A trace without any GenAI span is no run.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from typing import Any
 from spanlore.collector import harness
 from spanlore.collector.run_sql import RUN_ROWS_SQL
 from spanlore.schemas import semconv, tables
+from spanlore.schemas.outcome import outcome_of
 from spanlore.schemas.store import Store, StoreRefused
 from spanlore.schemas.types import JUDGEMENT_SOURCES
 
@@ -26,9 +28,6 @@ _logger = logging.getLogger(__name__)
 _TRACES_A_QUERY_MAX = 500
 _NO_TRACE = "no trace has this id"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PASSED = frozenset({"pass", "passed", "success", "true", "yes"})
-_FAILED = frozenset({"fail", "failed", "failure", "false", "no"})
-_PASSING_SCORE = 0.5
 
 # Which of a trace's spans the run stands on (see ``run_sql``): 0 a root that is an agent or a
 # workflow, 1 another root, 2 an agent or workflow below a caller we do not see, 3 anything else.
@@ -57,7 +56,8 @@ _WAITING_SQL = f"""SELECT TraceId FROM (
 )
 WHERE State = 'open' AND LastReceivedAt <= fromUnixTimestamp64Nano({{quiet_ns:Int64}})"""
 
-_JUDGEMENTS_SQL = f"""SELECT TraceId, Label, Score, Source, toUnixTimestamp64Nano(At) AS at_ns
+_JUDGEMENTS_SQL = f"""SELECT TenantId, TraceId, Label, Score, Source,
+    toUnixTimestamp64Nano(At) AS at_ns
 FROM {tables.JUDGEMENTS}
 WHERE Name = '{semconv.EVALUATION_TASK_SUCCESS}' AND TraceId IN %(ids)s
 ORDER BY Version DESC LIMIT 1 BY TenantId, TraceId, SpanId, Name, Source, Evaluator"""
@@ -124,7 +124,8 @@ def _news(store: Store, ids: tuple[str, ...], *, now_ns: int) -> Iterator[dict[s
     standing = {row["TraceId"]: row for row in store.query(_STANDING_SQL, {"ids": ids})}
     aggregates = store.query(RUN_ROWS_SQL, {"ids": ids})
     parts = harness.comparable_hashes(store, aggregates, now_ns=now_ns)
-    outcomes = _outcomes(store.query(_JUDGEMENTS_SQL, {"ids": ids}))
+    owners = {facts["TraceId"]: facts["TenantId"] for facts in aggregates}
+    outcomes = _outcomes(store.query(_JUDGEMENTS_SQL, {"ids": ids}), owners)
     for facts in aggregates:
         row = _row(facts, outcomes.get(facts["TraceId"]), parts, now_ns=now_ns)
         before = standing.get(row["TraceId"], {"hash": None, "version": 0})
@@ -179,25 +180,30 @@ def _state(facts: Mapping[str, Any], *, now_ns: int) -> str:
     return "sealed" if rank <= _AGENT_RANK_MAX and ended else "stalled"
 
 
-def _outcomes(judgements: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Return the judgement that decides each trace: the best source's latest word."""
+def _outcomes(
+    judgements: Sequence[Mapping[str, Any]], owners: Mapping[str, str]
+) -> dict[str, Mapping[str, Any]]:
+    """Return the judgement that decides each trace: the best source's latest word.
+
+    ``owners`` says whose each trace is; what other tenants say of it decides nothing.
+    """
     ranks = {source: rank for rank, source in enumerate(reversed(JUDGEMENT_SOURCES))}
     decided: dict[str, Mapping[str, Any]] = {}
     for one in sorted(judgements, key=lambda row: (ranks.get(row["Source"], -1), row["at_ns"])):
-        decided[one["TraceId"]] = one
+        if one["TenantId"] in (owners.get(one["TraceId"]), semconv.DEFAULT_TENANT):
+            decided[one["TraceId"]] = one
     return decided
 
 
 def _verdict(judgement: Mapping[str, Any] | None) -> dict[str, Any]:
     if judgement is None:
         return {"Outcome": "", "OutcomeScore": None, "OutcomeSource": ""}
-    label, score = judgement["Label"], judgement["Score"]
-    outcome = ""
-    if label in _PASSED or (label not in _FAILED and score is not None and score >= _PASSING_SCORE):
-        outcome = "pass"
-    elif label in _FAILED or score is not None:
-        outcome = "fail"
-    return {"Outcome": outcome, "OutcomeScore": score, "OutcomeSource": judgement["Source"]}
+    score = judgement["Score"]
+    return {
+        "Outcome": outcome_of(judgement["Label"], score),
+        "OutcomeScore": score,
+        "OutcomeSource": judgement["Source"],
+    }
 
 
 def _known(first: int | None, second: int | None) -> int | None:

@@ -11,7 +11,7 @@ INGEST: Final = "ingest"
 
 _READ_ONLY: Final = "READ_ONLY"
 
-# What people decided and what came of it: who may send spans may not write here.
+# What was learned, what people decided and what came of it: who may send spans may not write here.
 _DECISIONS: Final = frozenset(
     {
         learning_tables.ANALYSES,
@@ -19,6 +19,8 @@ _DECISIONS: Final = frozenset(
         learning_tables.FINDINGS,
         learning_tables.LEARNING_LOG,
         learning_tables.LESSONS,
+        learning_tables.REVOKED_TRACES,
+        learning_tables.RUN_FACTS,
     }
 )
 

@@ -21,6 +21,12 @@ OVERRIDES = "overrides"
 EXPOSURES = "exposures"
 EFFECTS = "effects"
 LEARNING_LOG = "learning_log"
+RUN_FACTS = "run_facts"
+REVOKED_TRACES = "revoked_traces"
+
+# Condition over ``TraceId``: nothing is learned from a trace that somebody revoked.
+NOT_REVOKED = f"TraceId NOT IN (SELECT TraceId FROM {REVOKED_TRACES})"
+LESSON_NOTES = "lesson_notes"
 
 FINDINGS_TABLE = Table(
     name=FINDINGS,
@@ -38,6 +44,8 @@ FINDINGS_TABLE = Table(
         Column("Q", "Nullable(Float64)"),
         Column("AdjustedFor", "Array(String)"),
         Column("Confirmed", "UInt8"),
+        Column("Verdict", LOW),
+        Column("NeededN", "Nullable(UInt64)"),
         Column("Reason", "String"),
         Column("Evidence", "Array(String)"),
         Column("CounterEvidence", "Array(String)"),
@@ -81,7 +89,8 @@ LESSONS_TABLE = Table(
     settings=DURABLE,
 )
 
-# One row a learn: what it counted, which is also how the next one knows what is new.
+# One row a learn that was ended: what it counted, which is also how the next one knows what is new.
+# ``Whole`` is 1 where every analyzer counted all runs and nothing failed.
 ANALYSES_TABLE = Table(
     name=ANALYSES,
     columns=(
@@ -94,9 +103,33 @@ ANALYSES_TABLE = Table(
         Column("Findings", "UInt64"),
         Column("Confirmed", "UInt64"),
         Column("Failed", "Array(String)"),
+        Column("Whole", "UInt8"),
     ),
     engine="MergeTree",
     order_by="(At, AnalysisId)",
+)
+
+# What one run says about one key (analyzers' extractors): spans are read once for it, and every
+# later analysis counts these rows. A row with the key "" says that the run was read. Only the rows
+# of a run's latest version count; those of another version are of a run that was sealed again.
+RUN_FACTS_TABLE = Table(
+    name=RUN_FACTS,
+    columns=(
+        Column("Extractor", LOW),
+        Column("ExtractorVersion", LOW),
+        Column("Key", "String"),
+        Column("TenantId", LOW),
+        Column("TraceId", "String"),
+        Column("RunVersion", "UInt64", codec=NANOS),
+        Column("N", "UInt32"),
+        Column("K", "UInt32"),
+        Column("Value", "Float64"),
+        Column("Detail", "String"),
+        Column("SpanId", "String"),
+        Column("At", TIME, codec=NANOS),
+    ),
+    engine="ReplacingMergeTree(At)",
+    order_by="(Extractor, ExtractorVersion, Key, TraceId, RunVersion)",
 )
 
 # What an agent proposed and what stood in its place in the end, as the application said it.
@@ -172,6 +205,21 @@ EFFECTS_TABLE = Table(
     settings=DURABLE,
 )
 
+# What a round of learning would have a person look at: lessons that contradict each other, or that
+# nothing speaks for any more. The rows of the latest round stand; one without a lesson ends it.
+LESSON_NOTES_TABLE = Table(
+    name=LESSON_NOTES,
+    columns=(
+        Column("At", TIME),
+        Column("LessonId", "String"),
+        Column("Kind", LOW),
+        Column("OtherId", "String"),
+        Column("Reason", "String"),
+    ),
+    engine="MergeTree",
+    order_by="(At, LessonId)",
+)
+
 # Who changed what the agent knows, when and why. Each entry holds the hash of the one before, and
 # the lesson as it stood after: the rows of ``lessons`` can be made again from it.
 LEARNING_LOG_TABLE = Table(
@@ -195,12 +243,30 @@ LEARNING_LOG_TABLE = Table(
     settings=DURABLE,
 )
 
+# Traces that nothing may be learned from any more, because somebody (named) says so: poisoned, or
+# sent by mistake. Their spans stay where they are.
+REVOKED_TRACES_TABLE = Table(
+    name=REVOKED_TRACES,
+    columns=(
+        Column("TraceId", "String"),
+        Column("By", "String"),
+        Column("Reason", "String"),
+        Column("At", TIME, codec=NANOS),
+    ),
+    engine="ReplacingMergeTree(At)",
+    order_by="TraceId",
+    settings=DURABLE,
+)
+
 ALL = (
     FINDINGS_TABLE,
     LESSONS_TABLE,
     ANALYSES_TABLE,
+    RUN_FACTS_TABLE,
     OVERRIDES_TABLE,
     EXPOSURES_TABLE,
     EFFECTS_TABLE,
+    LESSON_NOTES_TABLE,
     LEARNING_LOG_TABLE,
+    REVOKED_TRACES_TABLE,
 )

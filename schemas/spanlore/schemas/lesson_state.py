@@ -2,12 +2,13 @@
 
 ``proposed -> evaluated -> approved -> rolled_out -> verified | no_effect | harmful ->
 rolled_back``; ``rolled_out`` stays so while there is not enough data. Beside that road lie
-``quarantined``, ``rejected``, ``superseded``, ``expired`` and ``revoked``.
+``quarantined``, ``rejected``, ``superseded``, ``expired``, ``revoked`` and ``withdrawn``: what a
+round of learning took back because nothing speaks for it any more, which it may propose again.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -28,6 +29,7 @@ State = Literal[
     "superseded",
     "expired",
     "revoked",
+    "withdrawn",
 ]
 EventKind = Literal[
     "evaluate",
@@ -41,7 +43,12 @@ EventKind = Literal[
     "supersede",
     "expire",
     "revoke",
+    "withdraw",
 ]
+# How a lesson ends by itself, without a person's judgement of it; what is in quarantine may come
+# back by a person's.
+EndKind = Literal["supersede", "expire", "withdraw", "quarantine"]
+END_KINDS: Final[tuple[EndKind, ...]] = ("supersede", "expire", "withdraw", "quarantine")
 VERDICTS: Final = ("pass", "fail", "inconclusive")
 MEASURED: Final[Mapping[str, State]] = {
     "improved": "verified",
@@ -62,20 +69,28 @@ _ENDS: Final[dict[EventKind, State]] = {
 }
 _UNDECIDED: Final[dict[EventKind, State]] = {
     **_ENDS,
+    "withdraw": "withdrawn",
     "evaluate": "evaluated",
     "reject": "rejected",
     "quarantine": "quarantined",
 }
 _DELIVERED: Final[dict[EventKind, State]] = {
     **_ENDS,
+    "withdraw": "withdrawn",
     "measure": "rolled_out",
     "roll_back": "rolled_back",
+    "quarantine": "quarantined",
 }
 NEXT: Final[Mapping[str, Mapping[EventKind, State]]] = {
     "proposed": _UNDECIDED,
     "quarantined": {**_ENDS, "release": "proposed", "reject": "rejected"},
     "evaluated": {**_UNDECIDED, "approve": "approved"},
-    "approved": {**_ENDS, "roll_out": "rolled_out", "quarantine": "quarantined"},
+    "approved": {
+        **_ENDS,
+        "withdraw": "withdrawn",
+        "roll_out": "rolled_out",
+        "quarantine": "quarantined",
+    },
     "rolled_out": _DELIVERED,
     "verified": _DELIVERED,
     "no_effect": _DELIVERED,
@@ -85,6 +100,7 @@ NEXT: Final[Mapping[str, Mapping[EventKind, State]]] = {
     "superseded": {},
     "expired": {},
     "revoked": {},
+    "withdrawn": {},
 }
 
 
@@ -107,6 +123,21 @@ class LessonEvent:
     at: datetime
     human: bool = False
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """That a standing lesson is to end, said by one who saw it in ``state`` with that content.
+
+    ``successor`` is the id of the lesson that stands in its place, "" where none does.
+    """
+
+    lesson_id: str
+    kind: EndKind
+    state: str
+    content_hash: str
+    reason: str
+    successor: str = ""
 
 
 def transition(lesson: Lesson, event: LessonEvent) -> Lesson:
@@ -134,7 +165,8 @@ def transition(lesson: Lesson, event: LessonEvent) -> Lesson:
         return _approved(lesson, event)
     if event.kind == "measure":
         return replace(lesson, state=MEASURED[_one_of(event, "effect", tuple(MEASURED))])
-    if event.kind == "release":
+    decided_by_human = lesson.state in DELIVERED and not approved_by_policy(lesson)
+    if event.kind == "release" or (event.kind == "withdraw" and decided_by_human):
         _need_a_named_human(lesson, event)
     return replace(lesson, state=following)
 
@@ -143,13 +175,16 @@ def proposed(standing: Lesson | None, fresh: Lesson) -> Lesson | None:
     """Return the lesson after it is proposed (again), None when that changes nothing.
 
     ``standing`` is what the store holds under its id. Only what nobody has decided on is worded
-    anew, and then it has to be evaluated again; what a quarantine holds stays there. Raises
+    anew, and then it has to be evaluated again, as what was withdrawn; what a quarantine holds
+    stays there. Raises
     ValueError for a fresh lesson that claims more than to be proposed or quarantined.
     """
     if fresh.state not in ("proposed", "quarantined") or fresh.evaluations or fresh.approvals:
         message = f"lesson {fresh.lesson_id} may be proposed, not handed in as {fresh.state}"
         raise ValueError(message)
     if standing is None:
+        return fresh
+    if standing.state == "withdrawn":
         return fresh
     if standing.state not in UNDECIDED or standing.state == "quarantined":
         return None
@@ -162,6 +197,31 @@ def proposed(standing: Lesson | None, fresh: Lesson) -> Lesson | None:
         approvals=standing.approvals,
     )
     return None if kept == standing else kept
+
+
+def approved_by_policy(lesson: Lesson) -> bool:
+    """Whether no person stood behind the last approval: what policy gave, it may take back."""
+    return bool(lesson.approvals) and not lesson.approvals[-1].get("human", True)
+
+
+def promoted_from(lessons: Mapping[str, Lesson], origins: Collection[str]) -> set[str]:
+    """Return the ids of the lessons that were promoted from these, and from those in turn."""
+    found: set[str] = set()
+    newest = set(origins)
+    while newest:
+        newest = {
+            lesson_id
+            for lesson_id, lesson in lessons.items()
+            if lesson_id not in found and newest & _origins(lesson)
+        }
+        found |= newest
+    return found - set(origins)
+
+
+def _origins(lesson: Lesson) -> set[str]:
+    """Return the ids of the lessons that a lesson was promoted from; older ones hold how many."""
+    said = lesson.content.get("promoted_from")
+    return set(map(str, said)) if isinstance(said, list | tuple) else set()
 
 
 def content_hash(lesson: Lesson) -> str:

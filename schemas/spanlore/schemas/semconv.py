@@ -24,6 +24,7 @@ OPERATION_NAME: Final = "gen_ai.operation.name"
 PROVIDER_NAME: Final = "gen_ai.provider.name"
 SYSTEM_LEGACY: Final = "gen_ai.system"
 REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
 RESPONSE_MODEL: Final = "gen_ai.response.model"
 RESPONSE_ID: Final = "gen_ai.response.id"
 RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
@@ -54,7 +55,7 @@ REQUEST_SAMPLING: Final = (
     "gen_ai.request.temperature",
     "gen_ai.request.top_p",
     "gen_ai.request.top_k",
-    "gen_ai.request.max_tokens",
+    REQUEST_MAX_TOKENS,
     "gen_ai.request.frequency_penalty",
     "gen_ai.request.presence_penalty",
     "gen_ai.request.seed",
@@ -90,6 +91,8 @@ TIME_UNKNOWN: Final = "spanlore.time_unknown"
 HARNESS_VERSION: Final = "spanlore.harness.version"
 INCOMPLETE: Final = "spanlore.incomplete"
 IMPORT_EXTRA_PREFIX: Final = "spanlore.import."
+# Who called a tool of a recorded run, where it was not the agent (a user's own tools).
+IMPORT_CALLED_BY: Final = "spanlore.import.called_by"
 JUDGEMENT_SOURCE: Final = "spanlore.evaluation.source"
 JUDGEMENT_ID: Final = "spanlore.evaluation.id"
 JUDGEMENT_EVALUATOR: Final = "spanlore.evaluation.evaluator.id"

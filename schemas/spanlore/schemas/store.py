@@ -158,7 +158,11 @@ class Store:
         ``database`` overrides the one in the URL (migrations connect before theirs exists).
         Raises StoreUnreachable when nothing answers, ValueError for a malformed URL.
         """
-        address = StoreAddress.parse(url)
+        return cls.open(StoreAddress.parse(url), database=database)
+
+    @classmethod
+    def open(cls, address: StoreAddress, *, database: str | None = None) -> "Store":
+        """Open a connection to an address, as ``connect``: another process needs one of its own."""
         with _translated(f"connect to the store at {address.host}:{address.port}"):
             client = clickhouse_connect.get_client(
                 host=address.host,
@@ -191,6 +195,29 @@ class Store:
         with _translated("query the store"):
             result = self._client.query(sql, parameters=dict(params or {}))
         return list(result.named_results())
+
+    def columns(self, sql: str, params: Mapping[str, Any] | None = None) -> dict[str, list[Any]]:
+        """Run a SELECT and return its columns by name, all of one length; params as in query."""
+        with _translated("query the store"):
+            result = self._client.query(sql, parameters=dict(params or {}), column_oriented=True)
+        values = result.result_columns or [[] for _ in result.column_names]
+        return {
+            name: list(column) for name, column in zip(result.column_names, values, strict=True)
+        }
+
+    def stream(
+        self, sql: str, params: Mapping[str, Any] | None = None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Run a SELECT and yield its rows as they come, for answers that no memory should hold.
+
+        Parameters as in query. Other statements may run while it is read.
+        """
+        with (
+            _translated("query the store"),
+            self._client.query_row_block_stream(sql, parameters=dict(params or {})) as blocks,
+        ):
+            for block in blocks:
+                yield from block
 
     def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
         """Run a statement that returns no rows."""

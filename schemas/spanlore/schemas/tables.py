@@ -352,3 +352,10 @@ BY_NAME = {table.name: table for table in ALL}
 # Exact readers read one row a span: the store folds duplicates only when it merges.
 LATEST_SPAN = "ORDER BY RowVersion DESC LIMIT 1 BY TenantId, TraceId, SpanId"
 LATEST_RUN = "ORDER BY Version DESC LIMIT 1 BY TraceId"
+# Condition for rows of some traces (client-side parameter ``ids``): they are of the tenant whose
+# run it is, or name none. What another tenant sends under a trace id of theirs is not read.
+OF_RUNS_TENANT = f"""(TraceId, TenantId) IN (
+    SELECT TraceId, arrayJoin([toString(TenantId), '{semconv.DEFAULT_TENANT}']) FROM (
+        SELECT TraceId, TenantId FROM {RUNS} WHERE TraceId IN %(ids)s {LATEST_RUN}
+    )
+)"""

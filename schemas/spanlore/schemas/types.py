@@ -7,10 +7,15 @@ analyzer (building one object a span costs more than storing it).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Layer = Literal["context", "harness", "model"]
 ScopeLevel = Literal["user", "tenant", "global"]
+# What may be believed of a finding, in the order in which findings are told.
+Verdict = Literal[
+    "confirmed", "inconclusive", "confounded", "underpowered", "no_effect", "not_comparable"
+]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 JudgementSource = Literal["human", "end_user", "environment", "code", "llm"]
 JUDGEMENT_SOURCES: tuple[JudgementSource, ...] = ("human", "end_user", "environment", "code", "llm")
 
@@ -51,11 +56,16 @@ class Finding:
     """What an analyzer saw and how sure it is.
 
     ``n`` is how many calls (or runs) were looked at, ``k`` in how many of them the thing was
-    seen (``detail`` says what both count). ``effect`` is the Mantel-Haenszel risk difference
+    seen (``detail`` says what both count). ``effect`` is the risk difference (Mantel-Haenszel's)
     within what ``adjusted_for`` names, against the comparison named in ``detail``, and
     ``interval`` its 95 % interval (low, high); both are None where nothing could be compared.
     ``p`` is the two-sided test's p value and ``q`` the Benjamini-Hochberg adjusted one over the
-    whole analysis. ``evidence`` and ``counter_evidence`` are trace ids, hex. ``reason`` says why
+    whole analysis. ``evidence`` and ``counter_evidence`` are trace ids, hex.
+
+    ``verdict`` is "confirmed" exactly where ``confirmed`` is set; "underpowered" (too little was
+    seen to say: it would take about ``n_needed`` looks); "inconclusive" (enough was seen, and it
+    does not agree with itself); "confounded" (it flips or vanishes once something is held fixed);
+    "no_effect" (what there may be is not worth naming); or "not_comparable". ``reason`` says why
     an unconfirmed finding is held back and is None on a confirmed one.
     """
 
@@ -74,6 +84,8 @@ class Finding:
     counter_evidence: tuple[str, ...]
     detail: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
+    verdict: Verdict = "inconclusive"
+    n_needed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,16 @@ class View:
 
 # The exporter's DateTime ends in 2106; later spans stand at its end instead of wrapping around.
 TRACE_TIME_MAX = "toDateTime(4294967295, 'UTC')"
+_ENDS_SQL = f"SELECT {{}} FROM {tables.TRACE_TIMES} WHERE TraceId IN %(ids)s"
+# Condition for the spans of some traces (client-side parameter ``ids``) that reads no other hours.
+SPANS_OF_TRACES = f"""TraceId IN %(ids)s
+    AND Timestamp >= ({_ENDS_SQL.format("toDateTime64(min(Start), 9)")})
+    AND Timestamp < ({
+    _ENDS_SQL.format(
+        f"if(max(End) >= {TRACE_TIME_MAX}, toDateTime64('2262-04-11 00:00:00', 9, 'UTC'), "
+        "toDateTime64(max(End), 9) + INTERVAL 1 SECOND)"
+    )
+})"""
 _TRACE_TIME = f"toDateTime(least(Timestamp, toDateTime64({TRACE_TIME_MAX}, 9)))"
 
 _TRACE_TIMES_SQL = f"""SELECT

@@ -155,7 +155,7 @@ def _tool_call(frame: _Frame, use: ToolUse, *, index: int) -> Span:
         semconv.TIME_UNKNOWN: frame.unknown(last),
         semconv.ERROR_TYPE: semconv.ERROR_TYPE_TOOL if failed else None,
         semconv.INCOMPLETE: True if answer is None else None,
-        f"{semconv.IMPORT_EXTRA_PREFIX}called_by": None if asked_by == "assistant" else asked_by,
+        semconv.IMPORT_CALLED_BY: None if asked_by == "assistant" else asked_by,
         semconv.TOOL_CALL_ARGUMENTS: use.call.arguments if use.call else None,
         semconv.TOOL_CALL_RESULT: answer.text if answer else None,
     }

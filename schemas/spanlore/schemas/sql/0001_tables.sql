@@ -208,6 +208,8 @@ CREATE TABLE IF NOT EXISTS findings (
     `Q` Nullable(Float64) CODEC(ZSTD(1)),
     `AdjustedFor` Array(String) CODEC(ZSTD(1)),
     `Confirmed` UInt8 CODEC(ZSTD(1)),
+    `Verdict` LowCardinality(String) CODEC(ZSTD(1)),
+    `NeededN` Nullable(UInt64) CODEC(ZSTD(1)),
     `Reason` String CODEC(ZSTD(1)),
     `Evidence` Array(String) CODEC(ZSTD(1)),
     `CounterEvidence` Array(String) CODEC(ZSTD(1)),
@@ -255,10 +257,28 @@ CREATE TABLE IF NOT EXISTS analyses (
     `Spans` UInt64 CODEC(ZSTD(1)),
     `Findings` UInt64 CODEC(ZSTD(1)),
     `Confirmed` UInt64 CODEC(ZSTD(1)),
-    `Failed` Array(String) CODEC(ZSTD(1))
+    `Failed` Array(String) CODEC(ZSTD(1)),
+    `Whole` UInt8 CODEC(ZSTD(1))
 )
 ENGINE = MergeTree
 ORDER BY (At, AnalysisId);
+
+CREATE TABLE IF NOT EXISTS run_facts (
+    `Extractor` LowCardinality(String) CODEC(ZSTD(1)),
+    `ExtractorVersion` LowCardinality(String) CODEC(ZSTD(1)),
+    `Key` String CODEC(ZSTD(1)),
+    `TenantId` LowCardinality(String) CODEC(ZSTD(1)),
+    `TraceId` String CODEC(ZSTD(1)),
+    `RunVersion` UInt64 CODEC(Delta(8), ZSTD(1)),
+    `N` UInt32 CODEC(ZSTD(1)),
+    `K` UInt32 CODEC(ZSTD(1)),
+    `Value` Float64 CODEC(ZSTD(1)),
+    `Detail` String CODEC(ZSTD(1)),
+    `SpanId` String CODEC(ZSTD(1)),
+    `At` DateTime64(9) CODEC(Delta(8), ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(At)
+ORDER BY (Extractor, ExtractorVersion, Key, TraceId, RunVersion);
 
 CREATE TABLE IF NOT EXISTS overrides (
     `TenantId` LowCardinality(String) CODEC(ZSTD(1)),
@@ -327,6 +347,16 @@ ENGINE = MergeTree
 ORDER BY (LessonId, At)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
 
+CREATE TABLE IF NOT EXISTS lesson_notes (
+    `At` DateTime64(9) CODEC(ZSTD(1)),
+    `LessonId` String CODEC(ZSTD(1)),
+    `Kind` LowCardinality(String) CODEC(ZSTD(1)),
+    `OtherId` String CODEC(ZSTD(1)),
+    `Reason` String CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+ORDER BY (At, LessonId);
+
 CREATE TABLE IF NOT EXISTS learning_log (
     `Seq` UInt64 CODEC(ZSTD(1)),
     `At` DateTime64(9) CODEC(ZSTD(1)),
@@ -343,5 +373,15 @@ CREATE TABLE IF NOT EXISTS learning_log (
 )
 ENGINE = MergeTree
 ORDER BY Seq
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS revoked_traces (
+    `TraceId` String CODEC(ZSTD(1)),
+    `By` String CODEC(ZSTD(1)),
+    `Reason` String CODEC(ZSTD(1)),
+    `At` DateTime64(9) CODEC(Delta(8), ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(At)
+ORDER BY TraceId
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
 
