@@ -16,7 +16,7 @@ from spanlore.review.refusal import Refused
 from spanlore.schemas.effect_records import latest_effects
 from spanlore.schemas.learning_tables import EFFECTS, EXPOSURES, LEARNING_LOG, LESSONS
 from spanlore.schemas.lesson_records import latest_lessons, lesson_row
-from spanlore.schemas.lesson_state import TransitionRefused, content_hash
+from spanlore.schemas.lesson_state import Ending, EndKind, TransitionRefused, content_hash
 from spanlore.schemas.semconv import ARM_EXPOSED, ARM_HELD_OUT
 from spanlore.schemas.store import Store, StoreUnreachable
 from spanlore.schemas.types import Lesson
@@ -100,6 +100,67 @@ def test_an_approval_of_other_words_than_were_seen_is_refused(desk: Desk) -> Non
     propose(desk, replace(MEMORY, body="Ann likes 11:00."))
     with pytest.raises(TransitionRefused, match="changed since it was looked at"):
         desk.happen("m1", "approve", caller=ADA, detail={"content_hash": seen})
+
+
+def ending(desk: Desk, lesson_id: str, kind: EndKind, successor: str = "") -> Ending:
+    lesson = desk.standing(lesson_id).lesson
+    return Ending(
+        lesson_id=lesson_id,
+        kind=kind,
+        state=lesson.state,
+        content_hash=content_hash(lesson),
+        reason="nothing speaks for it",
+        successor=successor,
+    )
+
+
+def end(desk: Desk, *endings: Ending) -> None:
+    desk.propose([], [], caller=LEARN, endings=endings)
+
+
+def test_a_lesson_ends_as_it_was_seen_and_may_be_proposed_again(desk: Desk, store: Store) -> None:
+    propose(desk, MEMORY)
+    end(desk, ending(desk, "m1", "withdraw"))
+    assert desk.standing("m1").lesson.state == "withdrawn"
+    propose(desk, MEMORY)
+    assert desk.standing("m1").lesson.state == "evaluated"
+    assert events(store) == ["propose", "evaluate", "withdraw", "propose", "evaluate"]
+    assert shelf.read(store).broken is None
+
+
+def test_a_lesson_that_somebody_decided_on_meanwhile_does_not_end(desk: Desk) -> None:
+    propose(desk, MEMORY)
+    seen = ending(desk, "m1", "withdraw")
+    desk.happen("m1", "approve", caller=ADA, detail={})
+    end(desk, seen)
+    assert desk.standing("m1").lesson.state == "approved"
+
+
+def test_what_a_person_approved_is_not_withdrawn_by_learning(desk: Desk) -> None:
+    approved(desk, MEMORY)
+    with pytest.raises(TransitionRefused, match="named human"):
+        end(desk, ending(desk, "m1", "withdraw"))
+
+
+def test_what_is_delivered_is_superseded_by_what_is_delivered_alone(desk: Desk) -> None:
+    approved(desk, MEMORY)
+    propose(desk, memory_lesson("m2"))
+    end(desk, ending(desk, "m1", "supersede", "m2"), ending(desk, "m1", "supersede", "none"))
+    assert desk.standing("m1").lesson.state == "approved"
+    desk.happen("m2", "approve", caller=ADA, detail={})
+    end(desk, ending(desk, "m1", "supersede", "m2"))
+    assert desk.standing("m1").lesson.state == "superseded"
+
+
+def test_what_is_delivered_expires_when_its_time_is_over_and_not_before(desk: Desk) -> None:
+    over = memory_lesson("over", content={**MEMORY.content, "valid_until": "2020-01-01"})
+    approved(desk, over)
+    approved(desk, MEMORY)
+    assert given(desk) == ["m1"]
+    with pytest.raises(Refused, match="still holds"):
+        end(desk, ending(desk, "m1", "expire"))
+    end(desk, ending(desk, "over", "expire"))
+    assert desk.standing("over").lesson.state == "expired"
 
 
 def test_only_undecided_lessons_are_superseded_and_unknown_ones_are_an_error(desk: Desk) -> None:

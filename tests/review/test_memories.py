@@ -1,6 +1,7 @@
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -232,6 +233,33 @@ def test_a_text_of_nothing_that_can_be_seen_is_not_delivered() -> None:
     found = given_to(ANN, standing(replace(MEMORY, body="\u200b\n\x00")))
     assert found.items == []
     assert one_line("\u200b\n\x00") == ""
+
+
+def test_the_steps_of_a_skill_keep_their_lines_within_their_item() -> None:
+    body = "---\nname: a\n---\n\n1. Call `a`.\n   - `x`: what the user said.\n"
+    found = given_to(ANN, standing(replace(MEMORY, kind="skill", body=body)))
+    assert (
+        "- ---\n  name: a\n  ---\n  1. Call `a`.\n     - `x`: what the user said.\n" in found.text
+    )
+    assert found.text.count(MEMORY_END) == 1
+
+
+def test_a_memory_is_given_while_it_holds_and_keeps_no_other_from_being_given_else() -> None:
+    def at(day: int) -> list[str]:
+        found = delivered(
+            book(
+                standing(memory_lesson("summer", content=summer), seq=2),
+                standing(memory_lesson("always", "tenant")),
+            ),
+            ANN,
+            budget_tokens=PLENTY,
+            at=datetime(2026, 6, day, tzinfo=UTC),
+        )
+        return ids(found.items)
+
+    times = {"valid_from": "2026-06-10", "valid_until": "2026-06-20T00:00:00+00:00"}
+    summer = {**MEMORY.content, **times}
+    assert [at(day) for day in (9, 10, 19, 20)] == [["always"], ["summer"], ["summer"], ["always"]]
 
 
 def test_who_is_held_out_is_counted_only_where_the_others_were_given_it() -> None:

@@ -10,12 +10,15 @@ from spanlore.review.memories import HOLD_OUT_DEFAULT
 from spanlore.review.refusal import bad_request, not_found
 from spanlore.review.shelf import Standing
 from spanlore.schemas.lesson_state import (
+    DELIVERED,
+    Ending,
     EventKind,
     LessonEvent,
     content_hash,
     proposed,
     transition,
 )
+from spanlore.schemas.lesson_validity import validity_of
 from spanlore.schemas.types import Lesson
 
 __all__ = ["Caller", "Change", "Proposal"]
@@ -75,8 +78,26 @@ class Change:
         evaluation = proposal.evaluation
         if evaluation is None or lesson.state not in ("proposed", "evaluated"):
             return
-        if not _said_before(lesson, evaluation):
+        # What was released has to be evaluated again, also where that says the same.
+        if lesson.state == "proposed" or not _said_before(lesson, evaluation):
             self.happen(fresh.lesson_id, "evaluate", detail=evaluation)
+
+    def end(self, ending: Ending) -> None:
+        """End a lesson, unless it is no more as the one who says so saw it.
+
+        Nothing that is delivered is superseded by what is not, or expires before its time. Raises
+        Refused, TransitionRefused.
+        """
+        lesson = self.lesson(ending.lesson_id)
+        if (lesson.state, content_hash(lesson)) != (ending.state, ending.content_hash):
+            return
+        if lesson.state in DELIVERED:
+            if ending.kind == "supersede" and not self._is_delivered(ending.successor):
+                return
+            if ending.kind == "expire" and not validity_of(lesson.content).is_over(self.at):
+                raise bad_request(f"lesson {lesson.lesson_id} still holds: it may be revoked")
+        successor = {"successor": ending.successor} if ending.successor else {}
+        self.happen(lesson.lesson_id, ending.kind, detail={"reason": ending.reason, **successor})
 
     def happen(
         self,
@@ -98,6 +119,10 @@ class Change:
         except ValueError as error:
             raise bad_request(str(error)) from error
         self._draft(kind, after, detail=said, caller=by)
+
+    def _is_delivered(self, lesson_id: str) -> bool:
+        found = self._changed.get(lesson_id) or self.standings.get(lesson_id)
+        return found is not None and found.lesson.state in DELIVERED
 
     def _draft(
         self, event: str, after: Lesson, *, detail: Mapping[str, Any], caller: Caller

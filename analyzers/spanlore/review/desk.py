@@ -28,7 +28,15 @@ from spanlore.review.memories import Book, Memory, memory
 from spanlore.review.refusal import Refused, bad_request, conflict, not_found, unavailable
 from spanlore.review.shelf import Shelf, Standing
 from spanlore.schemas.effect_records import effect_json
-from spanlore.schemas.lesson_state import UNDECIDED, EventKind, TransitionRefused
+from spanlore.schemas.learning_tables import REVOKED_TRACES
+from spanlore.schemas.lesson_state import (
+    NEXT,
+    UNDECIDED,
+    Ending,
+    EventKind,
+    TransitionRefused,
+    promoted_from,
+)
 from spanlore.schemas.store import Store, StoreError
 from spanlore.schemas.types import Effect
 
@@ -137,11 +145,17 @@ class Desk:
         return [log.row_json(row) for row in rows]
 
     def propose(
-        self, proposals: Sequence[Proposal], superseded: Sequence[str], *, caller: Caller
+        self,
+        proposals: Sequence[Proposal],
+        superseded: Sequence[str],
+        *,
+        caller: Caller,
+        endings: Sequence[Ending] = (),
     ) -> list[Standing]:
         """Take proposals, with their evaluations, and the ids of lessons they stand in for.
 
-        What nobody has decided on is worded anew or superseded; all else stays as it is.
+        What nobody has decided on is worded anew or superseded; all else stays as it is. Lessons
+        of ``endings`` end if they still are as they were seen.
         """
 
         def make(change: Change) -> None:
@@ -153,6 +167,8 @@ class Desk:
             for lesson_id in superseded:
                 if change.lesson(lesson_id).state in UNDECIDED:
                     change.happen(lesson_id, "supersede")
+            for ending in endings:
+                change.end(ending)
 
         after = self._change(caller, make)
         return [after[one.lesson.lesson_id] for one in proposals]
@@ -165,6 +181,37 @@ class Desk:
             return self._rolled_out(lesson_id)
         after = self._change(caller, lambda change: change.happen(lesson_id, kind, detail=detail))
         return after[lesson_id]
+
+    def revoke_traces(
+        self, trace_ids: Sequence[str], *, caller: Caller, reason: str
+    ) -> list[Standing]:
+        """Learn nothing from these traces any more; quarantine the lessons they are evidence of.
+
+        And those that were promoted from these. Of what else the traces were part of, the next
+        round of learning says whether it still stands (a lesson names but some of its evidence).
+        A quarantined lesson is given to nobody until a person releases it. Returns those lessons.
+        """
+        revoked = set(trace_ids)
+        row = {"By": caller.by, "Reason": reason, "At": self._clock()}
+        with self._lock:
+            # Before the lessons: nothing may be learned from them again meanwhile.
+            self._store.insert(REVOKED_TRACES, [{"TraceId": one, **row} for one in sorted(revoked)])
+        touched: list[str] = []
+
+        def make(change: Change) -> None:
+            touched.clear()
+            lessons = {key: one.lesson for key, one in self._shelf.standings.items()}
+            resting = {key for key, one in lessons.items() if revoked & set(one.evidence)}
+            for lesson_id in sorted(resting | promoted_from(lessons, resting)):
+                lesson = lessons[lesson_id]
+                found = sorted(revoked & set(lesson.evidence))
+                if "quarantine" in NEXT[lesson.state]:
+                    detail = {"reason": reason, "revoked_traces": found}
+                    change.happen(lesson_id, "quarantine", detail=detail)
+                    touched.append(lesson_id)
+
+        after = self._change(caller, make)
+        return [after[lesson_id] for lesson_id in touched]
 
     def measure(self, effect: Effect, *, caller: Caller) -> Standing:
         """Keep what a lesson did. A memory that did harm is rolled back at once."""

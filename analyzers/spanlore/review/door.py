@@ -103,6 +103,7 @@ class Door:
             ),
             Route(method="POST", path="/v1/proposals", answer=self._proposals, threads=write),
             Route(method="POST", path="/v1/effects", answer=self._effect, threads=write),
+            Route(method="POST", path="/v1/revocations", answer=self._revocation, threads=write),
             Route(method="GET", path="/v1/log", answer=self._entries, threads=write),
             Route(method="GET", path="/v1/status", answer=self._status, threads=write),
         )
@@ -201,14 +202,19 @@ class Door:
         return _standing_json(self._desk.happen(lesson_id, kind, caller=caller, detail=detail))
 
     def _proposals(self, request: Request) -> Document:
-        caller, proposals, superseded = lesson_request.proposals(request)
-        standings = self._desk.propose(proposals, superseded, caller=caller)
+        caller, proposals, superseded, endings = lesson_request.proposals(request)
+        standings = self._desk.propose(proposals, superseded, caller=caller, endings=endings)
         return {"lessons": [_standing_json(one) for one in standings]}
 
     def _effect(self, request: Request) -> Document:
         caller, effect = lesson_request.effect(request)
         standing = self._desk.measure(effect, caller=caller)
         return {"lesson": _standing_json(standing), "effect": effect_json(effect)}
+
+    def _revocation(self, request: Request) -> Document:
+        caller, trace_ids, reason = lesson_request.revocation(request)
+        standings = self._desk.revoke_traces(trace_ids, caller=caller, reason=reason)
+        return {"lessons": [_standing_json(one) for one in standings]}
 
     def _entries(self, request: Request) -> Document:
         wanted = request.parameters(frozenset({"lesson_id", "limit"}))

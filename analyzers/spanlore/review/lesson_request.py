@@ -10,10 +10,10 @@ from spanlore.review.refusal import bad_request
 from spanlore.review.request import Request, trace_id, who
 from spanlore.schemas.effect_records import effect_of_json
 from spanlore.schemas.lesson_records import lesson_of_json
-from spanlore.schemas.lesson_state import VERDICTS, EventKind
+from spanlore.schemas.lesson_state import END_KINDS, VERDICTS, Ending, EventKind
 from spanlore.schemas.types import Effect, Lesson
 
-__all__ = ["EVENTS", "effect", "event", "proposals"]
+__all__ = ["EVENTS", "effect", "event", "proposals", "revocation"]
 
 # What may be said from outside; "measure" has a path of its own, "supersede" comes with what
 # stands in for a lesson.
@@ -34,16 +34,18 @@ _LESSON_ID: Final = re.compile(r"[A-Za-z0-9._:@+-]{1,128}")
 _COUNT_MAX: Final = 2**63 - 1
 
 
-def proposals(request: Request) -> tuple[Caller, list[Proposal], list[str]]:
-    """Read ``{"by", "proposals": [{"lesson", "evaluation"}], "superseded": [id]}``."""
+def proposals(request: Request) -> tuple[Caller, list[Proposal], list[str], list[Ending]]:
+    """Read ``{"by", "proposals": [{"lesson", "evaluation"}], "superseded": [id], "endings"}``."""
     said = request.document()
-    _only(said, {"by", "proposals", "superseded"}, "the body")
+    _only(said, {"by", "proposals", "superseded", "endings"}, "the body")
     found = [_proposal(one) for one in _list(said, "proposals")]
     superseded = _texts(said, "superseded")
     both = {one.lesson.lesson_id for one in found} & set(superseded)
     if both:
         raise bad_request(f"lesson {min(both)} is proposed and superseded at once: say one")
-    return Caller(by=who(said), peer=request.peer), found, list(dict.fromkeys(superseded))
+    endings = [_ending(one) for one in _list(said, "endings")]
+    caller = Caller(by=who(said), peer=request.peer)
+    return caller, found, list(dict.fromkeys(superseded)), endings
 
 
 def event(request: Request) -> tuple[Caller, EventKind, dict[str, Any]]:
@@ -77,6 +79,17 @@ def effect(request: Request) -> tuple[Caller, Effect]:
     return caller, found
 
 
+def revocation(request: Request) -> tuple[Caller, list[str], str]:
+    """Read ``{"by", "trace_ids": [32 hex digits], "reason"}``."""
+    said = request.document()
+    _only(said, {"by", "trace_ids", "reason"}, "the body")
+    found = [trace_id(one) for one in _texts(said, "trace_ids")]
+    if not found:
+        raise bad_request("trace_ids names at least one trace")
+    caller = Caller(by=who(said), peer=request.peer, human=True)
+    return caller, list(dict.fromkeys(found)), str(said.get("reason") or "")
+
+
 def _proposal(said: object) -> Proposal:
     if not isinstance(said, dict):
         raise bad_request('a proposal is {"lesson": {...}, "evaluation": {...} or null}')
@@ -85,6 +98,17 @@ def _proposal(said: object) -> Proposal:
     if evaluation is not None and evaluation.get("verdict") not in VERDICTS:
         raise bad_request(f"the verdict of an evaluation is one of {', '.join(VERDICTS)}")
     return Proposal(lesson=_lesson(_object(said, "lesson")), evaluation=evaluation)
+
+
+def _ending(said: object) -> Ending:
+    names = set(Ending.__dataclass_fields__)
+    if not isinstance(said, dict) or not all(isinstance(one, str) for one in said.values()):
+        raise bad_request(f"an ending is an object of texts: {', '.join(sorted(names))}")
+    _only(said, names, "an ending")
+    missing = sorted(names - said.keys() - {"successor"})
+    if missing or said["kind"] not in END_KINDS:
+        raise bad_request(f"an ending says {missing or 'kind: ' + ', '.join(END_KINDS)}")
+    return Ending(**said)
 
 
 def _lesson(said: Mapping[str, Any]) -> Lesson:
