@@ -53,6 +53,7 @@ def finding(
         q=0.01,
         adjusted_for=("task",),
         confirmed=True,
+        verdict="confirmed",
         evidence=tuple(traces),
         counter_evidence=(),
         detail=detail,

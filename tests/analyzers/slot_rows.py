@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from spanlore.analyzers.extraction import extract_pending
 from spanlore.analyzers.slot_choices import SlotChoice
+from spanlore.analyzers.window import Window
 from spanlore.schemas.learning_tables import OVERRIDES
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import RUNS, TRACES
@@ -97,9 +99,11 @@ def user_messages(number: int) -> list[dict[str, Any]]:
 
 
 def write(store: Store, runs: Sequence[MadeRun], events: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Store runs with their spans and events about them, and read them as a round of learning."""
     store.insert(RUNS, [run.row() for run in runs])
     store.insert(TRACES, [span for run in runs for span in run.spans()])
     store.insert(OVERRIDES, [dict(event) for event in events])
+    extract_pending(store, Window())
 
 
 def event(

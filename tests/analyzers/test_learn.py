@@ -5,21 +5,21 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spanlore.analyzers import job, registry
+from spanlore.analyzers.core import findings_of
+from spanlore.analyzers.extraction import extract_pending
 from spanlore.analyzers.hypothesis import Hypothesis
 from spanlore.analyzers.job import learn
 from spanlore.analyzers.records import standing_findings
 from spanlore.analyzers.registry import Analyzer, UnknownAnalyzer
-from spanlore.analyzers.tool_argument_misuse import (
-    TOOL_CALLS_SQL,
-    misuse_hypotheses,
-    tool_argument_misuse,
-)
+from spanlore.analyzers.stored_calls import calls_by_run
+from spanlore.analyzers.tool_argument_misuse import misuse_hypotheses, tool_argument_misuse
 from spanlore.analyzers.window import Window
 from spanlore.schemas.lesson_records import latest_lessons
 from spanlore.schemas.lesson_state import content_hash
@@ -30,6 +30,8 @@ from tests.analyzers import recorded
 from tests.local_desk import LocalDesk
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
+# The analyzer whose one lesson these tests follow.
+misuse = partial(learn, analyzers=["tool_argument_misuse"])
 
 
 @pytest.fixture
@@ -89,9 +91,14 @@ def _harness(folder: Path) -> Path:
 
 
 def test_the_store_yields_the_same_hypotheses_as_the_lines(recorded_store: Store) -> None:
+    extract_pending(recorded_store, Window())
     from_store = list(tool_argument_misuse(recorded_store, Window()))
     rows, definitions = recorded.recorded_rows(), recorded.recorded_definitions()
-    assert from_store == list(misuse_hypotheses(rows, definitions))
+    from_lines = list(misuse_hypotheses(rows, definitions))
+    assert [replace(one, strata=()) for one in from_store] == [
+        replace(one, strata=()) for one in from_lines
+    ]
+    assert findings_of(from_store) == findings_of(from_lines)
 
 
 def test_a_round_finds_proposes_and_holds_back(
@@ -155,13 +162,13 @@ def test_a_dry_run_writes_nothing(recorded_store: Store, tmp_path: Path) -> None
 def test_a_repository_given_later_completes_the_lesson(
     recorded_store: Store, desk: LocalDesk, tmp_path: Path
 ) -> None:
-    [without] = learn(recorded_store, desk=desk).lessons
+    [without] = misuse(recorded_store, desk=desk).lessons
     assert without.patch is None
     assert "spanlore learn --repo" in without.body
-    [with_patch] = learn(recorded_store, repo=_harness(tmp_path), desk=desk).lessons
+    [with_patch] = misuse(recorded_store, repo=_harness(tmp_path), desk=desk).lessons
     assert with_patch.lesson_id == without.lesson_id
     assert with_patch.patch is not None
-    [kept] = learn(recorded_store, desk=desk).lessons
+    [kept] = misuse(recorded_store, desk=desk).lessons
     assert kept == with_patch
     assert latest_lessons(recorded_store)[kept.lesson_id] == (with_patch, 4)
 
@@ -169,47 +176,47 @@ def test_a_repository_given_later_completes_the_lesson(
 def test_a_lesson_that_somebody_decided_on_does_not_change_by_itself(
     recorded_store: Store, desk: LocalDesk, tmp_path: Path
 ) -> None:
-    [lesson] = learn(recorded_store, desk=desk).lessons
+    [lesson] = misuse(recorded_store, desk=desk).lessons
     rejected = desk.happen(lesson.lesson_id, "reject")
     assert rejected.state == "rejected"
-    assert learn(recorded_store, repo=_harness(tmp_path), desk=desk).lessons == (rejected,)
+    assert misuse(recorded_store, repo=_harness(tmp_path), desk=desk).lessons == (rejected,)
 
 
 def test_what_was_decided_answers_its_findings_also_in_another_lesson(
     recorded_store: Store, desk: LocalDesk
 ) -> None:
-    [lesson] = learn(recorded_store, desk=desk).lessons
+    [lesson] = misuse(recorded_store, desk=desk).lessons
     desk.propose(_bare(lesson, lesson_id="another"))
     desk.happen("another", "evaluate", {"verdict": "inconclusive"})
     decided = desk.happen("another", "approve")
-    assert learn(recorded_store, desk=desk).lessons == (decided,)
+    assert misuse(recorded_store, desk=desk).lessons == (decided,)
     assert latest_lessons(recorded_store)[lesson.lesson_id][0].state == "superseded"
 
 
 def test_a_proposal_is_superseded_by_a_wider_one(recorded_store: Store, desk: LocalDesk) -> None:
-    [lesson] = learn(recorded_store, desk=desk).lessons
+    [lesson] = misuse(recorded_store, desk=desk).lessons
     narrow, other = (
         _bare(lesson, lesson_id="narrow"),
         _bare(lesson, lesson_id="other", findings=("something else",)),
     )
     desk.propose(narrow, other)
-    assert learn(recorded_store).lessons == (lesson,)
+    assert misuse(recorded_store).lessons == (lesson,)
     assert latest_lessons(recorded_store)["narrow"][0].state == "proposed"
-    assert learn(recorded_store, desk=desk).lessons == (lesson,)
+    assert misuse(recorded_store, desk=desk).lessons == (lesson,)
     assert latest_lessons(recorded_store)["narrow"] == (replace(narrow, state="superseded"), 2)
     assert latest_lessons(recorded_store)["other"] == (other, 1)
-    assert learn(recorded_store, desk=desk).lessons == (lesson,)
+    assert misuse(recorded_store, desk=desk).lessons == (lesson,)
     assert _versions(recorded_store, "lessons") == {1, 2}
 
 
 def test_a_lesson_for_several_findings_keeps_its_patch_when_no_repository_is_given(
     recorded_store: Store, desk: LocalDesk, tmp_path: Path
 ) -> None:
-    [lesson] = learn(recorded_store, repo=_harness(tmp_path), desk=desk).lessons
+    [lesson] = misuse(recorded_store, repo=_harness(tmp_path), desk=desk).lessons
     wide = _bare(lesson, lesson_id="wide", findings=(*lesson.findings, "something else"))
     desk.propose(wide)
     desk.happen(lesson.lesson_id, "supersede")
-    [kept] = learn(recorded_store, desk=desk).lessons
+    [kept] = misuse(recorded_store, desk=desk).lessons
     assert kept.lesson_id == "wide"
     assert kept.patch == lesson.patch
 
@@ -217,7 +224,7 @@ def test_a_lesson_for_several_findings_keeps_its_patch_when_no_repository_is_giv
 def test_every_proposed_lesson_has_passed_its_gate_or_says_why_not(
     recorded_store: Store, desk: LocalDesk, tmp_path: Path
 ) -> None:
-    [lesson] = learn(recorded_store, repo=_harness(tmp_path), desk=desk).lessons
+    [lesson] = misuse(recorded_store, repo=_harness(tmp_path), desk=desk).lessons
     assert lesson.state == "evaluated"
     [evaluation] = lesson.evaluations
     assert evaluation["verdict"] in ("pass", "fail", "inconclusive")
@@ -253,8 +260,11 @@ def test_an_empty_store_teaches_nothing(store: Store) -> None:
 
 
 def test_a_replayed_span_is_one_call(recorded_store: Store) -> None:
-    rows = recorded_store.query(TOOL_CALLS_SQL, {"since": Window().since_text})
-    assert len(rows) == len(recorded.recorded_rows())
+    tools = {row["ToolName"] for row in recorded.recorded_rows()}
+    calls = [
+        call for made in calls_by_run(recorded_store, Window(), sorted(tools)) for call in made
+    ]
+    assert len(calls) == len(recorded.recorded_rows())
 
 
 def _versions(store: Store, table: str) -> set[int]:

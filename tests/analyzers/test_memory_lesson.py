@@ -190,17 +190,14 @@ def standing(*lessons: Lesson) -> dict[str, Lesson]:
     return {one.lesson_id: one for one in lessons}
 
 
-def test_a_new_value_replaces_what_nobody_decided_on() -> None:
-    old, fresh = lesson(), lesson(value="11:00")
-    assert replaced([fresh], standing(old)) == [old.lesson_id]
-    assert replaced([fresh], standing(replace(old, state="rejected"))) == []
+def test_another_value_is_left_to_consolidation() -> None:
+    assert replaced([lesson(value="11:00")], standing(lesson())) == []
 
 
-def test_a_delivered_value_stands_until_the_new_one_is_delivered() -> None:
-    old, fresh = replace(lesson(), state="approved"), lesson(value="11:00")
-    assert replaced([fresh], standing(old, fresh)) == []
-    approved = replace(fresh, state="approved")
-    assert replaced([fresh], standing(old, approved)) == [old.lesson_id]
+def test_a_wider_lesson_that_was_refused_speaks_for_nobody() -> None:
+    wide = lesson(level="tenant", key="acme")
+    assert replaced([wide], standing(lesson())) == [lesson().lesson_id]
+    assert replaced([replace(wide, state="rejected")], standing(lesson())) == []
 
 
 def test_a_wider_lesson_of_the_same_value_replaces_undecided_narrower_ones() -> None:

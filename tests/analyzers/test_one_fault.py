@@ -12,13 +12,13 @@ from spanlore.analyzers.one_fault import SAME_MIN, Candidate, one_a_fault
 def candidate(
     key: str, happened: Iterable[int], *, rank: tuple[int, int], template: str | None = None
 ) -> Candidate:
-    failing = frozenset(f"call {number}" for number in happened)
+    failing = sum(1 << number for number in happened)
     return Candidate(
         hypothesis=Hypothesis(
             analyzer="test",
             key=key,
             title=f"title of {key}",
-            support=Support(n=200, k=len(failing), runs=9, units=9),
+            support=Support(n=200, k=failing.bit_count(), runs=9, units=9),
             strata=(),
             adjusted_for=(),
             evidence=(),

@@ -9,9 +9,18 @@ from typing import Any
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from spanlore.analyzers.calls import parsed
 from spanlore.analyzers.core import findings_of
+from spanlore.analyzers.extraction import extract_pending
 from spanlore.analyzers.preference_override import preference_hypotheses
-from spanlore.analyzers.slot_choices import SlotChoice, choices_of, slot_choices
+from spanlore.analyzers.slot_changes import given_by
+from spanlore.analyzers.slot_choices import (
+    ProposingRun,
+    SlotChoice,
+    choices_of_thread,
+    slot_choices,
+)
+from spanlore.analyzers.slot_facts import ProposingCall
 from spanlore.analyzers.window import Window
 from spanlore.instrumentation.history.spans import spans_of
 from spanlore.instrumentation.history.trajectory import trajectory_of
@@ -25,35 +34,43 @@ IMPORTED_RUNS = 60
 
 def from_lines(runs: list[dict[str, Any]]) -> list[SlotChoice]:
     """Read the choices from the lines alone, without spans and without the store."""
-    calls, turns = [], []
-    for number, run in enumerate(runs):
-        answers = {id(call): answer for call, answer in recorded.answered_calls(run)}
-        said, last = 0, ""
-        for position, message in enumerate(run["messages"]):
-            if message["role"] == "user":
-                said, last = said + 1, str(message["content"])
-            heard = {"StartNs": position, "Said": said, "Last": hash(last)}
-            turns.append({"TraceId": run["trace_id"], **heard})
-            calls += [
-                {
-                    "TraceId": run["trace_id"],
-                    "TenantId": run.get("tenant_id") or "default",
-                    "UserId": run.get("user_id") or "",
-                    "SessionId": "",
-                    "TaskType": run["task"]["type"],
-                    "TaskId": run["task"]["id"],
-                    "AgentName": run["agent"]["name"],
-                    "RunStartNs": number,
-                    "TimeUnknown": 1,
-                    "StartNs": position,
-                    "ToolName": call["function"]["name"],
-                    "Arguments": call["function"]["arguments"],
-                    "Failed": int(bool((answers[id(call)] or {}).get("is_error"))),
-                }
-                for call in message.get("tool_calls") or []
-                if answers[id(call)] is not None
-            ]
-    return list(choices_of(calls, turns=turns, overrides=[], segments={}))
+    choices: list[SlotChoice] = []
+    for number, line in enumerate(runs):
+        task = line["task"]
+        run = ProposingRun(
+            trace_id=line["trace_id"],
+            version=1,
+            tenant=line.get("tenant_id") or "default",
+            user=line.get("user_id") or "",
+            session="",
+            start_ns=number,
+            agent=line["agent"]["name"],
+            task=f"{task['type']}/{task['id']}",
+            task_type=task["type"],
+        )
+        for tool, calls in calls_of_lines(line).items():
+            choices += choices_of_thread([(run, {}, calls)], tool, {})
+    return choices
+
+
+def calls_of_lines(line: dict[str, Any]) -> dict[str, list[ProposingCall]]:
+    answers = {id(call): answer for call, answer in recorded.answered_calls(line)}
+    by_tool: dict[str, list[ProposingCall]] = {}
+    said = 0
+    for position, message in enumerate(line["messages"]):
+        said += message["role"] == "user"
+        for call in message.get("tool_calls") or []:
+            tool, answer = call["function"]["name"], answers[id(call)]
+            if answer is None:
+                continue
+            made = ProposingCall(
+                start_ns=position,
+                turn=said,
+                failed=bool(answer.get("is_error")),
+                given=given_by(tool, parsed(call["function"]["arguments"])),
+            )
+            by_tool.setdefault(tool, []).append(made)
+    return by_tool
 
 
 def test_recorded_runs_confirm_no_preference_and_tell_none() -> None:
@@ -117,6 +134,7 @@ def test_imported_spans_say_the_same_as_the_lines(store: Store) -> None:
     def said(choices: list[SlotChoice]) -> Counter[tuple[str, ...]]:
         return Counter((one.trace_id, *one.slot.json().values(), one.final) for one in choices)
 
+    extract_pending(store, Window())
     from_spans = slot_choices(store, Window())
     assert said(from_spans) == said(from_lines(lines))
     assert len(from_spans) > 100

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from spanlore.analyzers.slot_changes import NEXT_RUN_NS_MAX, ToolCall, settled_of
+from spanlore.analyzers.slot_changes import NEXT_RUN_NS_MAX, ToolCall, given_by, settled_of
 
 MEETING = {"title": "1:1", "start": "2025-09-03T09:30", "minutes": 30, "room": "oak"}
 
@@ -14,8 +14,7 @@ def call(turn: int, *, run: int = 0, failed: bool = False, ns: int = 0, **change
         run=run,
         turn=turn,
         start_ns=ns or turn,
-        tool="create_event",
-        arguments={**MEETING, **changes},
+        given=given_by("create_event", {**MEETING, **changes}),
         failed=failed,
     )
 
@@ -62,7 +61,9 @@ def test_another_meeting_is_not_a_revision() -> None:
 
 
 def test_a_tool_that_takes_one_argument_alone_is_asked_about_another_thing() -> None:
-    calls = [replace(call(turn), arguments={"id": f"L100{turn}"}) for turn in (1, 2)]
+    calls = [
+        replace(call(turn), given=given_by("look_up", {"id": f"L100{turn}"})) for turn in (1, 2)
+    ]
     [settled] = texts(*calls)
     assert settled["/id"] == ("L1001", "L1001")
 
@@ -85,5 +86,5 @@ def test_a_run_much_later_or_not_the_next_one_does_not_revise() -> None:
 
 def test_an_argument_that_was_taken_away_ends_as_nothing() -> None:
     arguments = {key: value for key, value in MEETING.items() if key != "room"}
-    [settled] = texts(call(1), replace(call(2), arguments=arguments))
+    [settled] = texts(call(1), replace(call(2), given=given_by("create_event", arguments)))
     assert settled["/room"] == ("oak", "")

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from spanlore.analyzers.statistics import (
+    Strata,
     Table,
     false_discovery_q,
-    pooled,
     rate_above,
     risk_difference,
     stratified_contrast,
@@ -62,7 +62,7 @@ def test_the_risk_difference_of_one_stratum_is_the_plain_one() -> None:
 
 def test_a_risk_difference_between_strata_is_none_within_them() -> None:
     strata = [Table(90, 45, 10, 5), Table(10, 1, 90, 9)]
-    pooled_table = pooled(strata)
+    pooled_table = Strata.of(strata).pooled
     assert pooled_table.k / pooled_table.n - pooled_table.other_k / pooled_table.other_n > 0.3
     found = risk_difference(strata)
     assert found is not None
@@ -181,4 +181,4 @@ def test_any_counts_give_probabilities(cells: list[tuple[int, int, int, int]]) -
     if found.interval is not None and found.effect is not None:
         assert found.interval[0] <= found.effect + 1e-9
         assert found.effect <= found.interval[1] + 1e-9
-    assert pooled(tables).n == sum(table.n for table in tables)
+    assert Strata.of(tables).pooled.n == sum(table.n for table in tables)

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from spanlore.analyzers.calls import Call
-from spanlore.analyzers.json_paths import number, scalars, sums
+from spanlore.analyzers.error_template import Slot
+from spanlore.analyzers.json_paths import number, number_in, scalars, sums
 
 SHARE_MIN = 0.9
 _CLOSE = 1e-6
+
+How = Literal["value", "sum"]
+# For each slot of a call's error: the arguments that it repeats.
+Repeats = Sequence[Sequence[tuple[str, How]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,46 +23,48 @@ class Echo:
 
     slot: int
     path: str
-    how: Literal["value", "sum"]
+    how: How
 
 
-def echoes_of(failing: Sequence[Call]) -> list[Echo]:
+def echoes_of(failing: Sequence[Repeats]) -> list[Echo]:
     """Find, for each slot of one template, the argument it repeats in 90 % of failing calls.
 
     All calls must have failed with the same template. A ``sum`` is named only if it explains
     more of them than a single value does; other ties go to the first path in the alphabet.
     """
-    slots = min((len(call.error.slots) for call in failing if call.error), default=0)
+    slots = min(map(len, failing), default=0)
     echoes = []
     for slot in range(slots):
-        votes: Counter[tuple[str, str]] = Counter()
-        for call in failing:
-            votes.update(_matches(call, slot))
+        votes: Counter[tuple[str, How]] = Counter()
+        for repeats in failing:
+            votes.update(set(repeats[slot]))
         best = max(sorted(votes), key=lambda vote: (votes[vote], vote[1] == "value"), default=None)
         if best is not None and votes[best] >= SHARE_MIN * len(failing):
-            echoes.append(Echo(slot, best[0], "sum" if best[1] == "sum" else "value"))
+            echoes.append(Echo(slot, *best))
     return echoes
 
 
-def slot_number(call: Call, slot: int) -> float | None:
-    """Return the number that stood in a slot of the call's error, None when it is none."""
-    if call.error is None or slot >= len(call.error.slots):
-        return None
-    return _number_in(call.error.slots[slot].value)
+def repeats_of(call: Call) -> list[list[tuple[str, How]]]:
+    """Return, for each slot of a failed call's error, the arguments that it repeats."""
+    slots = call.error.slots if call.error is not None else ()
+    return [sorted(_matches(call.arguments, slot)) for slot in slots]
 
 
-def _matches(call: Call, slot: int) -> set[tuple[str, str]]:
-    if call.error is None:
-        return set()
-    said = call.error.slots[slot].value.strip("\"'`")
-    wanted = _number_in(said)
-    found = {
-        (path, "value") for path, value in scalars(call.arguments) if _same(value, said, wanted)
+def slot_number(slot: Slot) -> float | None:
+    """Return the number that stood in a slot of an error, None when it is none."""
+    return number_in(slot.value)
+
+
+def _matches(arguments: Any, slot: Slot) -> set[tuple[str, How]]:
+    said = slot.value.strip("\"'`")
+    wanted = number_in(said)
+    found: set[tuple[str, How]] = {
+        (path, "value") for path, value in scalars(arguments) if _same(value, said, wanted)
     }
     if wanted is not None:
         found |= {
             (path, "sum")
-            for path, total in sums(call.arguments).items()
+            for path, total in sums(arguments).items()
             if "[]" in path and abs(total - wanted) < _CLOSE
         }
     return found
@@ -68,10 +75,3 @@ def _same(value: Any, said: str, wanted: float | None) -> bool:
     if amount is not None:
         return wanted is not None and abs(amount - wanted) < _CLOSE
     return isinstance(value, str) and value.casefold() == said.casefold()
-
-
-def _number_in(text: str) -> float | None:
-    try:
-        return float(text.replace(",", ""))
-    except ValueError:
-        return None

@@ -14,7 +14,8 @@ class Call:
 
     ``arguments`` is the parsed JSON (None when it is none), ``result`` the text the tool
     answered, ``error`` the masked error text of a failed call and None on one that succeeded.
-    ``unit`` is the task, else the user, else the run: what repeats look alike within.
+    ``unit`` is the task, else the user, else the run: what repeats look alike within. ``asked_by``
+    says who called it where that was not the agent (a user's own tool in a recorded run).
     """
 
     tenant: str
@@ -28,6 +29,9 @@ class Call:
     task: str
     user: str
     model: str
+    end_ns: int = 0
+    call_id: str = ""
+    asked_by: str = ""
 
     @property
     def unit(self) -> str:
@@ -41,8 +45,8 @@ class Call:
 
 
 def calls_of(rows: Iterable[Mapping[str, Any]]) -> list[Call]:
-    """Read the rows of ``TOOL_CALLS_SQL``; the result is ordered by run, then by time."""
-    found = [_call(row) for row in rows]
+    """Read rows of tool calls (``stored_calls``); the result is ordered by run, then by time."""
+    found = [call_of(row) for row in rows]
     return sorted(found, key=lambda call: (call.trace_id, call.start_ns, call.span_id))
 
 
@@ -67,7 +71,8 @@ def parsed(text: str) -> Any:
         return None
 
 
-def _call(row: Mapping[str, Any]) -> Call:
+def call_of(row: Mapping[str, Any]) -> Call:
+    """Read one row of a tool call joined with its run."""
     failed = bool(row["Failed"])
     said = row["ToolResult"] or row["StatusMessage"] or row["ErrorType"]
     task_id = row["TaskId"]
@@ -83,4 +88,7 @@ def _call(row: Mapping[str, Any]) -> Call:
         task=f"{row['TaskType']}/{task_id}" if task_id else "",
         user=f"{row['TenantId']}/{row['UserId']}" if row["UserId"] else "",
         model="/".join((row["AgentName"], row["AgentVersion"], row["Model"])),
+        end_ns=row.get("EndUnixNano", 0),
+        call_id=row.get("ToolCallId", ""),
+        asked_by=row.get("AskedBy", ""),
     )

@@ -1,95 +1,122 @@
-"""Counting calls into strata: the looks that a test may treat as independent, and the support."""
+"""Counting calls into cells: the looks that a test may treat as independent, and the support."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from spanlore.analyzers.calls import Call
-from spanlore.analyzers.hypothesis import Stratum, Support
-from spanlore.analyzers.statistics import Table
+import numpy as np
 
-Happened = Callable[[Call], bool]
-# (stratum, unit) -> (looks, looks in which the thing happened)
-Looks = Mapping[tuple[str, str], tuple[int, int]]
+from spanlore.analyzers.cells import NO_CLUSTER, Cells, Codes, Flags, Floats
+from spanlore.analyzers.hypothesis import Support
+from spanlore.analyzers.tool_calls import ToolCalls
+
+EVIDENCE_MAX = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arm:
-    """Calls, and what counts as the thing having happened in one."""
+class Looks:
+    """Looks, and those in which the thing happened, by cell."""
 
-    calls: Sequence[Call]
-    happened: Happened
+    n: Floats
+    k: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """Counts of two arms, ready for a hypothesis."""
+    """Counts of two arms, ready for a hypothesis; ``runs`` are those in which it happened."""
 
     support: Support
-    strata: tuple[Stratum, ...]
+    strata: Cells
     evidence: tuple[str, ...]
     counter_evidence: tuple[str, ...]
+    runs: Codes
 
 
-def count(subject: Arm, other: Looks) -> Counted:
-    """Count the subject's calls by stratum, beside the looks of what it is compared with."""
-    mine = looks(subject)
-    nothing = (0, 0)
-    happened = [call for call in subject.calls if subject.happened(call)]
-    per_run = Counter(call.trace_id for call in happened)
-    without = {call.trace_id for call in subject.calls} - per_run.keys()
-    return Counted(
-        support=Support(
-            n=len(subject.calls),
-            k=len(happened),
-            runs=len(per_run.keys() | without),
-            units=len({call.unit for call in happened}),
-        ),
-        strata=tuple(
-            Stratum(
-                name=place[0],
-                unit=place[1],
-                table=Table(*mine.get(place, nothing), *other.get(place, nothing)),
-            )
-            for place in sorted(mine.keys() | other.keys())
-        ),
-        evidence=tuple(sorted(per_run, key=lambda run: (-per_run[run], run))),
-        counter_evidence=tuple(sorted(without)),
-    )
-
-
-def looks(arm: Arm) -> Looks:
-    """Count one arm's looks: the first call of a tool in a run within the arm.
+class Arm:
+    """Calls of a tool, each run's first of which is a look.
 
     An agent that repeats a failed call says nothing new about the tool, and counted again it
     would make any test too sure.
     """
-    counts: dict[tuple[str, str], tuple[int, int]] = {}
-    for call in first_looks(arm.calls):
-        n, k = counts.get((call.stratum, call.unit), (0, 0))
-        counts[call.stratum, call.unit] = (n + 1, k + arm.happened(call))
-    return counts
+
+    def __init__(self, tool: ToolCalls, within: Flags) -> None:
+        self.tool = tool
+        self.calls = np.flatnonzero(within)
+        runs = tool.run[self.calls]
+        first = np.ones(len(runs), dtype=np.bool_)
+        first[1:] = runs[1:] != runs[:-1]
+        self._first = self.calls[first]
+        self._cells = tool.runs.cells[runs[first]]
+
+    def looks(self, happened: Flags) -> Looks:
+        """Count the arm's looks by cell."""
+        return Looks(n=self.n, k=self._by_cell(happened[self._first].astype(np.float64)))
+
+    @cached_property
+    def n(self) -> Floats:
+        """The looks by cell."""
+        return self._by_cell(np.ones(len(self._first)))
+
+    @cached_property
+    def runs(self) -> Codes:
+        """The runs that have calls in the arm, in the order of their trace ids."""
+        return np.unique(self.tool.run[self.calls])
+
+    def _by_cell(self, weights: Floats) -> Floats:
+        counts = np.bincount(self._cells, weights, len(self.tool.runs.cell_discovers))
+        return counts.astype(np.float64)
 
 
-def first_looks(calls: Iterable[Call]) -> list[Call]:
-    """Return the first call of each tool in each run; calls must be in the order they were made."""
-    seen: dict[tuple[str, str], Call] = {}
-    for call in calls:
-        seen.setdefault((call.trace_id, call.tool), call)
-    return list(seen.values())
+class Comparison:
+    """An arm beside the looks of what it is compared with, in every cell that holds any."""
+
+    def __init__(self, arm: Arm, other: Looks) -> None:
+        runs = arm.tool.runs
+        self._arm = arm
+        self._held = np.flatnonzero(arm.n + other.n)
+        self._n, self._other_n, self._other_k = (
+            column[self._held] for column in (arm.n, other.n, other.k)
+        )
+        self._discovers = runs.cell_discovers[self._held]
+        self._factors = {name: codes[self._held] for name, codes in runs.cell_factors.items()}
+        self._cluster = np.full(len(self._held), NO_CLUSTER, dtype=np.int64)
+
+    def count(self, happened: Flags) -> Counted:
+        """Count in which of the arm's calls the thing happened."""
+        arm, runs = self._arm, self._arm.tool.runs
+        events = arm.calls[happened[arm.calls]]
+        mine, times = np.unique(arm.tool.run[events], return_counts=True)
+        telling = mine[np.lexsort((mine, -times))]
+        without = np.setdiff1d(arm.runs, mine, assume_unique=True)
+        return Counted(
+            support=Support(
+                n=len(arm.calls),
+                k=len(events),
+                runs=len(arm.runs),
+                units=len(np.unique(runs.units[mine])),
+            ),
+            strata=Cells(
+                n=self._n,
+                k=arm.looks(happened).k[self._held],
+                other_n=self._other_n,
+                other_k=self._other_k,
+                discovers=self._discovers,
+                factors=self._factors,
+                cluster=self._cluster,
+            ),
+            evidence=trace_ids(runs.trace_ids, telling),
+            counter_evidence=trace_ids(runs.trace_ids, without),
+            runs=mine,
+        )
 
 
-def adjustments(calls: Sequence[Call]) -> tuple[str, ...]:
-    """Name what the strata of these calls hold fixed."""
-    unit = units_noun(calls)
-    names = [] if unit == "run" else [unit]
-    if len({call.model for call in calls}) > 1:
-        names.append("agent and model")
-    return tuple(names)
+def other_tools(tool: ToolCalls) -> Looks:
+    """Count the first calls of all other tools, and those of them that failed."""
+    runs = tool.runs
+    mine = Arm(tool, np.ones(len(tool.run), dtype=np.bool_)).looks(tool.failed)
+    return Looks(n=runs.by_cell(runs.looks) - mine.n, k=runs.by_cell(runs.failed) - mine.k)
 
 
-def units_noun(calls: Sequence[Call]) -> str:
-    """Name what ``Call.unit`` is for most of these calls: a task, a user, or but a run."""
-    if any(call.task for call in calls):
-        return "task"
-    return "user" if any(call.user for call in calls) else "run"
+def trace_ids(names: Sequence[str], runs: Codes) -> tuple[str, ...]:
+    """Return the trace ids of the first of these runs, as many as are shown."""
+    return tuple(names[run] for run in runs[:EVIDENCE_MAX])

@@ -10,7 +10,7 @@ error once the formula is chosen.
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -52,38 +52,72 @@ class TotalRule:
 
     def expected(self, call: Call, earlier: Sequence[Call]) -> float | None:
         """Return the total that earlier outputs imply, None when they do not say."""
-        return candidates(call, earlier).get(self.formula)
+        return totals_of(call, earlier).of(self.formula)
 
     def broken(self, call: Call, earlier: Sequence[Call]) -> bool | None:
         """Whether the call's arguments break the rule; None when it cannot be checked."""
-        expected, given = self.expected(call, earlier), sums(call.arguments).get(self.path)
+        return self.breaks(self.expected(call, earlier), sums(call.arguments).get(self.path))
+
+    def breaks(self, expected: float | None, given: float | None) -> bool | None:
+        """Whether a given total is not the expected one; None where one of them is not known."""
         if expected is None or given is None:
             return None
         return abs(expected - given) >= _CLOSE
 
 
-def choose_formula(wanted: Sequence[tuple[Mapping[Formula, float], float]]) -> Formula | None:
-    """Return the formula that most often gave the wanted total; None when none is good enough.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What formulas are made of: array -> number key -> its sum, and array -> its length."""
 
-    ``wanted`` holds, for each call, what every formula gave (``candidates``) and the total that
-    was right. Good enough: in 5 calls, and in half of the calls it could be computed for.
-    """
-    agreed: Counter[Formula] = Counter()
-    computed: Counter[Formula] = Counter()
-    for given, right in wanted:
-        computed.update(given.keys())
-        agreed.update(one for one, total in given.items() if abs(total - right) < _CLOSE)
-    best = max(sorted(agreed), key=lambda one: agreed[one], default=None)
-    if best is None or agreed[best] < AGREEING_CALLS_MIN:
-        return None
-    return best if agreed[best] >= AGREEING_SHARE_MIN * computed[best] else None
+    sums: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def by_formula(self) -> dict[Formula, float]:
+        """Return every formula with what it gives."""
+        return {
+            Formula(array, key, times): total * size
+            for array, by_key in self.sums.items()
+            for key, total in by_key.items()
+            for times, size in {"": 1, **self.sizes}.items()
+        }
+
+    def of(self, formula: Formula) -> float | None:
+        """Return what one formula gives, None where it cannot be computed."""
+        total = self.sums.get(formula.array, {}).get(formula.number_key)
+        times = self.sizes.get(formula.times) if formula.times else 1
+        return None if total is None or times is None else total * times
 
 
-def candidates(call: Call, earlier: Sequence[Call]) -> dict[Formula, float]:
-    """Compute every formula that can be computed for a call from the outputs before it."""
-    totals: dict[Formula, float] = {}
+class FormulaVotes:
+    """How often each formula gave the wanted total, added up call by call."""
+
+    def __init__(self) -> None:
+        self._agreed: Counter[Formula] = Counter()
+        self._computed: Counter[Formula] = Counter()
+
+    def add(self, totals: Totals, right: float) -> None:
+        """Count a call: what formulas gave, and the total that was right."""
+        given = totals.by_formula()
+        self._computed.update(given.keys())
+        self._agreed.update(one for one, total in given.items() if abs(total - right) < _CLOSE)
+
+    def best(self) -> Formula | None:
+        """Return the formula that most often gave the wanted total; None when none is good enough.
+
+        Good enough: in 5 calls, and in half of the calls it could be computed for.
+        """
+        agreed = self._agreed
+        best = max(sorted(agreed), key=lambda one: agreed[one], default=None)
+        if best is None or agreed[best] < AGREEING_CALLS_MIN:
+            return None
+        return best if agreed[best] >= AGREEING_SHARE_MIN * self._computed[best] else None
+
+
+def totals_of(call: Call, earlier: Sequence[Call]) -> Totals:
+    """Compute what formulas are made of, for a call from the outputs before it."""
+    totals: dict[str, Mapping[str, float]] = {}
     if not isinstance(call.arguments, dict):
-        return totals
+        return Totals()
     sizes = {path: len(items) for path, items in arrays(call.arguments) if "[]" not in path}
     selectors = {
         value: path
@@ -93,10 +127,9 @@ def candidates(call: Call, earlier: Sequence[Call]) -> dict[Formula, float]:
     for array, items in arrays(call.arguments):
         if "[]" in array or not items or not all(isinstance(item, dict) for item in items):
             continue
-        for key, total in _sums_over(items, earlier, selectors).items():
-            for times, size in {"": 1, **sizes}.items():
-                totals[Formula(array, key, times)] = total * size
-    return totals
+        if sums := _sums_over(items, earlier, selectors):
+            totals[array] = sums
+    return Totals(sums=totals, sizes=sizes)
 
 
 def _sums_over(

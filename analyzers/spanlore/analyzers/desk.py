@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from spanlore.schemas.lesson_state import LessonEvent, proposed, transition
+from spanlore.schemas.lesson_state import Ending, LessonEvent, proposed, transition
 from spanlore.schemas.types import Lesson
 
 BY = "spanlore learn"
@@ -26,8 +26,13 @@ class Proposal:
 class Desk(Protocol):
     """The keeper of lessons: the review door, which alone writes them."""
 
-    def submit(self, proposals: Sequence[Proposal], superseded: Sequence[str]) -> list[Lesson]:
-        """Hand in proposals and the ids of lessons they replace.
+    def submit(
+        self,
+        proposals: Sequence[Proposal],
+        superseded: Sequence[str],
+        endings: Sequence[Ending] = (),
+    ) -> list[Lesson]:
+        """Hand in proposals, the ids of lessons they replace, and what else is to end.
 
         Returns the lessons as they stand afterwards, in the order of the proposals.
         """
@@ -41,9 +46,14 @@ class DryRun:
         self._standing = standing
         self._at = at
 
-    def submit(self, proposals: Sequence[Proposal], superseded: Sequence[str]) -> list[Lesson]:
+    def submit(
+        self,
+        proposals: Sequence[Proposal],
+        superseded: Sequence[str],
+        endings: Sequence[Ending] = (),
+    ) -> list[Lesson]:
         """Return the lessons as they would stand."""
-        del superseded
+        del superseded, endings
         return [self._after(one) for one in proposals]
 
     def _after(self, proposal: Proposal) -> Lesson:

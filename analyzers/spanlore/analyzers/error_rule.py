@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from spanlore.analyzers.argument_echo import Echo, slot_number
-from spanlore.analyzers.calls import Call
-from spanlore.analyzers.json_paths import sums
+from spanlore.analyzers.argument_echo import Echo
+from spanlore.analyzers.call_particulars import Particulars
 
 SHARE_MIN = 0.9
 NAME_WORDS_MAX = 5
@@ -37,23 +36,25 @@ class NumberRule:
         return asdict(self)
 
 
-def number_rule(failing: Sequence[Call], echoes: Sequence[Echo]) -> NumberRule | None:
+def number_rule(
+    template: str, failing: Sequence[Particulars], echoes: Sequence[Echo]
+) -> NumberRule | None:
     """Find the rule in calls that failed with one template; None where there is none to be read.
 
     It takes one slot that repeats a number of the arguments (or their sum) and exactly one other
     slot that holds a number of no argument. The relation comes from the failing calls: wrong in
     both directions means "equal".
     """
-    if not failing or failing[0].error is None:
+    if not failing:
         return None
-    numeric = [one for one in echoes if slot_number(failing[0], one.slot) is not None]
+    numeric = [one for one in echoes if failing[0].number_in(one.slot) is not None]
     echoed = {one.slot for one in echoes}
-    slots = range(len(failing[0].error.slots))
+    slots = range(len(failing[0].slots))
     wanted = [slot for slot in slots if slot not in echoed and _holds_numbers(failing, slot)]
     if len(numeric) != 1 or len(wanted) != 1:
         return None
     given, slot = numeric[0], wanted[0]
-    name = _name_before(failing[0].error.text, slot)
+    name = _name_before(template, slot)
     relation = _relation(failing, given, slot)
     if not name or relation is None:
         return None
@@ -62,16 +63,16 @@ def number_rule(failing: Sequence[Call], echoes: Sequence[Echo]) -> NumberRule |
     )
 
 
-def _holds_numbers(failing: Sequence[Call], slot: int) -> bool:
-    holds = sum(slot_number(call, slot) is not None for call in failing)
+def _holds_numbers(failing: Sequence[Particulars], slot: int) -> bool:
+    holds = sum(call.number_in(slot) is not None for call in failing)
     return holds >= SHARE_MIN * len(failing)
 
 
-def _relation(failing: Sequence[Call], given: Echo, slot: int) -> Relation | None:
+def _relation(failing: Sequence[Particulars], given: Echo, slot: int) -> Relation | None:
     above = below = 0
     for call in failing:
-        wanted, said = slot_number(call, slot), slot_number(call, given.slot)
-        if wanted is None or said is None or given.path not in sums(call.arguments):
+        wanted, said = call.number_in(slot), call.number_in(given.slot)
+        if wanted is None or said is None or given.path not in call.sums:
             continue
         above += said > wanted
         below += said < wanted

@@ -17,6 +17,13 @@ def evaluate(store: Store, lesson: Lesson, window: Window) -> Mapping[str, Any]:
     tasks. What has no gate is inconclusive, never passed. Raises StoreError.
     """
     match lesson.layer:
+        case "context" if "workflow" in lesson.content:
+            return {
+                "verdict": "inconclusive",
+                "gate": "none",
+                "reason": "a way of working cannot be replayed: whether an agent that reads it "
+                "does better is for your own evaluation, or a roll-out held out from some, to show",
+            }
         case "context":
             return evaluate_memory(store, lesson, window)
         case "harness":

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from spanlore.analyzers.argument_shape import ToolKeys, format_name
-from spanlore.analyzers.calls import Call
+from spanlore.analyzers.argument_shape import ToolKeys
 from spanlore.analyzers.json_paths import nodes
 
 _TYPES = {
@@ -19,22 +18,23 @@ _TYPES = {
 }
 
 
-def good_values(calls: Iterable[Call], path: str, keys: ToolKeys) -> dict[str, Any]:
+def good_values(forms: Iterable[tuple[Any, int]], path: str, keys: ToolKeys) -> dict[str, Any]:
     """Count the succeeding calls that give a value at a path, by its JSON type and text form.
 
-    ``declared_type`` is what the tool's definition says, None where it does not. An array's items
-    have one path: a call counts once for each type that stands there.
+    ``forms`` are the forms of succeeding calls, each with how many there are. ``declared_type``
+    is what the tool's definition says, None where it does not. An array's items have one path: a
+    call counts once for each type that stands there.
     """
     given = 0
     types: Counter[str] = Counter()
     formats: Counter[str] = Counter()
-    for call in calls:
-        if call.error is not None:
-            continue
-        values = [value for where, value in nodes(call.arguments) if where == path]
-        given += bool(values)
-        types.update({_TYPES[type(value)] for value in values})
-        formats.update({format_name(value) for value in values if isinstance(value, str)})
+    for form, calls in forms:
+        values = [value for where, value in nodes(form) if where == path]
+        given += calls if values else 0
+        for name in {_TYPES[type(value)] for value in values}:
+            types[name] += calls
+        for name in {value for value in values if isinstance(value, str)}:
+            formats[name] += calls
     parent, _, key = path.rpartition(".")
     wanted = keys.wanted.get(parent)
     return {

@@ -6,16 +6,18 @@ lots, so that what else changed then counts as well.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from spanlore.analyzers.calls import Call, calls_of, parsed
+from spanlore.analyzers.calls import Call, parsed
 from spanlore.analyzers.effect_arms import PASSED, Arms, EffectRun
 from spanlore.analyzers.lesson_part import parts_of
 from spanlore.analyzers.predicate import says_so
-from spanlore.analyzers.tool_argument_misuse import TOOL_CALLS_SQL
+from spanlore.analyzers.stored_calls import calls_by_run
 from spanlore.analyzers.tool_failure import failed_so
 from spanlore.analyzers.tool_schema import schema_of, tool_of
 from spanlore.analyzers.window import Window
+from spanlore.schemas.learning_tables import NOT_REVOKED
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import HARNESS_PARTS, KIND_TOOL_DEFINITIONS, LATEST_RUN, RUNS
 from spanlore.schemas.types import Lesson
@@ -29,21 +31,18 @@ WHERE Kind = '{KIND_TOOL_DEFINITIONS}'
 GROUP BY Hash
 """
 
-CALLS_SQL = f"""
-SELECT * FROM ({TOOL_CALLS_SQL}) WHERE ToolName IN {{tools:Array(String)}}
-"""
-
 RUNS_SQL = f"""
 SELECT TraceId, ToolDefinitionsHash, Outcome, StartedAt FROM (
     SELECT TraceId, TenantId, State, ToolDefinitionsHash, Outcome, StartedAt
-    FROM {RUNS} {LATEST_RUN}
+    FROM {RUNS} WHERE {NOT_REVOKED} {LATEST_RUN}
 )
 WHERE State != 'open' AND ToolDefinitionsHash != '' AND ({{tenant:String}} IN ('', TenantId))
 """
 
 FIRST_SEEN_SQL = f"""
 SELECT TraceId FROM (
-    SELECT TraceId, StartedAt, ToolDefinitionsHash, TenantId FROM {RUNS} {LATEST_RUN}
+    SELECT TraceId, StartedAt, ToolDefinitionsHash, TenantId
+    FROM {RUNS} WHERE {NOT_REVOKED} {LATEST_RUN}
 )
 WHERE ToolDefinitionsHash IN {{hashes:Array(String)}} AND ({{tenant:String}} IN ('', TenantId))
 ORDER BY StartedAt, TraceId
@@ -67,10 +66,11 @@ def harness_arms(store: Store, lesson: Lesson) -> Arms:
     """Return the arms of a lesson whose content names a tool. Raises StoreError."""
     parts = parts_of(lesson)
     tools = sorted({str(part["tool"]) for part in parts})
-    params = {"since": Window().since_text, "tools": tools}
-    by_run: dict[str, list[Call]] = {}
-    for call in calls_of(store.query(CALLS_SQL, params)):
-        by_run.setdefault(call.trace_id, []).append(call)
+    by_run = {
+        calls[0].trace_id: _calling(calls, parts)
+        for every in calls_by_run(store, Window(), tools)
+        if (calls := [call for call in every if call.tool in tools])
+    }
     rows = [
         row for row in store.query(RUNS_SQL, {"tenant": lesson.tenant}) if row["TraceId"] in by_run
     ]
@@ -84,8 +84,8 @@ def harness_arms(store: Store, lesson: Lesson) -> Arms:
         metric=METRIC,
         event_words=f"a call of {named} failed the way the lesson is about",
         compared_with="before",
-        exposed=[_run(row, by_run[row["TraceId"]], parts) for row in given],
-        other=[_run(row, by_run[row["TraceId"]], parts) for row in earlier],
+        exposed=[_run(row, by_run[row["TraceId"]]) for row in given],
+        other=[_run(row, by_run[row["TraceId"]]) for row in earlier],
         clusters_are="users (tasks, or runs, where none are known)",
         detail={
             "runs_are": f"runs that called {named}, and whose tool definitions are recorded",
@@ -97,10 +97,18 @@ def harness_arms(store: Store, lesson: Lesson) -> Arms:
     )
 
 
-def _run(row: Mapping[str, Any], calls: Sequence[Call], parts: Sequence[Any]) -> EffectRun:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Calling:
+    """What is kept of a run that called the tool."""
+
+    cluster: str
+    stratum: str
+    event: bool
+
+
+def _calling(calls: Sequence[Call], parts: Sequence[Any]) -> _Calling:
     first = calls[0]
-    return EffectRun(
-        trace_id=first.trace_id,
+    return _Calling(
         cluster=first.user or first.unit,
         stratum=first.task,
         event=any(
@@ -108,6 +116,15 @@ def _run(row: Mapping[str, Any], calls: Sequence[Call], parts: Sequence[Any]) ->
             for part in parts
             for call in calls
         ),
+    )
+
+
+def _run(row: Mapping[str, Any], calling: _Calling) -> EffectRun:
+    return EffectRun(
+        trace_id=row["TraceId"],
+        cluster=calling.cluster,
+        stratum=calling.stratum,
+        event=calling.event,
         passed=PASSED.get(row["Outcome"]),
     )
 

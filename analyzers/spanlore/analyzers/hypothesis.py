@@ -4,24 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spanlore.analyzers.statistics import Table
+from spanlore.analyzers.cells import Cells, Stratum
+
+__all__ = ["UNITS_MIN", "Cells", "Hypothesis", "Stratum", "Support"]
 
 UNITS_MIN = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stratum:
-    """The counts of one stratum, and the unit (task, else user) that decides its half.
-
-    ``table`` counts independent looks, not every call: a tool called five times in a row in one
-    run after the same mistake is one look (see ``tool_argument_misuse``). ``discovers`` says
-    which half it belongs to where not the unit's hash but time decides; None leaves it to the hash.
-    """
-
-    name: str
-    unit: str
-    table: Table
-    discovers: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +30,10 @@ class Hypothesis:
     """A thing that may be so, with all that is needed to judge it.
 
     ``key`` names it without counts, so that tomorrow's hypothesis about the same thing gets the
-    same finding id. ``strata`` compare the subject with what ``detail["compared_with"]`` says.
-    ``adjusted_for`` names what the strata stand for. ``units_noun`` is "task" or "user".
+    same finding id. ``strata`` compare the subject with what ``detail["compared_with"]`` says:
+    a few strata written by hand, or cells. ``adjusted_for`` names what the strata stand for; of
+    those that are factors of the cells the finding names the ones that could be held fixed.
+    ``units_noun`` is "task" or "user".
     ``floor`` is the tolerable rate that the subject's own rate is tested against when there is
     nothing to compare it with; None means that without a comparison there is no test.
     Evidence and counter-evidence are trace ids, most telling first.
@@ -52,7 +41,8 @@ class Hypothesis:
     ``family`` names the hypotheses that Benjamini-Hochberg corrects for together; "" is that of
     all analyzers that ask nothing else (``core``). ``told`` is False for a hypothesis that was
     looked at and counts in its family, while another one says what there is to say. ``doubt`` is
-    a reason, known before any test, why it is not to be confirmed. ``counted`` is the noun of what
+    a reason, known before any test, why it is not to be confirmed; with ``looks_wanted`` it is that
+    so many looks are needed. ``counted`` is the noun of what
     ``support`` counts, and ``units_min`` in how many units a thing must have happened.
     """
 
@@ -60,7 +50,7 @@ class Hypothesis:
     key: str
     title: str
     support: Support
-    strata: tuple[Stratum, ...]
+    strata: tuple[Stratum, ...] | Cells
     adjusted_for: tuple[str, ...]
     evidence: tuple[str, ...]
     counter_evidence: tuple[str, ...]
@@ -69,6 +59,7 @@ class Hypothesis:
     family: str = ""
     told: bool = True
     doubt: str | None = None
+    looks_wanted: int | None = None
     counted: str = "call"
     units_min: int = UNITS_MIN
     detail: Mapping[str, Any] = field(default_factory=dict)

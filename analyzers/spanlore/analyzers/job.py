@@ -2,39 +2,68 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from spanlore.analyzers.consolidation import Note
 from spanlore.analyzers.core import findings_of
-from spanlore.analyzers.desk import Desk, DryRun, Proposal
+from spanlore.analyzers.desk import Desk
+from spanlore.analyzers.extraction import Progress, extract_pending, unread
 from spanlore.analyzers.finding_order import in_order
-from spanlore.analyzers.gates import evaluate
 from spanlore.analyzers.hypothesis import Hypothesis
-from spanlore.analyzers.proposals import propose
+from spanlore.analyzers.lesson_notes import note_json
+from spanlore.analyzers.lesson_round import Analysis, settle, tried_lessons
+from spanlore.analyzers.meta_harness.consultation import Consultation, consult, consulting
+from spanlore.analyzers.meta_harness.proposed_hypotheses import NAME as META_HARNESS
+from spanlore.analyzers.models.question import ModelClient, ModelError
 from spanlore.analyzers.records import (
     finding_json,
     finding_of_row,
     finding_row,
 )
-from spanlore.analyzers.registry import Analyzer, installed_analyzers
+from spanlore.analyzers.registry import Analyzer, installed_analyzers, installed_extractors
+from spanlore.analyzers.tenants_seen import with_tenants
+from spanlore.analyzers.triage import triaged
 from spanlore.analyzers.window import Window
-from spanlore.schemas.learning_tables import ANALYSES, FINDINGS
-from spanlore.schemas.lesson_records import latest_lessons, lesson_json
+from spanlore.schemas.learning_tables import (
+    ANALYSES,
+    EFFECTS,
+    EXPOSURES,
+    FINDINGS,
+    NOT_REVOKED,
+    OVERRIDES,
+    REVOKED_TRACES,
+)
+from spanlore.schemas.lesson_records import lesson_json
+from spanlore.schemas.lesson_state import Ending
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import LATEST_RUN, RUNS
 from spanlore.schemas.types import Finding, Lesson
 
 _ID_HEX_DIGITS = 32
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _log = logging.getLogger(__name__)
 
+# ``State`` changes with all that an analysis rests on: which runs there are and as what they were
+# sealed, what was revoked, and what came of users and of delivered lessons.
 RUNS_COUNTED_SQL = f"""
-SELECT count() AS Runs, sum(Spans) AS Spans, max(SealedAt) AS SealedBefore
+SELECT count() AS Runs, sum(Spans) AS Spans, max(SealedAt) AS SealedBefore,
+       toUnixTimestamp64Micro(SealedBefore) AS SealedUs,
+       toString(tuple(
+           sum(sipHash64(TraceId, Version)),
+           (SELECT uniqExact(TraceId) FROM {REVOKED_TRACES}),
+           (SELECT (uniqExact(sipHash64(TenantId, TraceId, Target, ToolName, Field, OverrideId)),
+                    max(ReceivedAt)) FROM {OVERRIDES}),
+           (SELECT (uniqExact(sipHash64(LessonId, TenantId, TraceId)), max(ReceivedAt))
+            FROM {EXPOSURES}),
+           (SELECT (count(), max(At)) FROM {EFFECTS})
+       )) AS State
 FROM (
-    SELECT Spans, SealedAt FROM {RUNS}
-    WHERE LastReceivedAt >= {{since:DateTime64(9)}} {LATEST_RUN}
+    SELECT TraceId, Version, Spans, SealedAt FROM {RUNS}
+    WHERE LastReceivedAt >= {{since:DateTime64(9)}} AND {NOT_REVOKED} {LATEST_RUN}
 )
 """
 
@@ -44,7 +73,10 @@ class LearnReport:
     """What a round of learning counted and concluded.
 
     ``nothing_new`` says that no run was sealed since the same analysis was made, and that the
-    findings are that analysis's. ``failed`` maps an analyzer that raised to what it said.
+    findings are that analysis's. ``failed`` maps an analyzer or extractor that raised to what it
+    said; those of ``failed_now`` did so in this round, the others on runs that were tried before.
+    ``too_large`` says which runs were not read for their size. ``ended`` are standing lessons that
+    the round took back, ``notes`` what it would have a person look at.
     """
 
     runs: int
@@ -55,6 +87,11 @@ class LearnReport:
     analysis_id: str
     nothing_new: bool = False
     failed: Mapping[str, str] = field(default_factory=dict)
+    failed_now: frozenset[str] = frozenset()
+    too_large: str = ""
+    ended: tuple[Ending, ...] = ()
+    notes: tuple[Note, ...] = ()
+    consultation: Consultation | None = None
 
     def json(self) -> dict[str, Any]:
         """Return the report as ``spanlore learn --json`` prints it."""
@@ -67,10 +104,18 @@ class LearnReport:
             "analysis_id": self.analysis_id,
             "nothing_new": self.nothing_new,
             "failed": dict(self.failed),
+            "failed_now": sorted(self.failed_now),
+            "too_large": self.too_large,
+            "ended": [
+                {"lesson_id": one.lesson_id, "how": one.kind, "reason": one.reason}
+                for one in self.ended
+            ],
+            "notes": [note_json(one) for one in self.notes],
+            "model": self.consultation.json() if self.consultation else None,
         }
 
 
-def learn(
+def learn(  # noqa: PLR0913 - what may be asked of a round
     store: Store,
     *,
     since: datetime | None = None,
@@ -78,74 +123,141 @@ def learn(
     repo: Path | None = None,
     desk: Desk | None = None,
     at: datetime | None = None,
+    progress: Progress | None = None,
+    model: ModelClient | None = None,
 ) -> LearnReport:
     """Run the analyzers once over every run (of the window), then hand in lessons at the desk.
 
-    With no desk it is a dry run: nothing is written, and the lessons are those that would be
-    handed in, evaluated.
+    Runs that no extractor has read are read first (``extraction``; ``progress`` is told how far
+    that is), and what was seen in them is kept: a stopped round goes on where it was. With no desk
+    it is a dry run: no finding and no lesson is written, and the lessons are those that would be
+    handed in, evaluated. A ``model`` is asked once about what was found (``meta_harness``): its
+    hypotheses are counted and judged like any other, its drafts are proposals to be read.
 
     Without ``since`` everything is counted anew as soon as one run was sealed since the last
-    round: a rate over the new runs alone would forget the old. If none was, that round's findings
-    stand. ``at`` is the time written (now by default). Raises StoreError, UnknownAnalyzer, and
-    NotADirectoryError when ``repo`` is no folder; an analyzer that raises is reported.
+    round, or a user, a lesson's delivery or a new version of an analyzer or extractor had something
+    to say: a rate over the new runs alone would forget the old. Else that round's findings stand.
+    An extractor that failed on a run looks at it again when its ``VERSION`` changes. ``at`` is the
+    time written (now by default). Raises StoreError, UnknownAnalyzer, and NotADirectoryError when
+    ``repo`` is no folder; an analyzer that raises is reported.
     """
-    window, chosen = Window(since), installed_analyzers(analyzers)
-    counted = store.query(RUNS_COUNTED_SQL, {"since": window.since_text})[0]
-    analysis_id = _analysis_id(counted["SealedBefore"], chosen, window)
+    chosen = installed_analyzers(analyzers)
+    if model is not None:
+        chosen = [*chosen, consulting(model.name)]
+    counted = store.query(RUNS_COUNTED_SQL, Window(since).params)[0]
+    window = Window(since, _EPOCH + timedelta(microseconds=counted["SealedUs"]))
+    analysis_id = _analysis_id(counted, chosen, since)
     before = _findings_of_analysis(store, analysis_id)
-    failed: dict[str, str] = {}
-    if before is None:
-        found, failed = _analysed(store, chosen, window)
-    else:
-        found = before
+    counts = (
+        _Counts(found=before)
+        if before is not None
+        else _counts(store, chosen, window, progress=progress, model=model, repo=repo)
+    )
     now = at or datetime.now(UTC)
     if before is None and desk is not None:
-        _write_findings(store, found, chosen, analysis_id=analysis_id, at=now)
-        _write_analysis(
-            store,
-            found,
-            chosen=chosen,
-            failed=failed,
-            counted=counted,
-            analysis_id=analysis_id,
-            at=now,
-        )
-    standing = {key: lesson for key, (lesson, _) in latest_lessons(store).items()}
-    this = propose(standing, found, repo)
-    lessons = (desk or DryRun(standing, now)).submit(
-        [_evaluated(store, lesson, window) for lesson in this.proposed], this.superseded
+        _write_findings(store, counts.found, chosen, analysis_id=analysis_id, at=now)
+    missed = unread(store, window)
+    failed_now = {**counts.misread, **counts.failed}
+    complete = (
+        frozenset[str]() if since or failed_now else complete_analyzers(chosen, missed.failed)
     )
+    analysis = Analysis(findings=counts.found, window=window, complete=complete)
+    drafts = counts.consultation.drafts if counts.consultation else ()
+    settled = settle(store, desk, analysis=analysis, drafts=drafts, repo=repo, now=now)
+    if before is None and desk is not None:
+        is_whole = not (since or analyzers or failed_now)
+        row = _analysis_row(counts, chosen, counted, analysis_id=analysis_id, at=now)
+        store.insert(ANALYSES, [{**row, "Whole": int(is_whole)}])
     return LearnReport(
         runs=counted["Runs"],
         spans=counted["Spans"],
-        findings=tuple(one for one in found if one.confirmed),
-        held_back=tuple(one for one in found if not one.confirmed),
-        lessons=(*this.decided, *lessons),
+        findings=tuple(one for one in counts.found if one.confirmed),
+        held_back=tuple(one for one in counts.found if not one.confirmed),
+        lessons=settled.lessons,
         analysis_id=analysis_id,
         nothing_new=before is not None,
-        failed=failed,
+        failed={**counts.misread, **missed.failed, **counts.failed},
+        failed_now=frozenset(failed_now),
+        too_large=missed.too_large,
+        ended=settled.ended,
+        notes=settled.notes,
+        consultation=counts.consultation,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counts:
+    """What was found, which analyzers and extractors failed now, and what a model was asked."""
+
+    found: Sequence[Finding]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    misread: Mapping[str, str] = field(default_factory=dict)
+    consultation: Consultation | None = None
+
+
+def _counts(
+    store: Store,
+    chosen: Sequence[Analyzer],
+    window: Window,
+    *,
+    progress: Progress | None,
+    model: ModelClient | None,
+    repo: Path | None,
+) -> _Counts:
+    """Read the runs that nobody has read, count them all, and ask the model if there is one."""
+    extracted = extract_pending(store, window, progress)
+    found, failed = _analysed(store, chosen, window)
+    if model is None:
+        return _Counts(found=found, failed=failed, misread=extracted.failed)
+    consultation = _consulted(store, window, found, model=model, repo=repo, failed=failed)
+    found = in_order([*found, *consultation.findings])
+    return _Counts(found=found, failed=failed, misread=extracted.failed, consultation=consultation)
+
+
+def complete_analyzers(chosen: Sequence[Analyzer], failed: Mapping[str, str]) -> frozenset[str]:
+    """Return the analyzers that no failed extractor is missed by; its facts may be for several."""
+    names = frozenset(analyzer.name for analyzer in chosen)
+    return names - failed.keys() if failed.keys() <= names else frozenset()
 
 
 def _analysed(
     store: Store, chosen: Sequence[Analyzer], window: Window
 ) -> tuple[list[Finding], dict[str, str]]:
     """Run every analyzer and judge all their hypotheses together."""
-    hypotheses: list[Hypothesis] = []
     failed: dict[str, str] = {}
+    found = findings_of(_hypotheses(store, chosen, window=window, failed=failed))
+    tried, labelled = tried_lessons(store)
+    seen = with_tenants(store, found)
+    return triaged(seen, tried=tried, labelled_runs=labelled), failed
+
+
+def _consulted(
+    store: Store,
+    window: Window,
+    found: Sequence[Finding],
+    *,
+    model: ModelClient,
+    repo: Path | None,
+    failed: dict[str, str],
+) -> Consultation:
+    """Ask the model; that it is away or answers nonsense stops nothing else."""
+    try:
+        return consult(store, window, found, model=model, repo=repo)
+    except ModelError as error:
+        failed[META_HARNESS] = str(error)
+        return Consultation(model=model.name)
+
+
+def _hypotheses(
+    store: Store, chosen: Sequence[Analyzer], *, window: Window, failed: dict[str, str]
+) -> Iterator[Hypothesis]:
+    """Yield what the analyzers counted, one at a time: the cells of all would be too much."""
     for analyzer in chosen:
         try:
-            hypotheses += analyzer.analyze(store, window)
+            yield from analyzer.analyze(store, window)
         except Exception as error:  # noqa: BLE001 - one analyzer, perhaps somebody else's, must not stop the rest
             _log.exception("the analyzer %s failed; the others go on", analyzer.name)
             failed[analyzer.name] = f"{type(error).__name__}: {error}"
-    return findings_of(hypotheses), failed
-
-
-def _evaluated(store: Store, lesson: Lesson, window: Window) -> Proposal:
-    """Return the proposal with what its gate says; nobody evaluates what is quarantined."""
-    verdict = None if lesson.state == "quarantined" else evaluate(store, lesson, window)
-    return Proposal(lesson=lesson, evaluation=verdict)
 
 
 def _findings_of_analysis(store: Store, analysis_id: str) -> list[Finding] | None:
@@ -191,32 +303,34 @@ def _write_findings(
     )
 
 
-def _write_analysis(  # noqa: PLR0913 - one row, one argument a column
-    store: Store,
-    found: Sequence[Finding],
-    *,
+def _analysis_row(
+    counts: _Counts,
     chosen: Sequence[Analyzer],
-    failed: Mapping[str, str],
     counted: Mapping[str, Any],
+    *,
     analysis_id: str,
     at: datetime,
-) -> None:
-    row = {
+) -> dict[str, Any]:
+    return {
         "AnalysisId": analysis_id,
         "At": at,
         "SealedBefore": counted["SealedBefore"],
         "Analyzers": [analyzer.name for analyzer in chosen],
         "Runs": counted["Runs"],
         "Spans": counted["Spans"],
-        "Findings": len(found),
-        "Confirmed": sum(one.confirmed for one in found),
-        "Failed": [f"{name}: {reason}" for name, reason in failed.items()],
+        "Findings": len(counts.found),
+        "Confirmed": sum(one.confirmed for one in counts.found),
+        "Failed": [
+            f"{name}: {reason}" for name, reason in {**counts.misread, **counts.failed}.items()
+        ],
     }
-    store.insert(ANALYSES, [row])
 
 
-def _analysis_id(sealed_before: Any, chosen: Sequence[Analyzer], window: Window) -> str:
-    """Return the id of an analysis: of what there was to count, by which analyzers."""
-    parts = [str(sealed_before), window.since_text]
+def _analysis_id(
+    counted: Mapping[str, Any], chosen: Sequence[Analyzer], since: datetime | None
+) -> str:
+    """Return the id of an analysis: of what there was to count, by which analyzers of what."""
+    parts = [str(counted["SealedBefore"]), counted["State"], Window(since).since_text]
     parts += [f"{analyzer.name}@{analyzer.version}" for analyzer in chosen]
+    parts += [extractor.versioned for extractor in installed_extractors()]
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:_ID_HEX_DIGITS]

@@ -1,6 +1,7 @@
 """Where values sit inside JSON: ``lines[].amount`` is the amount of every item of lines."""
 
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 Json = Any
@@ -43,10 +44,25 @@ def nodes(value: Json, path: str = "", depth: int = 0) -> Iterator[tuple[str, Js
 
 
 def number(value: Json) -> float | None:
-    """Return a JSON number as float, None for anything else (a bool is not a number)."""
+    """Return a JSON number as float, None for anything else and for what no float can hold.
+
+    A bool is not a number; neither is a whole number of 400 digits, nor infinity.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        said = float(value)
+    except OverflowError:
+        return None
+    return said if isfinite(said) else None
+
+
+def number_in(text: str) -> float | None:
+    """Return the number that a text is (1,234.5 too), None as in ``number``."""
+    try:
+        return number(float(text.replace(",", "")))
+    except ValueError:
+        return None
 
 
 def sums(value: Json) -> dict[str, float]:

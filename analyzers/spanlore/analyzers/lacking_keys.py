@@ -1,81 +1,98 @@
 """Which required keys are missing, and under which other name their value was sent."""
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from spanlore.analyzers.argument_shape import ToolKeys, missing_keys
-from spanlore.analyzers.calls import Call, parsed
-from spanlore.analyzers.json_paths import scalars
+from spanlore.analyzers.json_paths import nodes
+from spanlore.analyzers.tool_calls import ToolCalls
 
 BELONGS_CALLS_MIN = 5
 BELONGS_SHARE_MIN = 0.5
-Earlier = Mapping[str, Sequence[Call]]
 
 
-def lacking_keys(
-    calls: Sequence[Call], path: str, *, keys: ToolKeys, earlier: Earlier
-) -> dict[str, Any]:
+def lacking_keys(tool: ToolCalls, path: str, keys: ToolKeys) -> dict[str, Any]:
     """Name what is missing at a path in the calls that lack a required key, with counts of calls.
 
     ``instead`` are keys that the tool does not know and that hold what an earlier tool returned
     under that very key. ``belongs_in`` says where succeeding calls put such a value: in at least
-    5 of them, and in half of those that give that key. ``calls`` are all calls of the tool.
+    5 of them, and in half of those that give that key.
     """
-    missing: Counter[str] = Counter()
-    instead: dict[str, tuple[set[str], set[str]]] = {}
-    for call in calls:
-        found = list(missing_keys(call.arguments, path, keys))
-        missing.update(frozenset().union(*(lacking for lacking, _ in found)))
-        for key in sorted(frozenset().union(*(unknown for _, unknown in found))):
-            sent = _values(call, _at(path, key))
-            sources = set(_returned_by(sent, key, earlier[call.span_id]))
-            if sources:
-                sent_in, returned_by = instead.setdefault(key, (set(), set()))
-                sent_in.add(call.span_id)
-                returned_by |= sources
+    at_form = [_missing(form, path, keys) for form in tool.forms]
+    missing: dict[str, int] = {}
+    for form, (lacking, _) in enumerate(at_form):
+        for key in lacking:
+            missing[key] = missing.get(key, 0) + int(np.sum(tool.form == form))
+    sent: dict[str, set[int]] = {}
+    returned_by: dict[str, set[str]] = {}
+    for call, sources in _sources(tool) if missing else ():
+        form = tool.form[call]
+        for key in at_form[form][1] if form >= 0 else ():
+            if tools := {name for last, name in sources.get(_at(path, key), ()) if last == key}:
+                sent.setdefault(key, set()).add(call)
+                returned_by.setdefault(key, set()).update(tools)
     return {
         "missing": dict(sorted(missing.items())),
         "instead": {
-            key: {"calls": len(sent_in), "returned_by": sorted(returned_by)}
-            for key, (sent_in, returned_by) in sorted(instead.items())
+            key: {"calls": len(sent[key]), "returned_by": sorted(returned_by[key])}
+            for key in sorted(sent)
         },
-        "belongs_in": {
-            key: place
-            for key in sorted(instead)
-            for place in _belongs_in(calls, path, wrong=key, missing=missing, earlier=earlier)
-        },
+        "belongs_in": _belongs_in(tool, path, wrong=sorted(sent), missing=sorted(missing)),
     }
 
 
 def _belongs_in(
-    calls: Sequence[Call], path: str, *, wrong: str, missing: Mapping[str, int], earlier: Earlier
-) -> Iterator[dict[str, Any]]:
-    """Yield the missing key under which good calls send what was returned as the wrong one."""
-    best = ("", 0, 0)
-    for key in sorted(missing):
-        where = _at(path, key)
-        sent = [(_values(call, where), call) for call in calls if call.error is None]
-        good = [(values, earlier[call.span_id]) for values, call in sent if values]
-        same = sum(any(_returned_by(values, wrong, before)) for values, before in good)
-        if same > best[1]:
-            best = (key, same, len(good))
-    key, same, given = best
-    if same >= BELONGS_CALLS_MIN and same >= BELONGS_SHARE_MIN * given:
-        yield {"key": key, "good_calls": same, "good_calls_with_key": given}
+    tool: ToolCalls, path: str, *, wrong: list[str], missing: list[str]
+) -> dict[str, dict[str, Any]]:
+    """Return wrong key -> the missing key under which good calls send what was returned as it."""
+    if not wrong:
+        return {}
+    good = ~tool.failed
+    given = {
+        key: sum(
+            calls
+            for form, calls in tool.forms_of(good)
+            if any(where == _at(path, key) and _is_scalar(one) for where, one in nodes(form))
+        )
+        for key in missing
+    }
+    same = dict.fromkeys(((bad, key) for bad in wrong for key in missing), 0)
+    for call, sources in _sources(tool):
+        for key in missing if good[call] else ():
+            lasts = {last for last, _ in sources.get(_at(path, key), ())}
+            for bad in lasts.intersection(wrong):
+                same[bad, key] += 1
+    found = {}
+    for bad in wrong:
+        key = max(missing, key=lambda one: same[bad, one])
+        enough = same[bad, key] >= max(BELONGS_CALLS_MIN, BELONGS_SHARE_MIN * given[key])
+        if enough:
+            found[bad] = {
+                "key": key,
+                "good_calls": same[bad, key],
+                "good_calls_with_key": given[key],
+            }
+    return found
 
 
-def _returned_by(values: Collection[Any], key: str, earlier: Sequence[Call]) -> Iterator[str]:
-    """Yield the tools that returned one of the values before, under the given last key."""
-    for before in earlier if values else ():
-        for where, value in scalars(parsed(before.result)):
-            if value in values and where.rpartition(".")[2] == key:
-                yield before.tool
-                break
+def _missing(form: Any, path: str, keys: ToolKeys) -> tuple[frozenset[str], frozenset[str]]:
+    """Return all that is missing at a path of a form, and what stands there and is not known."""
+    found = list(missing_keys(form, path, keys))
+    return (
+        frozenset().union(*(lacking for lacking, _ in found)),
+        frozenset().union(*(unknown for _, unknown in found)),
+    )
 
 
-def _values(call: Call, path: str) -> set[Any]:
-    return {value for where, value in scalars(call.arguments) if where == path}
+def _sources(tool: ToolCalls) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for call, one in tool.particulars("source", failing=False):
+        yield call, one.sources
+
+
+def _is_scalar(value: Any) -> bool:
+    return not isinstance(value, dict | list)
 
 
 def _at(path: str, key: str) -> str:

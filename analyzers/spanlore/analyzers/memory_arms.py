@@ -13,10 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from spanlore.analyzers.effect_arms import PASSED, Arms, EffectRun
+from spanlore.analyzers.extraction import extract_pending
 from spanlore.analyzers.slot_choices import SlotChoice, slot_choices
 from spanlore.analyzers.slot_values import slot_of
 from spanlore.analyzers.window import Window
-from spanlore.schemas.learning_tables import EXPOSURES, LESSONS
+from spanlore.schemas.learning_tables import EXPOSURES, LESSONS, NOT_REVOKED
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import LATEST_RUN, RUNS
 from spanlore.schemas.types import Lesson
@@ -37,18 +38,23 @@ FROM (
     ORDER BY Version DESC LIMIT 1 BY LessonId, TenantId, TraceId
 ) AS exposure
 INNER JOIN (
-    SELECT TenantId, TraceId, TaskType, TaskId, Outcome, State FROM {RUNS} {LATEST_RUN}
+    SELECT TenantId, TraceId, TaskType, TaskId, Outcome, State
+    FROM {RUNS} WHERE {NOT_REVOKED} {LATEST_RUN}
 ) AS run ON run.TenantId = exposure.TenantId AND run.TraceId = exposure.TraceId
 WHERE run.State != 'open'
 """
 
 OUTCOMES_SQL = f"""
-SELECT TraceId, Outcome FROM {RUNS} WHERE Outcome != '' {LATEST_RUN}
+SELECT TraceId, Outcome FROM {RUNS} WHERE {NOT_REVOKED} {LATEST_RUN}
 """
 
 
 def memory_arms(store: Store, lesson: Lesson, now: datetime) -> Arms:
-    """Return the arms of a lesson whose content names a slot. Raises StoreError."""
+    """Return the arms of a lesson whose content names a slot. Raises StoreError.
+
+    Runs that no round of learning has read yet count as well: they are read first.
+    """
+    extract_pending(store, Window())
     slot = slot_of(lesson.content["slot"])
     choices = {
         one.trace_id: one

@@ -42,7 +42,7 @@ WHERE LessonId = {{lesson:String}} AND Arm = '{semconv.ARM_EXPOSED}'
 
 def evaluate_memory(store: Store, lesson: Lesson, window: Window) -> dict[str, Any]:
     """Return the verdict of the gate, counted anew from the store. Raises StoreError."""
-    if not lesson.content:
+    if "slot" not in lesson.content:
         return _inconclusive("the lesson says no value that runs could be held against")
     tool = slot_of(lesson.content["slot"]).tool
     exposed = {row["TraceId"] for row in store.query(EXPOSED_SQL, {"lesson": lesson.lesson_id})}

@@ -7,7 +7,7 @@ with is said in tenths, so that a lesson is not another one with every run.
 
 A lesson's id is of its kind, scope, slot and value. The value belongs to it: under one id a
 value that somebody approved would stand for ever, because only what nobody has decided on is
-worded anew. ``replaced`` says which lessons a new value takes the place of.
+worded anew. What becomes of lessons with another value is for ``consolidation`` to say.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from spanlore.schemas.lesson_state import DELIVERED, UNDECIDED
 from spanlore.schemas.types import Finding, Lesson, ScopeLevel
 
 KIND = "memory"
+_SPEAKING = DELIVERED | UNDECIDED
 WORDS_MAX = 8
 INSTRUCTION_WORDS_MIN = 3  # "call" alone may well be a kind of meeting
 NAME_CHARS_MAX = 128
@@ -41,26 +42,35 @@ _IMPERATIVE = re.compile(
 def memory_lessons(findings: Iterable[Finding]) -> list[Lesson]:
     """Return one lesson for each confirmed preference, in the order of the findings."""
     return [
-        _lesson(one) for one in findings if one.confirmed and one.detail.get("kind") == "preference"
+        memory_lesson(one)
+        for one in findings
+        if one.confirmed and one.detail.get("kind") == "preference"
     ]
 
 
 def replaced(fresh: Sequence[Lesson], standing: Mapping[str, Lesson]) -> list[str]:
-    """Return the ids of standing memories that these take the place of.
+    """Return the ids of undecided memories of a narrower scope that these, of its value, speak for.
 
-    Of the same slot in the same place with another value: those nobody has decided on, and, once
-    the new value is itself delivered, those that were delivered before it. Of the same value:
-    undecided ones of a narrower scope, which the wider one speaks for.
+    Both say a slot; a wider lesson that was refused or taken back speaks for nobody.
     """
-    gone = []
-    for old in standing.values():
-        if old.kind != KIND:
-            continue
-        for lesson in fresh:
-            if lesson.lesson_id != old.lesson_id and _replaces(lesson, old, standing):
-                gone.append(old.lesson_id)
-                break
-    return gone
+    wide = [one for one in fresh if one.content.get("slot") and one.state in _SPEAKING]
+    return [
+        old.lesson_id
+        for old in standing.values()
+        if old.state in UNDECIDED
+        and any(
+            one.lesson_id != old.lesson_id and says_the_same(one, old) and is_wider(one, old)
+            for one in wide
+        )
+    ]
+
+
+def says_the_same(one: Lesson, other: Lesson) -> bool:
+    """Whether two lessons say the same value for the same slot, to whomever."""
+    return all(
+        name in one.content and one.content[name] == other.content.get(name)
+        for name in ("slot", "value")
+    )
 
 
 def unfit(detail: Mapping[str, Any]) -> str | None:
@@ -99,13 +109,14 @@ def _unfit_value(text: str) -> str | None:
     return None if found is None else f"a value that holds {found}"
 
 
-def _lesson(finding: Finding) -> Lesson:
+def memory_lesson(finding: Finding) -> Lesson:
+    """Return the lesson of a preference, quarantined where it is ``unfit`` to be said."""
     detail, scope = finding.detail, finding.detail["scope"]
     slot, reason = slot_of(detail["slot"]), unfit(finding.detail)
     fit = reason is None
     level: ScopeLevel = scope["level"]
     return Lesson(
-        lesson_id=_lesson_id(detail),
+        lesson_id=lesson_id(detail),
         layer="context",
         scope=level,
         scope_key=str(scope["key"]),
@@ -144,14 +155,26 @@ def _title(slot: Slot, detail: Mapping[str, Any]) -> str:
 
 
 def _body(slot: Slot, detail: Mapping[str, Any]) -> str:
-    scope, value = detail["scope"], detail["value"]
+    scope = detail["scope"]
     whose = "this user" if scope["level"] == "user" else "users like this one"
     changed = f"change {detail['instead_of']} to it" if detail["instead_of"] else "change to it"
     verb = changed.replace("change", "changes", 1) if scope["level"] == "user" else changed
     tenths = min(max(round(_TENTHS * detail["inside"]["rate"]), 1), _TENTHS)
     return (
-        f"When calling {slot.tool}, propose {value} for {_what(slot)} unless the user says "
-        f"otherwise: {whose}{_segment(scope)} {verb} in about {tenths} of {_TENTHS} runs."
+        f"{_advice(slot, detail)}: "
+        f"{whose}{_segment(scope)} {verb} in about {tenths} of {_TENTHS} runs."
+    )
+
+
+def said_of(slot: Slot, detail: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the title of a memory, and what it says to do: of what is not ``unfit`` alone."""
+    return _title(slot, detail), _advice(slot, detail)
+
+
+def _advice(slot: Slot, detail: Mapping[str, Any]) -> str:
+    return (
+        f"When calling {slot.tool}, propose {detail['value']} for {_what(slot)} unless the user "
+        "says otherwise"
     )
 
 
@@ -167,26 +190,15 @@ def _segment(scope: Mapping[str, Any]) -> str:
     return f" ({named})" if named else ""
 
 
-def _replaces(fresh: Lesson, old: Lesson, standing: Mapping[str, Lesson]) -> bool:
-    if not old.content or not fresh.content or fresh.content["slot"] != old.content["slot"]:
-        return False
-    if fresh.content["value"] != old.content["value"]:
-        if _place(fresh) != _place(old):
-            return False
-        now = standing.get(fresh.lesson_id)
-        is_delivered = now is not None and now.state in DELIVERED
-        return old.state in UNDECIDED or (is_delivered and old.state in DELIVERED)
-    return old.state in UNDECIDED and _is_wider(fresh, old)
-
-
-def _place(lesson: Lesson) -> tuple[str, str, str, tuple[tuple[str, str], ...]]:
+def place_of(lesson: Lesson) -> tuple[str, str, str, tuple[tuple[str, str], ...]]:
+    """Return whom a lesson is for: scope, tenant, scope key, selector."""
     selector = tuple(sorted(lesson.selector.items()))
     return lesson.scope, lesson.tenant, lesson.scope_key, selector
 
 
-def _is_wider(fresh: Lesson, old: Lesson) -> bool:
+def is_wider(fresh: Lesson, old: Lesson) -> bool:
     """Whether all whom the old lesson is for are among those of the fresh one."""
-    if fresh.scope == "user" or _place(fresh) == _place(old):
+    if fresh.scope == "user" or place_of(fresh) == place_of(old):
         return False
     if fresh.tenant not in ("", old.tenant):
         return False
@@ -194,8 +206,9 @@ def _is_wider(fresh: Lesson, old: Lesson) -> bool:
     return fresh.selector.items() <= old.selector.items()
 
 
-def _lesson_id(detail: Mapping[str, Any]) -> str:
+def lesson_id(detail: Mapping[str, Any], *, kind: str = KIND) -> str:
+    """Return the id of the memory of a scope, slot and value."""
     scope = detail["scope"]
-    parts = [KIND, scope["level"], scope["tenant"], scope["key"], scope["selector"]]
+    parts = [kind, scope["level"], scope["tenant"], scope["key"], scope["selector"]]
     text = json.dumps([*parts, detail["slot"], detail["value"]], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_ID_HEX_DIGITS]

@@ -19,13 +19,14 @@ SAME_MIN = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A hypothesis, the ids of the calls in which the thing happened, and how much it says.
+    """A hypothesis, the calls in which the thing happened, and how much it says.
 
+    ``happened`` has a bit for each failing call of the tool, set where the thing happened in it.
     The lowest ``rank`` says most; equal ranks go by the hypothesis's key.
     """
 
     hypothesis: Hypothesis
-    happened: frozenset[str]
+    happened: int
     rank: tuple[int, int]
 
 
@@ -47,8 +48,8 @@ def one_a_fault(candidates: Iterable[Candidate]) -> Iterator[Hypothesis]:
 
 
 def _jaccard(one: Candidate, other: Candidate) -> float:
-    either = len(one.happened | other.happened)
-    return len(one.happened & other.happened) / either if either else 0.0
+    either = (one.happened | other.happened).bit_count()
+    return (one.happened & other.happened).bit_count() / either if either else 0.0
 
 
 def _merged(group: list[Candidate]) -> Hypothesis:
@@ -65,5 +66,5 @@ def _also(one: Candidate, first: Candidate) -> dict[str, Any]:
         "title": one.hypothesis.title,
         "n": one.hypothesis.support.n,
         "k": one.hypothesis.support.k,
-        "k_in_common": len(one.happened & first.happened),
+        "k_in_common": (one.happened & first.happened).bit_count(),
     }

@@ -9,14 +9,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from spanlore.analyzers.choice_columns import Choices, Indexes, digest
 from spanlore.analyzers.effective_counts import Floats
 from spanlore.analyzers.halves import in_discovery_half
 from spanlore.analyzers.slot_choices import SlotChoice
 from spanlore.analyzers.slot_values import NO_VALUE
 from spanlore.schemas.types import ScopeLevel
 
+__all__ = ["Group", "Indexes", "Level", "SlotCounts", "counted", "user_unit"]
+
 Level = Literal["user", "tenant_segment", "tenant", "segment", "global"]
-Indexes = NDArray[np.intp]
 
 VALUES_MAX = 12
 OVERRIDES_MIN = 3  # to one value, to look at it at all
@@ -82,11 +84,11 @@ class SlotCounts:
     Rows are cells, columns ``values``: to what users overrode, the most frequent first. ``runs``
     are the choices of a cell, ``ended`` those overridden to a value, ``stood`` those where the
     agent proposed the value itself and it stood. ``users`` numbers the user of each cell,
-    ``discovers`` says which cells belong to the discovery half.
+    ``discovers`` says which cells belong to the discovery half, ``groups`` maps every group of more
+    than one user (``enough_users``) to its cells.
     """
 
-    choices: Sequence[SlotChoice]
-    cell_of: Indexes
+    choices: Choices
     owners: Sequence[tuple[str, str]]
     segments: Sequence[tuple[tuple[str, str], ...]]
     users: Indexes
@@ -95,6 +97,7 @@ class SlotCounts:
     runs: Floats
     ended: Floats
     stood: Floats
+    groups: Mapping[Group, Indexes]
 
     def looks(self, cells: Indexes, value: int) -> tuple[Floats, Floats, Indexes]:
         """Return runs, those that ended with the value, and the user, for users of these cells.
@@ -107,24 +110,14 @@ class SlotCounts:
         k = np.bincount(position, self.ended[cells, value], len(users))
         return n.astype(np.float64), k.astype(np.float64), users
 
-    def groups(self) -> dict[Group, Indexes]:
-        """Return group -> its cells, for every group of more than one user (``enough_users``)."""
-        members: dict[Group, list[int]] = {}
-        for cell, ((tenant, _), segments) in enumerate(
-            zip(self.owners, self.segments, strict=True)
-        ):
-            for segment in ((), *segments):
-                members.setdefault(Group(segment=segment), []).append(cell)
-                members.setdefault(Group(tenant=tenant, segment=segment), []).append(cell)
-        return {group: np.array(cells, dtype=np.intp) for group, cells in sorted(members.items())}
-
     def enough_users(self, group: Group, cells: Indexes) -> bool:
         """Whether the group has the users that a lesson for it must rest on at least."""
         return _is_broad(group, {self.owners[cell] for cell in cells})
 
     def supported(self, group: Group, cells: Indexes, value: int) -> bool:
         """Whether as many of its users ended with the value at least once."""
-        return _is_broad(group, {self.owners[cell] for cell in cells if self.ended[cell, value]})
+        ended = cells[self.ended[cells, value] > 0]
+        return _is_broad(group, {self.owners[cell] for cell in ended})
 
 
 def user_unit(choice: SlotChoice) -> str:
@@ -132,50 +125,49 @@ def user_unit(choice: SlotChoice) -> str:
     return f"{choice.tenant}/{choice.user}"
 
 
-def counted(choices: Sequence[SlotChoice]) -> SlotCounts | None:
-    """Count the choices of one slot; None where no value was overridden to often enough.
-
-    Choices of nobody in particular are left out: how many people made them is unknown.
-    """
-    known = [choice for choice in choices if choice.user]
-    ended = Counter(one.final for one in known if one.overridden and one.final != NO_VALUE)
-    often = [value for value, number in ended.items() if number >= OVERRIDES_MIN]
-    values = tuple(sorted(often, key=lambda value: (-ended[value], value))[:VALUES_MAX])
+def counted(choices: Choices) -> SlotCounts | None:
+    """Count the choices of one slot; None where no value was overridden to often enough."""
+    overridden = choices.overridden
+    finals, numbers = np.unique(choices.final[overridden], return_counts=True)
+    often = {
+        choices.texts[int(final)]: int(number)
+        for final, number in zip(finals, numbers, strict=True)
+        if number >= OVERRIDES_MIN
+    }
+    often.pop(NO_VALUE, None)
+    values = tuple(sorted(often, key=lambda value: (-often[value], value))[:VALUES_MAX])
     if not values:
         return None
-    cells: dict[tuple[str, str, tuple[tuple[str, str], ...]], int] = {}
-    cell_of = np.array(
-        [
-            cells.setdefault(
-                (one.tenant, one.user, tuple(sorted(one.segments.items()))), len(cells)
-            )
-            for one in known
-        ],
-        dtype=np.intp,
-    )
-    users: dict[tuple[str, str], int] = {}
-    owners = [(tenant, user) for tenant, user, _ in cells]
-    numbers = np.array([users.setdefault(owner, len(users)) for owner in owners], dtype=np.intp)
-    column = {value: position for position, value in enumerate(values)}
-    ended_with, stood_on = (
-        np.array([column.get(value, -1) for value in texts], dtype=np.intp)
-        for texts in (
-            (one.final if one.overridden else NO_VALUE for one in known),
-            (NO_VALUE if one.overridden else one.proposed for one in known),
+    owners = [cell[:2] for cell in choices.cells]
+    users = {owner: number for number, owner in enumerate(choices.users)}
+    ended, stood = (
+        np.stack([np.bincount(choices.cell[rows], minlength=len(owners)) for rows in columns])
+        for columns in (
+            [overridden & choices.ended_with(value) for value in values],
+            [~overridden & (choices.proposed == digest(value)) for value in values],
         )
     )
     return SlotCounts(
-        choices=known,
-        cell_of=cell_of,
+        choices=choices,
         owners=owners,
-        segments=[segments for _, _, segments in cells],
-        users=numbers,
+        segments=[cell[2] for cell in choices.cells],
+        users=np.array([users[owner] for owner in owners], dtype=np.intp),
         discovers=np.array([in_discovery_half("/".join(owner)) for owner in owners]),
         values=values,
-        runs=np.bincount(cell_of, minlength=len(cells)).astype(np.float64),
-        ended=_table(cell_of, ended_with, (len(cells), len(values))),
-        stood=_table(cell_of, stood_on, (len(cells), len(values))),
+        runs=np.bincount(choices.cell, minlength=len(owners)).astype(np.float64),
+        ended=ended.T.astype(np.float64),
+        stood=stood.T.astype(np.float64),
+        groups=_groups(choices),
     )
+
+
+def _groups(choices: Choices) -> dict[Group, Indexes]:
+    members: dict[Group, list[int]] = {}
+    for cell, (tenant, _, segments) in enumerate(choices.cells):
+        for segment in ((), *segments):
+            members.setdefault(Group(segment=segment), []).append(cell)
+            members.setdefault(Group(tenant=tenant, segment=segment), []).append(cell)
+    return {group: np.array(cells, dtype=np.intp) for group, cells in sorted(members.items())}
 
 
 def _is_broad(group: Group, users: AbstractSet[tuple[str, str]]) -> bool:
@@ -184,17 +176,3 @@ def _is_broad(group: Group, users: AbstractSet[tuple[str, str]]) -> bool:
     tenants = Counter(tenant for tenant, _ in users)
     wide = sum(number >= USERS_A_TENANT_MIN for number in tenants.values())
     return len(users) >= GLOBAL_USERS_MIN and wide >= GLOBAL_TENANTS_MIN
-
-
-def _table(cell_of: Indexes, column: Indexes, shape: tuple[int, int]) -> Floats:
-    seen = column >= 0
-    counts = np.bincount(cell_of[seen] * shape[1] + column[seen], minlength=shape[0] * shape[1])
-    return counts.reshape(shape).astype(np.float64)
-
-
-def by_slot(choices: Sequence[SlotChoice]) -> Mapping[tuple[str, str, str], list[SlotChoice]]:
-    """Return (tool, field, part) -> its choices, in the order of the slots."""
-    slots: dict[tuple[str, str, str], list[SlotChoice]] = {}
-    for choice in choices:
-        slots.setdefault((choice.tool, choice.field, choice.part), []).append(choice)
-    return dict(sorted(slots.items()))

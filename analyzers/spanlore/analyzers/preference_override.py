@@ -24,14 +24,14 @@ half's p too small by at most the ratio of the rate at which anything is overrid
 the choice. ``benchmarks/bench_preference.py`` measures what comes of it.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
+from spanlore.analyzers.cells import Codes, Flags
+from spanlore.analyzers.choice_columns import Choices, ChoicesBuilder
 from spanlore.analyzers.effective_counts import effective, likeness
 from spanlore.analyzers.hypothesis import Hypothesis, Stratum, Support
 from spanlore.analyzers.preference_counts import (
@@ -40,21 +40,24 @@ from spanlore.analyzers.preference_counts import (
     Group,
     Indexes,
     SlotCounts,
-    by_slot,
     counted,
-    user_unit,
 )
 from spanlore.analyzers.preference_scope import chosen_groups
 from spanlore.analyzers.quoted_text import plain, refusal
-from spanlore.analyzers.slot_choices import SlotChoice, slot_choices
+from spanlore.analyzers.slot_choices import (
+    SlotChoice,
+    choices_of_tool,
+    proposing_runs,
+    proposing_tools,
+)
 from spanlore.analyzers.slot_values import Slot
 from spanlore.analyzers.statistics import Table, rate_above, wilson_interval
-from spanlore.analyzers.user_halves import session_of, user_halves
+from spanlore.analyzers.user_sessions import UserSessions, user_sessions
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
 
 NAME = "preference_override"
-VERSION = "1"
+VERSION = "2"
 FLOOR_RATE = 0.05
 FLOOR_RATE_ALONE = 0.2  # where there is nobody to compare with
 OUTSIDE_LOOKS_MIN = 20
@@ -100,20 +103,25 @@ class _Looked:
 
 
 def preference_override(store: Store, window: Window) -> Iterator[Hypothesis]:
-    """Look at every slot of the runs of the window. Raises StoreError."""
-    yield from preference_hypotheses(slot_choices(store, window))
+    """Look at every slot of the runs of the window that were extracted. Raises StoreError."""
+    runs = proposing_runs(store, window)
+    for tool in proposing_tools(store):
+        yield from preference_hypotheses(choices_of_tool(store, tool, runs))
 
 
-def preference_hypotheses(choices: Sequence[SlotChoice]) -> Iterator[Hypothesis]:
+def preference_hypotheses(choices: Iterable[SlotChoice]) -> Iterator[Hypothesis]:
     """Form the hypotheses from the choices of any number of slots."""
-    for place, of_slot in by_slot(choices).items():
+    builder = ChoicesBuilder()
+    for choice in choices:
+        builder.add(choice)
+    for of_slot in builder.built():
         counts = counted(of_slot)
         if counts is not None:
-            yield from _of_slot(Slot(place[0], place[1], of_slot[0].part), counts)
+            yield from _of_slot(of_slot.slot, counts)
 
 
 def _of_slot(slot: Slot, counts: SlotCounts) -> Iterator[Hypothesis]:
-    members = counts.groups()
+    members = counts.groups
     eligible = {
         group: cells for group, cells in members.items() if counts.enough_users(group, cells)
     }
@@ -193,57 +201,30 @@ def _users(
     slot: Slot, counts: SlotCounts, chosen: Mapping[int, Sequence[Group]]
 ) -> Iterator[_Looked]:
     """Look at each user with enough sessions, for the value they most often end with early on."""
-    groups = counts.groups()
     outside = [
-        _outside(counts, value, [groups[name] for name in chosen.get(value, ())])
+        _outside(counts, value, [counts.groups[name] for name in chosen.get(value, ())])
         for value in range(len(counts.values))
     ]
-    by_user: dict[tuple[str, str], list[SlotChoice]] = {}
-    for choice in counts.choices:
-        by_user.setdefault((choice.tenant, choice.user), []).append(choice)
-    for (tenant, user), choices in sorted(by_user.items()):
-        if len({session_of(one) for one in choices}) < USER_SESSIONS_MIN:
-            continue
-        halves = user_halves(choices)
-        ended = Counter(one.final for one in halves[0] if one.overridden)
-        likely = [value for value in counts.values if ended[value]]
-        value = max(likely, key=lambda text: ended[text], default=counts.values[0])
-        floor, floor_is = _floor(outside[counts.values.index(value)])
-        looks = [_sessions(half, value) for half in halves]
-        seen = [one for half in halves for one in half if is_look(one, value)]
-        support = Support(
-            n=len(seen),
-            k=sum(one.final == value for one in seen),
-            runs=len(seen),
-            units=len({session_of(one) for one in seen if one.final == value}),
-        )
+    floors = [_floor(one) for one in outside]
+    for one in user_sessions(counts, sessions_min=USER_SESSIONS_MIN):
+        (tenant, user), (floor, floor_is) = one.owner, floors[one.value]
         yield _Looked(
             slot=slot,
             group=Group(tenant=tenant, user=user),
-            value=value,
-            halves=(_table(looks[0]), _table(looks[1])),
+            value=counts.values[one.value],
+            halves=(_table(one.looks[0]), _table(one.looks[1])),
             floor=floor,
             floor_is=floor_is,
-            support=support,
+            support=_support(one),
             users=1,
-            inside=_sessions(choices, value),
-            outside=outside[counts.values.index(value)],
+            inside=one.all_looks,
+            outside=outside[one.value],
             icc=None,
         )
 
 
-def is_look(choice: SlotChoice, value: str) -> bool:
-    """Whether a choice says something about a value: not if it was proposed and stood."""
-    return choice.overridden or choice.proposed != value
-
-
-def _sessions(choices: Iterable[SlotChoice], value: str) -> tuple[float, float]:
-    """Count sessions as one look each, however many runs they hold: (looks, ended with it)."""
-    sessions: dict[str, list[bool]] = {}
-    for one in choices:
-        if is_look(one, value):
-            sessions.setdefault(session_of(one), []).append(one.final == value)
-    return float(len(sessions)), sum(sum(ended) / len(ended) for ended in sessions.values())
+def _support(one: UserSessions) -> Support:
+    return Support(n=one.runs, k=one.runs_ended, runs=one.runs, units=one.sessions_ended)
 
 
 def _most_ended(counts: SlotCounts, cells: Indexes) -> int:
@@ -315,9 +296,7 @@ def _hypothesis(counts: SlotCounts, one: _Looked, *, told: bool, doubt: str | No
     by_time = bool(group.user)
     noun = "session" if by_time else "user"
     wanted = {"user": SESSIONS_OVERRIDDEN_MIN, "tenant": TENANT_USERS_MIN}
-    mine = [choice for choice in counts.choices if group.holds(choice)] if told else []
-    looks = [choice for choice in mine if is_look(choice, one.value)]
-    ended = [choice for choice in looks if choice.final == one.value]
+    seen = _Seen.of(counts, one) if told else None
     return Hypothesis(
         analyzer=NAME,
         key="|".join((*one.slot.json().values(), one.value, group.key)),
@@ -328,8 +307,8 @@ def _hypothesis(counts: SlotCounts, one: _Looked, *, told: bool, doubt: str | No
             for half, table in zip(("discovery", "confirmation"), one.halves, strict=True)
         ),
         adjusted_for=(),
-        evidence=_spread(ended),
-        counter_evidence=_spread([choice for choice in looks if choice.final != one.value]),
+        evidence=_spread(counts.choices, seen.ended) if seen else (),
+        counter_evidence=_spread(counts.choices, seen.looks & ~seen.ended) if seen else (),
         units_noun=noun,
         floor=one.floor,
         family=f"{NAME} of {'users' if by_time else 'groups'}",
@@ -337,29 +316,47 @@ def _hypothesis(counts: SlotCounts, one: _Looked, *, told: bool, doubt: str | No
         doubt=doubt,
         counted="run",
         units_min=wanted.get(group.scope, GLOBAL_USERS_MIN),
-        detail=_detail(one, looks, ended) if told else {},
+        detail=_detail(one, counts.choices, seen) if seen else {},
     )
 
 
-def _detail(
-    one: _Looked, looks: Sequence[SlotChoice], ended: Sequence[SlotChoice]
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """Which choices of a slot say something of a group's value, and which ended with it."""
+
+    looks: Flags
+    ended: Flags
+
+    @classmethod
+    def of(cls, counts: SlotCounts, one: _Looked) -> "_Seen":
+        choices, group = counts.choices, one.group
+        if group.user:
+            mine = choices.user == choices.users.index((group.tenant, group.user))
+        else:
+            mine = np.isin(choices.cell, counts.groups[group])
+        looks = mine & choices.looks(one.value)
+        return cls(looks=looks, ended=looks & choices.ended_with(one.value))
+
+
+def _detail(one: _Looked, choices: Choices, seen: _Seen) -> dict[str, Any]:
     group = one.group
-    kept = sum(not choice.overridden for choice in looks)
-    by_user = Counter((choice.tenant, choice.user) for choice in looks)
-    ended_by = Counter((choice.tenant, choice.user) for choice in ended)
+    kept = int((seen.looks & ~choices.overridden).sum())
+    ended = int(seen.ended.sum())
+    by_user = np.bincount(choices.user[seen.looks], minlength=len(choices.users))
+    ended_by = np.bincount(choices.user[seen.ended], minlength=len(choices.users))
+    who_ended = [(who, user) for user, who in enumerate(choices.users) if ended_by[user]]
     return {
         "kind": "preference",
         "slot": one.slot.json(),
         "value": one.value,
-        "instead_of": _instead_of(ended),
+        "instead_of": _instead_of(choices, seen.ended),
         "scope": {
             "level": group.scope,
             "tenant": group.tenant or None,
             "key": group.user or group.tenant,
             "selector": group.selector,
-            "tenants": len({choice.tenant for choice in ended}),
-            "users": len(ended_by),
+            "tenants": len({tenant for (tenant, _), _ in who_ended}),
+            "users": len(who_ended),
         },
         "n_counts": "runs in which the agent proposed another value, or this one did not stand",
         "k_counts": "of these, those in which the user ended with the value",
@@ -372,30 +369,46 @@ def _detail(
         "outside": one.outside,
         "icc": one.icc,
         "kept": kept,
-        "ended_otherwise": len(looks) - kept - len(ended),
-        "explicit": sum(choice.explicit for choice in ended),
+        "ended_otherwise": int(seen.looks.sum()) - kept - ended,
+        "explicit": int((seen.ended & choices.explicit).sum()),
         "by_user": [
-            {"tenant": who[0], "user": who[1], "runs": by_user[who], "overridden": number}
-            for who, number in sorted(ended_by.items(), key=lambda item: (-item[1], item[0]))
+            {
+                "tenant": who[0],
+                "user": who[1],
+                "runs": int(by_user[user]),
+                "overridden": int(ended_by[user]),
+            }
+            for who, user in sorted(who_ended, key=lambda item: (-ended_by[item[1]], item[0]))
         ][:USERS_SHOWN_MAX],
     }
 
 
-def _instead_of(ended: Sequence[SlotChoice]) -> str | None:
+def _instead_of(choices: Choices, ended: Flags) -> str | None:
     """Return the value that was nearly always changed, None where there is no such."""
-    proposed = Counter(choice.proposed for choice in ended)
-    [(value, number)] = proposed.most_common(1) or [("", 0)]
-    return value if number and number >= INSTEAD_OF_SHARE_MIN * len(ended) else None
+    proposed, numbers = np.unique(choices.proposed[ended], return_counts=True)
+    if not len(proposed) or numbers.max() < INSTEAD_OF_SHARE_MIN * ended.sum():
+        return None
+    return choices.texts[int(proposed[numbers.argmax()])]
 
 
-def _spread(choices: Sequence[SlotChoice]) -> tuple[str, ...]:
+def _spread(choices: Choices, rows: Flags) -> tuple[str, ...]:
     """Return trace ids, one of each user in turn: twenty of one user would say little."""
-    by_user: dict[str, list[str]] = {}
-    for choice in choices:
-        by_user.setdefault(user_unit(choice), []).append(choice.trace_id)
-    turns = zip_longest(*(by_user[user] for user in sorted(by_user)))
-    traces = dict.fromkeys(trace for turn in turns for trace in turn if trace)
-    return tuple(traces)[:EVIDENCE_MAX]
+    which = np.flatnonzero(rows)
+    names = ["/".join(user) for user in choices.users]
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[sorted(range(len(names)), key=lambda user: names[user])] = np.arange(len(names))
+    users = rank[choices.user[which]]
+    chosen = which[np.lexsort((users, _turns(users)))[:EVIDENCE_MAX]]
+    return tuple(choices.trace_ids[run] for run in choices.run[chosen])
+
+
+def _turns(users: Codes) -> Codes:
+    """Return for each row how many rows of the same user come before it."""
+    order = np.argsort(users, kind="stable")
+    _, first, sizes = np.unique(users[order], return_index=True, return_counts=True)
+    turns = np.empty(len(users), dtype=np.int64)
+    turns[order] = np.arange(len(users)) - np.repeat(first, sizes)
+    return turns
 
 
 def _title(one: _Looked) -> str:

@@ -6,6 +6,7 @@ like more than an error message is refused, so that what would be built on it is
 """
 
 import re
+import unicodedata
 
 QUOTE_CHARS_MAX = 120
 _SLOT = re.compile(r"<(?:url|value|text|email|number|id)>")
@@ -22,14 +23,24 @@ _SUSPICIOUS = (
     (
         "an instruction to a model",
         re.compile(
-            r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instruction|previous|above|prior|"
-            r"rule|polic|prompt)|\b(?:you are|act as|pretend|from now on|always|never)\b"
+            r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:instruction|previous|above|"
+            r"prior|rule|polic|prompt)|\b(?:you are|act as|pretend|from now on|always|never)\b"
             r"|\b(?:system prompt|api[ _-]?key|password|secret|exfiltrat)",
+        ),
+    ),
+    (
+        "a secret",
+        re.compile(
+            r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)?[-_]?[a-z0-9]{12,}|\b(?:akia|asia)[0-9a-z]{12,}"
+            r"|\bgh[pousr]_[a-z0-9]{16,}|\bxox[abprs]-[a-z0-9-]{10,}|\beyj[a-z0-9_-]{10,}\.[a-z0-9_-]+"
+            r"|-----begin [a-z ]*private key|\bbearer\s+[a-z0-9._-]{16,}",
         ),
     ),
     ("markup", re.compile(r"</?[a-z!][^>]*>|\[[^\]]*\]\([^)]*\)")),
     ("an encoded blob", re.compile(r"[a-z0-9+/=]{48,}")),
 )
+# Letters of other alphabets that look like Latin ones: a word is read as a person would read it.
+_LOOKALIKES = str.maketrans("аеорсухіјѕԁһᴦνοαρτικ", "aeopcyxijsdhrvoaptik")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _UNQUOTABLE = re.compile(_UNPRINTABLE.pattern + r"|[\"'`\u2018-\u201f\\<>]")
 
@@ -59,5 +70,9 @@ def plain(text: str, *, chars_max: int = 300) -> str:
 
 
 def _suspicion(template: str) -> str | None:
-    plain = _SLOT.sub(" ", template.lower())
-    return next((name for name, pattern in _SUSPICIOUS if pattern.search(plain)), None)
+    masked = _SLOT.sub(" ", template.lower())
+    if any(unicodedata.category(sign) == "Cf" for sign in masked):
+        return "invisible characters"
+    folded = unicodedata.normalize("NFKC", masked).translate(_LOOKALIKES)
+    readings = (masked, folded)
+    return next((name for name, pattern in _SUSPICIOUS if any(map(pattern.search, readings))), None)

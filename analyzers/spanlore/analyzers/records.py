@@ -57,6 +57,8 @@ def finding_row(
         "Q": finding.q,
         "AdjustedFor": list(finding.adjusted_for),
         "Confirmed": int(finding.confirmed),
+        "Verdict": finding.verdict,
+        "NeededN": finding.n_needed,
         "Reason": finding.reason or "",
         "Evidence": list(finding.evidence),
         "CounterEvidence": list(finding.counter_evidence),
@@ -86,6 +88,8 @@ def finding_of_row(row: Mapping[str, Any]) -> Finding:
         counter_evidence=tuple(row["CounterEvidence"]),
         detail=json.loads(row["Detail"]),
         reason=row["Reason"] or None,
+        verdict=row["Verdict"],
+        n_needed=row["NeededN"],
     )
 
 
@@ -103,6 +107,8 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "q": finding.q,
         "adjusted_for": list(finding.adjusted_for),
         "confirmed": finding.confirmed,
+        "verdict": finding.verdict,
+        "n_needed": finding.n_needed,
         "evidence": list(finding.evidence),
         "counter_evidence": list(finding.counter_evidence),
         "detail": dict(finding.detail),

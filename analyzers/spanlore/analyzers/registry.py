@@ -1,15 +1,18 @@
-"""The analyzers that are installed: functions registered under ``spanlore.analyzers``."""
+"""The analyzers and extractors that are installed: functions registered by entry point."""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
+from spanlore.analyzers.fact import Extract
 from spanlore.analyzers.hypothesis import Hypothesis
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
 
 GROUP = "spanlore.analyzers"
+EXTRACTORS_GROUP = "spanlore.extractors"
 Analyze = Callable[[Store, Window], Iterable[Hypothesis]]
 
 
@@ -26,6 +29,20 @@ class Analyzer:
     analyze: Analyze
 
 
+@dataclass(frozen=True, slots=True)
+class Extractor:
+    """An extractor's name, its version (its module's ``VERSION``, else "0") and its function."""
+
+    name: str
+    version: str
+    extract: Extract
+
+    @property
+    def versioned(self) -> str:
+        """Name and version: facts of another version are not its facts."""
+        return f"{self.name}@{self.version}"
+
+
 def installed_analyzers(names: Sequence[str] = ()) -> list[Analyzer]:
     """Load the analyzers of these names (all when none is given), in the order of their names.
 
@@ -37,9 +54,15 @@ def installed_analyzers(names: Sequence[str] = ()) -> list[Analyzer]:
             known = ", ".join(sorted(found)) or "none: install spanlore[analyzers]"
             message = f"no analyzer named {name!r}; installed: {known}"
             raise UnknownAnalyzer(message)
-    return [_loaded(name, found[name].load()) for name in sorted(set(names) or found)]
+    return [Analyzer(name, *_loaded(found[name])) for name in sorted(set(names) or found)]
 
 
-def _loaded(name: str, analyze: Analyze) -> Analyzer:
-    module = sys.modules[analyze.__module__]
-    return Analyzer(name, str(getattr(module, "VERSION", "0")), analyze)
+def installed_extractors() -> list[Extractor]:
+    """Load every extractor, in the order of their names."""
+    found = {entry.name: entry for entry in entry_points(group=EXTRACTORS_GROUP)}
+    return [Extractor(name, *_loaded(found[name])) for name in sorted(found)]
+
+
+def _loaded(entry: EntryPoint) -> tuple[str, Any]:
+    function = entry.load()
+    return str(getattr(sys.modules[function.__module__], "VERSION", "0")), function

@@ -10,11 +10,12 @@ as soon as one of them is. Runs of a task are clusters (``clustered``). What is 
 coverage and not uplift: what an agent does with a changed definition no past run can tell.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spanlore.analyzers.calls import Call, calls_of, with_earlier
+from spanlore.analyzers.calls import Call, with_earlier
 from spanlore.analyzers.clustered import (
     Cluster,
     clusters_of,
@@ -26,11 +27,10 @@ from spanlore.analyzers.clustered import (
 from spanlore.analyzers.halves import in_discovery_half
 from spanlore.analyzers.lesson_part import parts_of
 from spanlore.analyzers.predicate import broken
-from spanlore.analyzers.tool_argument_misuse import TOOL_CALLS_SQL
+from spanlore.analyzers.stored_calls import calls_by_run
 from spanlore.analyzers.tool_failure import Failure, fails_as_told
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
-from spanlore.schemas.tables import TRACES
 from spanlore.schemas.types import Lesson
 
 # A constraint that stops surely every second such failure is worth its place in a schema.
@@ -42,11 +42,6 @@ PARSED_SHARE_MIN = 0.5
 TASKS_MIN = 3
 _RUNS_NEEDED_MAX = 10_000
 _VERDICTS = ("fail", "inconclusive", "pass")  # the worst first
-
-RUNS_OF_TOOL_SQL = f"""
-SELECT * FROM ({TOOL_CALLS_SQL})
-WHERE TraceId IN (SELECT TraceId FROM {TRACES} WHERE ToolName = {{tool:String}})
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,33 +77,38 @@ def evaluate_harness(store: Store, lesson: Lesson, window: Window) -> dict[str, 
     return {**worst, "gate": gate, "also": [one for one in scored if one is not worst]}
 
 
-def replayed(calls: Sequence[Call], part: Mapping[str, Any]) -> Replayed:
+def replayed(calls: Iterable[Call], part: Mapping[str, Any]) -> Replayed:
     """Execute a lesson's predicate over the held-out calls of its tool.
 
-    ``calls`` are all calls of the runs, ordered by run and time.
+    ``calls`` are all calls of the runs, ordered by run and time; they are not kept.
     """
-    looks = list(_looks(calls, part))
-    # What was not recorded says nothing. A rule that cannot be computed lets the call through.
-    checked = [one for one in looks if one.parsed]
+    counts: Counter[str] = Counter()
     covered: dict[str, tuple[str, bool]] = {}
     blocked: dict[str, tuple[str, bool]] = {}
-    for one in checked:
-        call = one.call
+    for one in _looks(calls, part):
+        call, stopped = one.call, one.broken is True
+        counts.update({"all": 1, "checkable": one.broken is not None})
+        # What was not recorded says nothing. A rule that cannot be computed lets the call through.
+        if not one.parsed:
+            continue
+        counts.update({"parsed": 1, "failing": one.failing, "good": call.error is None})
+        counts.update({"covered": one.failing and stopped})
+        counts.update({"blocked": call.error is None and stopped})
         if one.failing:
-            covered.setdefault(call.trace_id, (call.unit, one.broken is True))
+            covered.setdefault(call.trace_id, (call.unit, stopped))
         elif call.error is None:
             before = blocked.get(call.trace_id, (call.unit, False))[1]
-            blocked[call.trace_id] = (call.unit, before or one.broken is True)
+            blocked[call.trace_id] = (call.unit, before or stopped)
     return Replayed(
         failing=tuple(clusters_of(covered.values())),
         good=tuple(clusters_of(blocked.values())),
-        calls=len(looks),
-        calls_parsed=len(checked),
-        calls_checkable=sum(one.broken is not None for one in looks),
-        calls_failing=sum(one.failing for one in checked),
-        calls_covered=sum(one.failing and one.broken is True for one in checked),
-        calls_good=sum(one.call.error is None for one in checked),
-        calls_blocked=sum(one.call.error is None and one.broken is True for one in checked),
+        calls=counts["all"],
+        calls_parsed=counts["parsed"],
+        calls_checkable=counts["checkable"],
+        calls_failing=counts["failing"],
+        calls_covered=counts["covered"],
+        calls_good=counts["good"],
+        calls_blocked=counts["blocked"],
     )
 
 
@@ -125,7 +125,7 @@ class _Look:
         return isinstance(self.call.arguments, dict)
 
 
-def _looks(calls: Sequence[Call], part: Mapping[str, Any]) -> Iterator[_Look]:
+def _looks(calls: Iterable[Call], part: Mapping[str, Any]) -> Iterator[_Look]:
     failure: Failure = part["failure"]
     for call, earlier in with_earlier(calls):
         if call.tool == part["tool"] and not in_discovery_half(call.unit):
@@ -141,8 +141,8 @@ def _part(store: Store, part: Mapping[str, Any], window: Window) -> dict[str, An
     predicate = part["predicate"]
     if predicate is None:
         return {**_unscored(_CANNOT_REPLAY), "tool": part["tool"]}
-    params = {"since": window.since_text, "tool": part["tool"]}
-    found = replayed(calls_of(store.query(RUNS_OF_TOOL_SQL, params)), part)
+    runs = calls_by_run(store, window, [part["tool"]])
+    found = replayed((call for calls in runs for call in calls), part)
     verdict, why = _verdict(found)
     numbers = {"tool": part["tool"], "predicate": dict(predicate), **_numbers(found)}
     if not predicate.get("in_patch", False):

@@ -10,6 +10,8 @@ same run or in the next one of the session, revises it when
   and a tool that takes an id alone is asked about another thing.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,18 +24,25 @@ NEXT_RUN_NS_MAX = 3_600 * 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a call's arguments give: a digest of each of them ("" for null), and slots' values."""
+
+    keys: Mapping[str, str]
+    values: Mapping[Slot, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
     """A call as far as revisions go: ``run`` counts the session's runs, ``turn`` the user's words.
 
-    ``arguments`` is the parsed JSON, None when it is none.
+    ``given`` is None where the arguments are no JSON object.
     """
 
     trace_id: str
     run: int
     turn: int
     start_ns: int
-    tool: str
-    arguments: Any
+    given: Given | None
     failed: bool
 
 
@@ -51,9 +60,16 @@ class Settled:
 
     def values(self) -> dict[Slot, tuple[str, str]]:
         """Return slot -> (proposed, final); the final one is ``NO_VALUE`` if it was taken away."""
-        proposed = values_of(self.first.tool, self.first.arguments)
-        final = values_of(self.last.tool, self.last.arguments)
+        proposed, final = (one.given.values if one.given else {} for one in (self.first, self.last))
         return {slot: (text, final.get(slot, NO_VALUE)) for slot, text in proposed.items()}
+
+
+def given_by(tool: str, arguments: Any) -> Given | None:
+    """Return what a call's arguments give, None where they are no JSON object."""
+    if not isinstance(arguments, Mapping):
+        return None
+    keys = {str(key): _digest(value) for key, value in arguments.items()}
+    return Given(keys=keys, values=values_of(tool, arguments))
 
 
 def settled_of(calls: Iterable[ToolCall]) -> list[Settled]:
@@ -79,12 +95,22 @@ def _revises(before: ToolCall, call: ToolCall) -> bool:
         spoke = call.turn > before.turn
     else:
         spoke = call.run == before.run + 1 and call.start_ns - before.start_ns < NEXT_RUN_NS_MAX
-    return spoke and _is_same_act(before.arguments, call.arguments)
+    return spoke and _is_same_act(before.given, call.given)
 
 
-def _is_same_act(before: Any, after: Any) -> bool:
-    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+def _is_same_act(before: Given | None, after: Given | None) -> bool:
+    if before is None or after is None:
         return False
-    keys = before.keys() | after.keys()
-    changed = sum(bool(before.get(key) != after.get(key)) for key in keys)
+    keys = before.keys.keys() | after.keys.keys()
+    changed = sum(before.keys.get(key, "") != after.keys.get(key, "") for key in keys)
     return 1 <= changed <= max(1, int(len(keys) * CHANGED_SHARE_MAX)) and changed < len(keys)
+
+
+def _digest(value: Any) -> str:
+    """Return what tells one value from another; 1 and 1.0 are the same, null is as if left out."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

@@ -5,15 +5,19 @@ Two sources say that a user ended with something else: the application's own eve
 speak of one slot of a run, the event counts. A run whose agent never called the tool with that
 argument gives no choice, also when there is an event: what was kept elsewhere would be unknown,
 and every choice that is known would be an override.
+
+What runs proposed is kept (``slot_facts``); events are read as they are now, because they may come
+after their run was read. One tool is in memory at a time.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from sys import intern
 from typing import Any
 
-from spanlore.analyzers.calls import parsed
+from spanlore.analyzers.call_facts import POSITION_DIGITS
 from spanlore.analyzers.slot_changes import ToolCall, settled_of
+from spanlore.analyzers.slot_facts import CALLS, NAME, VERSION, ProposingCall, calls_in
 from spanlore.analyzers.slot_values import (
     NO_VALUE,
     Part,
@@ -23,83 +27,49 @@ from spanlore.analyzers.slot_values import (
     said_value,
 )
 from spanlore.analyzers.window import Window
-from spanlore.schemas import semconv
-from spanlore.schemas.learning_tables import OVERRIDES
+from spanlore.schemas.learning_tables import NOT_REVOKED, OVERRIDES, RUN_FACTS
+from spanlore.schemas.semconv import DEFAULT_TENANT
 from spanlore.schemas.store import Store
-from spanlore.schemas.tables import LATEST_RUN, LATEST_SPAN, RUNS, TRACES
+from spanlore.schemas.tables import LATEST_RUN, RUNS
 
-_RUNS_SQL = f"""
-    SELECT TraceId, TenantId, RootSpanId, UserId, SessionId, TaskType, TaskId, AgentName,
-           StartedAt, TimeUnknown
+_END = POSITION_DIGITS + 1  # of a key, after the tool's name
+_FACTS = f"""{RUN_FACTS} FINAL
+WHERE Extractor = '{NAME}' AND ExtractorVersion = '{VERSION}' AND startsWith(Key, '{CALLS}|')"""
+
+TOOLS_SQL = f"""
+SELECT DISTINCT substring(Key, {len(CALLS) + 2}, length(Key) - {len(CALLS) + 1 + _END}) AS Tool
+FROM {_FACTS} ORDER BY Tool
+"""
+
+# A run of unknown time follows no other one, whatever session it names.
+RUNS_SQL = f"""
+SELECT run.TraceId, run.Version, run.TenantId, run.UserId, if(run.TimeUnknown, '', run.SessionId),
+    toUnixTimestamp64Nano(run.StartedAt), run.AgentName, run.TaskType, run.TaskId, run.SessionId
+FROM (SELECT DISTINCT TraceId, RunVersion FROM {_FACTS}) AS called
+INNER JOIN (
+    SELECT TraceId, Version, TenantId, UserId, SessionId, TaskType, TaskId, AgentName, StartedAt,
+        TimeUnknown
     FROM {RUNS}
-    WHERE LastReceivedAt >= {{since:DateTime64(9)}}
-    {LATEST_RUN}
-"""
-_CALLS_WHERE = (
-    f"Op IN ('{semconv.OP_EXECUTE_TOOL}', '') AND ToolName != '' AND Incomplete = 0 "
-    "AND ({tool:String} IN ('', ToolName))"
-)
-
-CALLS_SQL = f"""
-SELECT call.TraceId AS TraceId, run.TenantId AS TenantId, run.UserId AS UserId,
-       run.SessionId AS SessionId, run.TaskType AS TaskType, run.TaskId AS TaskId,
-       run.AgentName AS AgentName, toUnixTimestamp64Nano(run.StartedAt) AS RunStartNs,
-       run.TimeUnknown AS TimeUnknown, call.StartUnixNano AS StartNs, call.ToolName AS ToolName,
-       call.ToolArguments AS Arguments,
-       call.StatusCode = 'Error' OR call.ErrorType != '' AS Failed
-FROM (
-    SELECT TraceId, SpanId, StartUnixNano, EndUnixNano, ToolName, ToolArguments, StatusCode,
-           ErrorType
-    FROM {TRACES}
-    WHERE {_CALLS_WHERE}
-    {LATEST_SPAN}
-) AS call
-INNER JOIN ({_RUNS_SQL}) AS run ON run.TraceId = call.TraceId
-ORDER BY RunStartNs, TraceId, StartNs, call.EndUnixNano, call.SpanId
+    WHERE LastReceivedAt >= {{since:DateTime64(9)}} AND {NOT_REVOKED} {LATEST_RUN}
+) AS run ON run.TraceId = called.TraceId AND run.Version = called.RunVersion
+ORDER BY run.StartedAt, run.TraceId
 """
 
-# How often the user had spoken before a model call, and what was said last: a message of the role
-# user that is more than a tool's answer. Only runs that called a tool twice are asked for.
-TURNS_SQL = f"""
-WITH arrayFilter(
-    message -> JSONExtractString(message, 'role') = 'user' AND (
-        empty(JSONExtractArrayRaw(message, 'parts')) OR arrayExists(
-            part -> JSONExtractString(part, 'type') != 'tool_call_response',
-            JSONExtractArrayRaw(message, 'parts')
-        )
-    ),
-    JSONExtractArrayRaw(InputMessages)
-) AS Spoken
-SELECT TraceId, StartUnixNano AS StartNs, length(Spoken) AS Said,
-       if(empty(Spoken), 0, sipHash64(Spoken[-1])) AS Last
-FROM {TRACES}
-WHERE Op IN {semconv.INFERENCE_OPS} AND TraceId IN (
-    SELECT TraceId FROM {TRACES} WHERE {_CALLS_WHERE}
-    GROUP BY TraceId, ToolName HAVING uniqExact(SpanId) > 1
-) AND TraceId IN (SELECT TraceId FROM {RUNS} WHERE LastReceivedAt >= {{since:DateTime64(9)}})
-ORDER BY TraceId, StartNs, SpanId
-"""
-
-SEGMENTS_SQL = f"""
-SELECT TraceId,
-       mapFilter((name, value) -> startsWith(name, '{semconv.SEGMENT_PREFIX}') AND value != '',
-                 SpanAttributes) AS Segments
-FROM {TRACES}
-WHERE (TraceId, SpanId) IN (SELECT TraceId, RootSpanId FROM ({_RUNS_SQL}))
-  AND arrayExists(name -> startsWith(name, '{semconv.SEGMENT_PREFIX}'), mapKeys(SpanAttributes))
-{LATEST_SPAN}
+CALLS_OF_TOOL_SQL = f"""
+SELECT TraceId, RunVersion, toUInt32(substring(Key, -{POSITION_DIGITS})), toUInt32(Value), Detail
+FROM {_FACTS} AND startsWith(Key, concat('{CALLS}|', {{tool:String}}, '|'))
+    AND length(Key) = length({{tool:String}}) + {len(CALLS) + 1 + _END}
 """
 
 OVERRIDES_SQL = f"""
-SELECT TraceId, ToolName, Field, Original, Replacement
+SELECT TenantId, TraceId, Field, Original, Replacement
 FROM (
-    SELECT TraceId, ToolName, Field, Original, Replacement, At, OverrideId
+    SELECT TenantId, TraceId, ToolName, Field, Original, Replacement, At, OverrideId
     FROM {OVERRIDES}
     WHERE Target IN ('tool_argument', '') AND Actor IN ('user', '') AND Field != ''
-      AND ({{tool:String}} IN ('', ToolName))
+      AND ToolName = {{tool:String}}
     ORDER BY Version DESC LIMIT 1 BY TenantId, TraceId, Target, ToolName, Field, OverrideId
 )
-WHERE TraceId IN (SELECT TraceId FROM {RUNS} WHERE LastReceivedAt >= {{since:DateTime64(9)}})
 ORDER BY TraceId, At, OverrideId
 """
 
@@ -138,136 +108,164 @@ class SlotChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Event:
+class ProposingRun:
+    """A run that called a tool: ``thread`` is its session and user, ``number`` its place there.
+
+    ``thread`` is () for a run that follows no other one.
+    """
+
+    trace_id: str
+    version: int
+    tenant: str
+    user: str
+    session: str
+    start_ns: int
+    agent: str
+    task: str
+    task_type: str
+    thread: tuple[str, ...] = ()
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
     """The first value that events of a run name for a field, and the last one put in its place."""
 
     original: Any
     replacement: Any
 
 
-# (trace, tool) -> field -> what the events say of it
-_Events = Mapping[tuple[str, str], Mapping[str, _Event]]
+# trace id -> field -> what the events of a tool say of it
+Events = Mapping[str, Mapping[str, Event]]
+# A run, its segments, and its calls of a tool.
+_Proposed = tuple[ProposingRun, Mapping[str, str], Sequence[ProposingCall]]
 
 
 def slot_choices(store: Store, window: Window, *, tool: str = "") -> list[SlotChoice]:
-    """Return the choices of all runs of the window, of one tool if it is named.
+    """Return the choices of all extracted runs of the window, of one tool if it is named.
 
     In the order the runs started. Raises StoreError.
     """
-    since = {"since": window.since_text}
-    asked = {**since, "tool": tool}
-    return list(
-        choices_of(
-            store.query(CALLS_SQL, asked),
-            turns=store.query(TURNS_SQL, asked),
-            overrides=store.query(OVERRIDES_SQL, asked),
-            segments={
-                row["TraceId"]: segments_of(row["Segments"])
-                for row in store.query(SEGMENTS_SQL, since)
-            },
-        )
-    )
+    runs = proposing_runs(store, window)
+    tools = [tool] if tool else proposing_tools(store)
+    found = (one for name in tools for one in choices_of_tool(store, name, runs))
+    return sorted(found, key=lambda one: (one.start_ns, one.trace_id, one.slot))
 
 
-def segments_of(attributes: Mapping[str, str]) -> dict[str, str]:
-    """Return segment name -> value of a span's attributes."""
-    prefix = semconv.SEGMENT_PREFIX
-    return {
-        name.removeprefix(prefix): value
-        for name, value in sorted(attributes.items())
-        if name.startswith(prefix)
-    }
+def proposing_tools(store: Store) -> list[str]:
+    """Return the tools that any extracted run called. Raises StoreError."""
+    return [str(row["Tool"]) for row in store.query(TOOLS_SQL)]
 
 
-def choices_of(
-    calls: Iterable[Mapping[str, Any]],
-    *,
-    turns: Iterable[Mapping[str, Any]],
-    overrides: Iterable[Mapping[str, Any]],
-    segments: Mapping[str, Mapping[str, str]],
-) -> Iterator[SlotChoice]:
-    """Form the choices from the rows of the queries above, in their order."""
-    rows = list(calls)
-    events = _events(overrides)
-    spoken = _spoken(turns)
-    runs = {row["TraceId"]: row for row in rows}
-    for session in _sessions(rows, spoken):
-        for settled in settled_of(session):
-            trace_id = settled.first.trace_id
-            said = events.get((trace_id, settled.first.tool), {})
-            values = {} if settled.corrected else settled.values()
-            values = {slot: both for slot, both in values.items() if slot.field not in said}
-            for slot, (proposed, final) in {**values, **_said(settled.first.tool, said)}.items():
-                yield _choice(
-                    runs[trace_id],
-                    slot,
-                    values=(proposed, final),
-                    explicit=slot.field in said,
-                    segments=segments.get(trace_id, {}),
-                )
+def proposing_runs(store: Store, window: Window) -> dict[str, ProposingRun]:
+    """Return the runs of the window that called a tool, in the order they started.
 
-
-def _sessions(
-    rows: Iterable[Mapping[str, Any]], spoken: Mapping[str, list[tuple[int, int]]]
-) -> Iterator[list[ToolCall]]:
-    """Yield the calls of each tool in each session; runs that name none stand alone."""
-    threads: dict[tuple[str, ...], list[ToolCall]] = {}
-    positions: dict[tuple[str, ...], dict[str, int]] = {}
-    for row in rows:
-        trace_id = row["TraceId"]
-        joins = row["SessionId"] and row["UserId"] and not row["TimeUnknown"]
-        own = (row["SessionId"], row["UserId"]) if joins else (trace_id, "")
-        session = (row["TenantId"], *own)
-        runs = positions.setdefault(session, {})
-        call = ToolCall(
-            trace_id=trace_id,
-            run=runs.setdefault(trace_id, len(runs)),
-            turn=_turn(spoken.get(trace_id, []), row["StartNs"]),
-            start_ns=row["StartNs"],
-            tool=row["ToolName"],
-            arguments=parsed(row["Arguments"]),
-            failed=bool(row["Failed"]),
-        )
-        threads.setdefault((*session, row["ToolName"]), []).append(call)
-    yield from threads.values()
-
-
-def _spoken(turns: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, int]]]:
-    """Return trace -> [(start of a model call, how often the user had spoken by then)].
-
-    A history that was cut short, or that only holds what is new, does not grow; then another
-    last message of the user's is the sign.
+    Raises StoreError.
     """
-    spoken: dict[str, list[tuple[int, int]]] = {}
-    for trace_id, rows in groupby(turns, key=lambda row: row["TraceId"]):
-        turn, before = 0, (0, 0)
-        for row in rows:
-            heard = (int(row["Said"]), int(row["Last"]))
-            if heard[0] and (heard[0] > before[0] or heard[1] != before[1]):
-                turn += 1
-                before = heard
-            spoken.setdefault(trace_id, []).append((row["StartNs"], turn))
-    return spoken
+    runs: dict[str, ProposingRun] = {}
+    numbers: dict[tuple[str, ...], int] = {}
+    for row in store.stream(RUNS_SQL, {"since": window.since_text}):
+        trace_id, version, tenant, user, joins, start_ns, agent, task_type, task_id, session = row
+        thread = tuple(map(intern, (tenant, joins, user))) if joins and user else ()
+        number = numbers.get(thread, 0)
+        if thread:
+            numbers[thread] = number + 1
+        runs[trace_id] = ProposingRun(
+            trace_id=trace_id,
+            version=version,
+            tenant=intern(tenant),
+            user=intern(user),
+            session=intern(session),
+            start_ns=start_ns,
+            agent=intern(agent),
+            task=intern(f"{task_type}/{task_id}" if task_id else task_type),
+            task_type=intern(task_type),
+            thread=thread,
+            number=number,
+        )
+    return runs
 
 
-def _turn(spoken: list[tuple[int, int]], start_ns: int) -> int:
-    return max((turn for at, turn in spoken if at <= start_ns), default=0)
+def choices_of_tool(
+    store: Store, tool: str, runs: Mapping[str, ProposingRun]
+) -> Iterator[SlotChoice]:
+    """Yield the choices that these runs made for slots of one tool. Raises StoreError."""
+    events = events_of(
+        row for row in store.query(OVERRIDES_SQL, {"tool": tool}) if _is_of(row, runs)
+    )
+    threads: dict[tuple[str, ...], list[tuple[ProposingRun, list[str]]]] = {}
+    parts: dict[str, dict[int, str]] = {}
+    for trace_id, version, part, parts_of_run, detail in store.stream(
+        CALLS_OF_TOOL_SQL, {"tool": tool}
+    ):
+        run = runs.get(trace_id)
+        if run is None or run.version != version:
+            continue
+        read = {part: detail, **parts.pop(trace_id, {})}
+        if len(read) < parts_of_run:
+            parts[trace_id] = read
+            continue
+        details = [read[number] for number in sorted(read)]
+        if run.thread:
+            threads.setdefault(run.thread, []).append((run, details))
+        else:
+            yield from choices_of_thread([(run, *calls_in(details, tool))], tool, events)
+    for thread in threads.values():
+        thread.sort(key=lambda one: one[0].number)
+        proposed = [(run, *calls_in(details, tool)) for run, details in thread]
+        yield from choices_of_thread(proposed, tool, events)
 
 
-def _events(overrides: Iterable[Mapping[str, Any]]) -> _Events:
-    found: dict[tuple[str, str], dict[str, _Event]] = {}
+def choices_of_thread(
+    thread: Iterable[_Proposed], tool: str, events: Events
+) -> Iterator[SlotChoice]:
+    """Form the choices of one session, its runs in order, from their calls of one tool."""
+    calls: list[ToolCall] = []
+    known: dict[str, _Proposed] = {}
+    for proposed in thread:
+        run = proposed[0]
+        known[run.trace_id] = proposed
+        calls += (
+            ToolCall(
+                trace_id=run.trace_id,
+                run=run.number,
+                turn=call.turn,
+                start_ns=call.start_ns,
+                given=call.given,
+                failed=call.failed,
+            )
+            for call in proposed[2]
+        )
+    for settled in settled_of(calls):
+        run, segments, _ = known[settled.first.trace_id]
+        said = events.get(run.trace_id, {})
+        values = {} if settled.corrected else settled.values()
+        values = {slot: both for slot, both in values.items() if slot.field not in said}
+        for slot, both in {**values, **_said(tool, said)}.items():
+            yield _choice(run, slot, values=both, explicit=slot.field in said, segments=segments)
+
+
+def events_of(overrides: Iterable[Mapping[str, Any]]) -> Events:
+    """Read the rows of ``OVERRIDES_SQL``, in their order."""
+    found: dict[str, dict[str, Event]] = {}
     for row in overrides:
-        fields = found.setdefault((row["TraceId"], row["ToolName"]), {})
+        fields = found.setdefault(row["TraceId"], {})
         field = pointer(row["Field"])
         first = fields.get(field)
-        fields[field] = _Event(
+        fields[field] = Event(
             original=first.original if first else said_value(row["Original"]),
             replacement=said_value(row["Replacement"]),
         )
     return found
 
 
-def _said(tool: str, events: Mapping[str, _Event]) -> dict[Slot, tuple[str, str]]:
+def _is_of(override: Mapping[str, Any], runs: Mapping[str, ProposingRun]) -> bool:
+    """Whether an event is of the tenant whose run it is about, or names none."""
+    run = runs.get(override["TraceId"])
+    return run is not None and override["TenantId"] in (run.tenant, DEFAULT_TENANT)
+
+
+def _said(tool: str, events: Mapping[str, Event]) -> dict[Slot, tuple[str, str]]:
     """Return slot -> (proposed, final) as events say it; one that names no value says nothing."""
     said: dict[Slot, tuple[str, str]] = {}
     for field, event in events.items():
@@ -279,24 +277,23 @@ def _said(tool: str, events: Mapping[str, _Event]) -> dict[Slot, tuple[str, str]
 
 
 def _choice(
-    run: Mapping[str, Any],
+    run: ProposingRun,
     slot: Slot,
     *,
     values: tuple[str, str],
     explicit: bool,
     segments: Mapping[str, str],
 ) -> SlotChoice:
-    task_type, task_id = run["TaskType"], run["TaskId"]
     return SlotChoice(
-        tenant=run["TenantId"],
-        user=run["UserId"],
+        tenant=run.tenant,
+        user=run.user,
         segments=segments,
-        trace_id=run["TraceId"],
-        session=run["SessionId"],
-        start_ns=run["RunStartNs"],
-        agent=run["AgentName"],
-        task=f"{task_type}/{task_id}" if task_id else task_type,
-        task_type=task_type,
+        trace_id=run.trace_id,
+        session=run.session,
+        start_ns=run.start_ns,
+        agent=run.agent,
+        task=run.task,
+        task_type=run.task_type,
         tool=slot.tool,
         field=slot.field,
         part=slot.part,

@@ -9,8 +9,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Literal
+
+from spanlore.analyzers.json_paths import number
 
 Part = Literal["value", "time_of_day"]
 
@@ -75,7 +76,7 @@ def part_and_text(value: Any) -> tuple[Part, str]:
         return "value", text if len(text) <= VALUE_CHARS_MAX else NO_VALUE
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool | int | float) and isfinite(value):
+    if isinstance(value, bool) or number(value) is not None:
         return "value", json.dumps(value)
     return "value", NO_VALUE
 

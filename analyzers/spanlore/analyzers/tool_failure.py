@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from spanlore.analyzers.argument_shape import format_name, json_type_name
+from spanlore.analyzers.argument_form import format_name
+from spanlore.analyzers.argument_shape import json_type_name
 from spanlore.analyzers.calls import Call
 from spanlore.analyzers.json_paths import nodes, objects
 from spanlore.analyzers.quoted_text import refusal

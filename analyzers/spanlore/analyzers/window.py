@@ -8,11 +8,28 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Runs whose last span was received at or after ``since``; all runs when it is None."""
+    """Runs whose last span was received at or after ``since``; all runs when it is None.
+
+    Of what was sealed after ``until`` nothing counts (None sets no end): a run sealed again since
+    counts as it was, so that all questions of one round are about the same runs.
+    """
 
     since: datetime | None = None
+    until: datetime | None = None
 
     @property
     def since_text(self) -> str:
         """The start as the store's DateTime64(9) reads it (UTC)."""
-        return (self.since or _EPOCH).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        return _text(self.since or _EPOCH)
+
+    @property
+    def params(self) -> dict[str, str]:
+        """``since``, and where there is an end ``until``, as parameters of a query."""
+        if self.until is None:
+            return {"since": self.since_text}
+        # Python knows microseconds: whatever was sealed within the last one belongs to it.
+        return {"since": self.since_text, "until": f"{_text(self.until)}999"}
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

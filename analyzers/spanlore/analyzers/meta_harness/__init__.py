@@ -1,0 +1,1 @@
+"""A model's proposals, optional: counted, tested, evaluated and approved like any other."""
