@@ -43,6 +43,7 @@ FINDING = Finding(
     q=0.002,
     adjusted_for=("task",),
     confirmed=True,
+    verdict="confirmed",
     evidence=tuple(f"{number:032x}" for number in range(1, 9)),
     counter_evidence=("c" * 32,),
     detail={"rate_interval": [0.41, 0.6], "compared_with": "calls without it"},
@@ -153,7 +154,7 @@ def test_the_commit_says_the_rule_the_numbers_the_gate_and_who_approved(
     words = " ".join(message.split())
     assert "Give minutes, a whole number. Name a day." in words
     assert "54 of 107 (50%, 95 % interval 41% to 60%)" in words
-    assert "+50% [+40%, +60%]" in words
+    assert "+50 points [+40, +60]" in words
     assert FINDING.evidence[0] in words
     assert FINDING.counter_evidence[0] in words
     assert "and 3 more" in words

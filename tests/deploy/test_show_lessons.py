@@ -58,6 +58,7 @@ FINDING = Finding(
     q=None,
     adjusted_for=(),
     confirmed=True,
+    verdict="confirmed",
     evidence=("a" * 32,) * 9,
     counter_evidence=("b" * 32,),
 )

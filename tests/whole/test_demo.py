@@ -241,7 +241,8 @@ def test_what_only_goes_with_a_hard_task_is_held_back(said: dict[str, Any]) -> N
     assert not list(filter(is_trap, said["findings"]))
     assert trap["detail"]["effect_unadjusted"] > 0.1
     assert trap["interval"][0] < 0 < trap["interval"][1]
-    assert trap["reason"].startswith(f"not shown: {trap['effect']:+.3f} within one task, but p=")
+    effect = f"{100 * trap['effect']:+.1f} points"
+    assert trap["reason"].startswith(f"not shown: {effect} within one task, but p=")
 
 
 @pytest.mark.parametrize(

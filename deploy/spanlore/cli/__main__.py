@@ -33,6 +33,7 @@ _COMMANDS = {
     "import": _Command("import_:import_command", "Bring recorded runs in."),
     "runs": _Command("runs:runs_command", "List runs; show one as a tree."),
     "judge": _Command("judge:judge_command", "Say whether a run passed or failed."),
+    "judges": _Command("judges:judges_command", "Let judges judge; hold them against gold."),
     "learn": _Command("learn:learn_command", "Run the analyzers: findings, then lessons."),
     "findings": _Command("findings:findings_command", "List what the analyzers saw."),
     "lessons": _Command("lessons:lessons_command", "Read, approve, apply and measure lessons."),

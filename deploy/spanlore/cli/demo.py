@@ -35,6 +35,8 @@ HOLD_OUT = 0.5  # so that both arms are as large as they can be
 _NEEDED = (
     "chdb", "clickhouse_connect", "numpy", "openai", "rich", "scipy", "statsmodels", "uvicorn",
 )  # fmt: skip
+# Those whose truth is planted here; `spanlore learn` asks all that are installed.
+_ANALYZERS = ("preference_override", "tool_argument_misuse")
 _AGENT_FOLDER = "meeting-assistant"
 _RUNS_MAX = 100_000
 _FLUSH_S_MAX = 60.0
@@ -133,7 +135,7 @@ def _show(running: Running, steps: Steps, *, seed: int, as_json: bool) -> Shown:
             before = _runs(running, store)
         if not as_json:
             show_demo.print_runs(before)
-        with steps.step("learn", "learn from them: findings on one half, confirmed on the other"):
+        with steps.step("learn", "learn from them: found on one half, confirmed on the other"):
             report = _learn(running, store, repository)
         if not as_json:
             show_demo.print_learned(store, before, report)
@@ -182,7 +184,7 @@ def _learn(running: Running, store: "Store", repository: Repository) -> "LearnRe
     from spanlore.analyzers.job import learn
 
     desk = review_door.ReviewDesk(running, by=LEARNER)
-    report = learn(store, repo=repository.folder, desk=desk)
+    report = learn(store, analyzers=_ANALYZERS, repo=repository.folder, desk=desk)
     if report.failed or not report.lessons:
         said = "; ".join(f"{name}: {reason}" for name, reason in report.failed.items())
         raise CommandFailed(f"nothing was learned from the agent's runs {said}".strip())
@@ -190,13 +192,17 @@ def _learn(running: Running, store: "Store", repository: Repository) -> "LearnRe
 
 
 def _approve(running: Running, lessons: "Sequence[Lesson]") -> "list[Lesson]":
-    """Approve, as a named person, what its gate passed or could not decide; return those."""
+    """Approve, as a named person, what its gate passed or could not decide; return those.
+
+    Memories and diffs: what only says what to change is for somebody who knows the agent's code.
+    """
     from spanlore.schemas.lesson_state import content_hash
 
     approved = []
     for lesson in lessons:
         verdict = lesson.evaluations[-1]["verdict"] if lesson.evaluations else None
-        if lesson.state != "evaluated" or verdict == "fail":
+        acts = lesson.patch is not None or "slot" in lesson.content
+        if lesson.state != "evaluated" or verdict == "fail" or not acts:
             continue
         detail: dict[str, Any] = {"content_hash": content_hash(lesson)}
         if lesson.layer == "context" and lesson.scope != "user":

@@ -37,6 +37,7 @@ class NotRunning(CannotReach):
 
 # Distributions that an extra brings, by the module that is missing without it.
 _EXTRAS = {
+    "anthropic": "models",
     "chdb": "embedded",
     "clickhouse_cityhash": "embedded",
     "clickhouse_connect": "collector",
@@ -45,6 +46,7 @@ _EXTRAS = {
     "rich": "collector",
     "uvicorn": "collector",
     "numpy": "analyzers",
+    "openai": "models",
     "scipy": "analyzers",
     "statsmodels": "analyzers",
 }

@@ -2,23 +2,18 @@
 
 import getpass
 import hashlib
-import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from spanlore.cli.collector_door import flush
 from spanlore.cli.connection import Running, find_running
 from spanlore.cli.datadir import data_dir_option
-from spanlore.cli.errors import CannotReach, CommandFailed
+from spanlore.cli.errors import CommandFailed
+from spanlore.cli.judgement_door import send_judgements
 from spanlore.cli.output import note, print_json
-from spanlore.cli.signals import in_thread
 from spanlore.schemas.types import Run
-
-if TYPE_CHECKING:
-    from spanlore.instrumentation.history.sending import Rejected
 
 __all__ = ["judge_command"]
 
@@ -50,7 +45,7 @@ def judge_command(
     running = find_running(data_dir)
     run = _find(running, trace_id)
     known_score = score if score is not None else float(verdict == "pass")
-    _send(
+    send_judgements(
         running,
         _event(run, verdict, score=known_score, reason=reason, by=by or getpass.getuser()),
     )
@@ -98,24 +93,3 @@ def _event(run: Run, verdict: str, *, score: float, reason: str | None, by: str)
             semconv.TENANT_ID: run.tenant,
         },
     )
-
-
-def _send(running: Running, request: bytes) -> None:
-    from spanlore.instrumentation.history import Refused, Sender, Unreachable, parse_endpoint
-
-    headers = "" if running.collector_token else os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")
-    sender = Sender(parse_endpoint(running.grpc_endpoint, headers=headers))
-
-    def send() -> "Rejected":
-        sender.start()
-        return sender.send_judgements(request)
-
-    try:
-        rejected = in_thread(send, stop=sender.stop)
-    except Unreachable as error:
-        raise CannotReach(str(error)) from error
-    except Refused as error:
-        raise CommandFailed(str(error)) from error
-    if rejected.judgements:
-        message = f"the collector rejected the judgement: {'; '.join(rejected.reasons)}"
-        raise CommandFailed(message)

@@ -1,4 +1,4 @@
-"""`spanlore lessons approve | reject | revoke`: what a person decides about a lesson."""
+"""`spanlore lessons approve | reject | release | revoke`: what a person decides about a lesson."""
 
 import getpass
 from pathlib import Path
@@ -14,7 +14,7 @@ from spanlore.cli.kept_lessons import KeptLesson, chosen
 from spanlore.cli.output import note, one_line, print_json
 from spanlore.schemas.types import Lesson
 
-__all__ = ["approve_command", "reject_command", "revoke_command"]
+__all__ = ["approve_command", "reject_command", "release_command", "revoke_command"]
 
 _HOLD_OUT = 0.2
 
@@ -86,25 +86,80 @@ def reject_command(
     _say(kept, as_json=as_json, done=f"rejected by {by}", means=means)
 
 
-@click.command("revoke")
+@click.command("release")
 @click.argument("lesson_id", metavar="LESSON")
+@click.option("--by", required=True, callback=_named, help="Who releases it: a person's name.")
+@click.option("--reason", help="Why, in a sentence.")
+@click.option("--json", "as_json", is_flag=True, help="Print the lesson as one JSON object.")
+@data_dir_option
+def release_command(
+    lesson_id: str, *, by: str, reason: str | None, as_json: bool, data_dir: Path | None
+) -> None:
+    """Let a quarantined lesson go on: it is proposed again, and the next `learn` evaluates it.
+
+    LESSON is its id or the beginning of one.
+    """
+    kept = _ended(lesson_id, "release", by=by, reason=reason, data_dir=data_dir)
+    means = "it is proposed again; `spanlore learn` evaluates it where its finding still holds"
+    _say(kept, as_json=as_json, done=f"released by {by}", means=means)
+
+
+@click.command("revoke")
+@click.argument("lesson_id", metavar="[LESSON]", required=False)
+@click.option(
+    "--trace",
+    "trace_ids",
+    multiple=True,
+    metavar="TRACE_ID",
+    help="A trace that nothing may be learned from any more; may be repeated.",
+)
 @click.option("--by", callback=_named, help="Who revokes it. Default: your user name.")
 @click.option("--reason", help="Why, in a sentence.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lesson as one JSON object.")
 @data_dir_option
 def revoke_command(
-    lesson_id: str, *, by: str | None, reason: str | None, as_json: bool, data_dir: Path | None
+    lesson_id: str | None,
+    *,
+    trace_ids: tuple[str, ...],
+    by: str | None,
+    reason: str | None,
+    as_json: bool,
+    data_dir: Path | None,
 ) -> None:
-    """Take a lesson back, whatever became of it: from now on no agent is given it.
+    """Take a lesson back, or all that was learned from a trace.
 
-    LESSON is its id or the beginning of one.
+    A lesson (its id or the beginning of one): from now on no agent is given it, whatever became
+    of it. Traces: nothing is learned from them any more, every lesson they are evidence of is
+    quarantined until a person releases or rejects it, and the next `learn` counts without them.
     """
     who = by or _user_name()
+    if bool(trace_ids) == (lesson_id is not None):
+        message = "name one lesson, or traces with --trace"
+        raise click.UsageError(message)
+    if lesson_id is None:
+        _revoke_traces(trace_ids, by=who, reason=reason, as_json=as_json, data_dir=data_dir)
+        return
     kept = _ended(lesson_id, "revoke", by=who, reason=reason, data_dir=data_dir)
     means = "it is given to nobody from now on"
     if kept.lesson.layer == "harness":
         means = "it may no longer be applied; a branch that was merged has to be reverted in git"
     _say(kept, as_json=as_json, done=f"revoked by {who}", means=means)
+
+
+def _revoke_traces(
+    trace_ids: tuple[str, ...], *, by: str, reason: str | None, as_json: bool, data_dir: Path | None
+) -> None:
+    running = find_running(data_dir)
+    held = review_door.revoke_traces(running, trace_ids, by=by, reason=reason or "")
+    if as_json:
+        print_json([kept.json() for kept in held])
+        return
+    what = "1 trace" if len(trace_ids) == 1 else f"{len(trace_ids)} traces"
+    click.echo(f"{what} revoked by {one_line(by)}; nothing is learned from it any more")
+    click.echo(f"lessons quarantined, which they are evidence of: {len(held)}")
+    for kept in held:
+        click.echo(f"  {kept.lesson.lesson_id[:8]}  {one_line(kept.lesson.title)}")
+    click.echo("next: spanlore learn, which counts everything again without them")
 
 
 def _user_name() -> str:

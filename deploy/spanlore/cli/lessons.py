@@ -1,5 +1,6 @@
 """`spanlore lessons`: what is proposed, and what people decide about it."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -8,7 +9,12 @@ from spanlore.cli.connection import find_running
 from spanlore.cli.datadir import data_dir_option
 from spanlore.cli.kept_lessons import chosen, stored_lessons
 from spanlore.cli.lesson_apply import apply_command
-from spanlore.cli.lesson_decisions import approve_command, reject_command, revoke_command
+from spanlore.cli.lesson_decisions import (
+    approve_command,
+    reject_command,
+    release_command,
+    revoke_command,
+)
 from spanlore.cli.lesson_effect import effect_command
 from spanlore.cli.lesson_log import log_command
 from spanlore.cli.output import print_json
@@ -24,6 +30,7 @@ def lessons_command() -> None:
 for command in (
     approve_command,
     reject_command,
+    release_command,
     revoke_command,
     apply_command,
     effect_command,
@@ -47,7 +54,8 @@ def list_command(
     data_dir: Path | None,
 ) -> None:
     """List lessons."""
-    from spanlore.cli.show_lessons import print_lessons
+    from spanlore.analyzers.lesson_notes import standing_notes
+    from spanlore.cli.show_lessons import print_lessons, print_notes
     from spanlore.schemas.store import Store
 
     with Store.connect(find_running(data_dir).store_url) as store:
@@ -58,10 +66,13 @@ def list_command(
             and layer in (None, one.lesson.layer)
             and scope in (None, one.lesson.scope)
         ]
+        notes = standing_notes(store)
     if as_json:
         print_json([one.json() for one in kept])
     elif kept:
         print_lessons([one.lesson for one in kept])
+        shown = {one.lesson.lesson_id for one in kept}
+        print_notes([one for one in notes if one.lesson_id in shown])
         click.echo("read one, with what it rests on: spanlore lessons show LESSON")
     else:
         click.echo("no such lessons: spanlore learn --repo PATH proposes some where it can")
@@ -76,8 +87,10 @@ def show_command(lesson_id: str, *, as_json: bool, data_dir: Path | None) -> Non
 
     LESSON is its id or the beginning of one.
     """
+    from spanlore.analyzers.lesson_notes import note_json, standing_notes
+    from spanlore.analyzers.lesson_usage import usage
     from spanlore.analyzers.records import finding_json, named_findings
-    from spanlore.cli.show_lessons import next_step, print_lesson
+    from spanlore.cli.show_lessons import next_step, print_lesson, print_notes, print_usage
     from spanlore.schemas.effect_records import effect_json, latest_effects
     from spanlore.schemas.store import Store
 
@@ -85,14 +98,24 @@ def show_command(lesson_id: str, *, as_json: bool, data_dir: Path | None) -> Non
         kept = chosen(stored_lessons(store), lesson_id)
         findings = named_findings(store, kept.lesson.findings)
         effect = latest_effects(store).get(kept.lesson.lesson_id)
+        used = usage(store).get(kept.lesson.lesson_id)
+        notes = [
+            one
+            for one in standing_notes(store)
+            if kept.lesson.lesson_id in (one.lesson_id, one.other_id)
+        ]
     if as_json:
         print_json(
             {
                 **kept.json(),
                 "effect": effect_json(effect) if effect else None,
                 "seen": [finding_json(one) for one in findings],
+                "usage": asdict(used) if used else None,
+                "notes": [note_json(one) for one in notes],
             }
         )
     else:
         print_lesson(kept.lesson, findings=findings, effect=effect)
+        print_usage(used)
+        print_notes(notes)
         click.echo(f"next: {next_step(kept.lesson)}")

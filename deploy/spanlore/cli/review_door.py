@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -11,6 +12,7 @@ from spanlore.cli.connection import Running
 from spanlore.cli.errors import CannotReach, CommandFailed
 from spanlore.cli.kept_lessons import KeptLesson
 from spanlore.cli.output import clean
+from spanlore.schemas.lesson_state import Ending
 from spanlore.schemas.types import Lesson
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ __all__ = [
     "log",
     "memories",
     "review_status",
+    "revoke_traces",
     "submit",
 ]
 
@@ -41,12 +44,19 @@ class ReviewDesk:
         self._running = running
         self._by = by
 
-    def submit(self, proposals: "Sequence[Proposal]", superseded: Sequence[str]) -> list[Lesson]:
-        """Hand in proposals; return the lessons as they stand, in order.
+    def submit(
+        self,
+        proposals: "Sequence[Proposal]",
+        superseded: Sequence[str],
+        endings: Sequence[Ending] = (),
+    ) -> list[Lesson]:
+        """Hand in proposals and endings; return the lessons as they stand, in order.
 
         Raises CannotReach, and CommandFailed when the door refuses them.
         """
-        return [one.lesson for one in submit(self._running, proposals, superseded, by=self._by)]
+        ends = [asdict(one) for one in endings]
+        stand = submit(self._running, proposals, superseded, by=self._by, endings=ends)
+        return [one.lesson for one in stand]
 
 
 def review_status(running: Running) -> dict[str, Any]:
@@ -61,11 +71,16 @@ def lessons(running: Running) -> list[KeptLesson]:
 
 
 def submit(
-    running: Running, proposals: "Sequence[Proposal]", superseded: Sequence[str], *, by: str
+    running: Running,
+    proposals: "Sequence[Proposal]",
+    superseded: Sequence[str],
+    *,
+    by: str,
+    endings: Sequence[Mapping[str, str]] = (),
 ) -> list[KeptLesson]:
     """Hand in proposals with their evaluations; return the lessons as they stand, in order.
 
-    What they replace goes with the last request, when all that replaces it is there. Raises
+    What ends goes with the last requests, when all that stands in its place is there. Raises
     CannotReach, and CommandFailed when the door refuses them.
     """
     from spanlore.schemas.lesson_records import lesson_json
@@ -78,13 +93,20 @@ def submit(
         }
         for one in proposals
     ]
-    *first, last = _batches(entries)
-    for batch, replaced in (*((one, []) for one in first), (last, list(superseded))):
-        if batch or replaced:
-            body = {"by": by, "proposals": batch, "superseded": replaced}
-            said = _ask(running, "POST", "/v1/proposals", body=body)
-            stand += [_kept(one) for one in said["lessons"]]
+    for batch in _batches(entries):
+        if batch:
+            stand += _handed_in(running, {"by": by, "proposals": batch})
+    if superseded:
+        _handed_in(running, {"by": by, "superseded": list(superseded)})
+    for ends in _batches([dict(one) for one in endings]):
+        if ends:
+            _handed_in(running, {"by": by, "endings": ends})
     return stand
+
+
+def _handed_in(running: Running, body: Mapping[str, Any]) -> list[KeptLesson]:
+    said = _ask(running, "POST", "/v1/proposals", body=body)
+    return [_kept(one) for one in said["lessons"]]
 
 
 def event(
@@ -114,6 +136,17 @@ def effect(
     """
     said = _ask(running, "POST", "/v1/effects", body={"by": by, **measured})
     return _kept(said["lesson"]), said["effect"]
+
+
+def revoke_traces(
+    running: Running, trace_ids: Sequence[str], *, by: str, reason: str
+) -> list[KeptLesson]:
+    """Have nothing learned from these traces any more; return the lessons that are quarantined.
+
+    Raises CommandFailed, CannotReach.
+    """
+    body = {"trace_ids": list(trace_ids), "by": by, "reason": reason}
+    return [_kept(one) for one in _ask(running, "POST", "/v1/revocations", body=body)["lessons"]]
 
 
 def memories(running: Running, question: Mapping[str, str]) -> dict[str, Any]:

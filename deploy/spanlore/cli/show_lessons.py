@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,10 @@ from spanlore.cli.output import clean, one_line, print_row, print_table
 from spanlore.cli.show_findings import effect_text, seen_text, traces_text
 from spanlore.schemas.lesson_state import content_hash
 from spanlore.schemas.types import Arm, Effect, Finding, Lesson
+
+if TYPE_CHECKING:
+    from spanlore.analyzers.consolidation import Note
+    from spanlore.analyzers.lesson_usage import Usage
 
 __all__ = [
     "SHORT_ID",
@@ -19,6 +23,8 @@ __all__ = [
     "print_effect",
     "print_lesson",
     "print_lessons",
+    "print_notes",
+    "print_usage",
     "print_verdicts",
 ]
 
@@ -54,6 +60,8 @@ def print_verdicts(lessons: Sequence[Lesson]) -> None:
         print_row("  is", f"{lesson.state}, {lesson.layer} layer, for {holds_for(lesson)}")
         if lesson.evaluations:
             print_row("  gate", evaluation_text(lesson.evaluations[-1]))
+        if lesson.patch:
+            print_row("  diff", f"of {lesson.base_path}")
         print_row("  next", next_step(lesson))
         click.echo()
 
@@ -85,6 +93,21 @@ def print_lesson(
     click.echo(f"\n{clean(lesson.body).strip()}\n")
     for line in clean(lesson.patch or "").splitlines():
         click.secho(line, fg=_COLOURS.get(line[:1]))
+
+
+def print_usage(used: "Usage | None") -> None:
+    """Print how many runs were given a lesson, and in how many of them it surely did something."""
+    if used is None:
+        return
+    last = f", the last on {used.last_given:%Y-%m-%d}" if used.last_given else ""
+    did = f"; helped in at least {used.helped:,}, harmed in at least {used.harmed:,}"
+    print_row("given to", f"{used.runs:,} runs{last}{did}")
+
+
+def print_notes(notes: "Sequence[Note]") -> None:
+    """Print what the last round of learning would have a person look at."""
+    for one in notes:
+        click.echo(f"{one.kind}: {one.lesson_id[:SHORT_ID]}: {one_line(one.reason)}")
 
 
 def holds_for(lesson: Lesson) -> str:

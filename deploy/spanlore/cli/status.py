@@ -1,5 +1,6 @@
 """`spanlore status`: what runs, what it counted, and how far the flywheel has turned."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ _WHEEL = {
     "effects_by_verdict": "SELECT verdict AS key, count() AS n FROM "
     "(SELECT argMax(Verdict, At) AS verdict FROM effects GROUP BY LessonId) GROUP BY 1 ORDER BY 1",
 }
+_LEARNED_UNKNOWN = dict.fromkeys(("last_at", "new_runs", "waits_for", "reason", "next_at"))
 _RUNS = """SELECT count() AS runs, countIf(outcome != '') AS judged FROM
     (SELECT argMax(Outcome, Version) AS outcome FROM agent_runs GROUP BY TraceId)"""
 
@@ -60,7 +62,8 @@ def status_command(data_dir: Path | None, as_json: bool) -> None:
 
 def _document(running: Running) -> dict[str, Any]:
     run_file = read_run_file(running.data_dir) or {}
-    rows, wheel, store_problem = _stored(running)
+    every_s = run_file.get("learn", {}).get("every_s")
+    rows, wheel, learned, store_problem = _stored(running, every_s)
     collector, collector_problem = _collector(running)
     review, review_problem = _review(running)
     return {
@@ -82,6 +85,7 @@ def _document(running: Running) -> dict[str, Any]:
             "problem": review_problem,
             "counters": review,
         },
+        "learn": {"pid": None, "every_s": None, **run_file.get("learn", {}), **learned},
         "rows": {name: rows.get(name) for name in ("runs", "spans", *_COUNTS)},
         "flywheel": {
             "runs": rows.get("runs"),
@@ -114,18 +118,32 @@ def _review(running: Running) -> tuple[dict[str, Any] | None, str | None]:
     return counters, None
 
 
-def _stored(running: Running) -> tuple[dict[str, int], dict[str, dict[str, int]], str | None]:
+def _stored(
+    running: Running, every_s: float | None
+) -> tuple[dict[str, int], dict[str, dict[str, int]], dict[str, Any], str | None]:
     """Count what is stored; a store that does not answer is a fact to show, not an end."""
     from spanlore.schemas.store import Store, StoreError
 
     try:
         store = Store.connect(running.store_url)
         try:
-            return _counted(store), _turned(store), None
+            return _counted(store), _turned(store), _learned(store, every_s), None
         finally:
             store.close()
     except StoreError as error:
-        return {}, {}, str(error)
+        return {}, {}, dict(_LEARNED_UNKNOWN), str(error)
+
+
+def _learned(store: "Store", every_s: float | None) -> dict[str, Any]:
+    """Return when was learned last, and where spanlore learns by itself what the next waits for."""
+    from spanlore.analyzers.dream import Pace, dream_state, due
+
+    state = dream_state(store)
+    found = {**_LEARNED_UNKNOWN, "last_at": state.learned_at, "new_runs": state.new_runs}
+    if every_s is None:
+        return found
+    said = due(state, datetime.now(UTC), Pace(period=timedelta(seconds=every_s)))
+    return {**found, "waits_for": said.waits_for, "reason": said.reason, "next_at": said.next_at}
 
 
 def _counted(store: "Store") -> dict[str, int]:
@@ -173,6 +191,7 @@ def _print(document: dict[str, Any]) -> None:
     stored = ", ".join(f"{_number(count)} {name}" for name, count in document["rows"].items())
     click.echo(f"stored: {stored}")
     _print_wheel(document["flywheel"])
+    _print_learn(document["learn"])
 
 
 def _print_wheel(wheel: dict[str, Any]) -> None:
@@ -186,6 +205,15 @@ def _print_wheel(wheel: dict[str, Any]) -> None:
     for name in (name for name in parts if wheel[name]):
         said = (f"{count:,} {key.replace('_', ' ')}" for key, count in wheel[name].items())
         click.echo(f"  {name.partition('_')[0]}: {', '.join(said)}")
+
+
+def _print_learn(learn: dict[str, Any]) -> None:
+    last = f"{learn['last_at']:%Y-%m-%d %H:%M} UTC" if learn["last_at"] else "never"
+    new = f"{_number(learn['new_runs'])} new runs since"
+    if learn["every_s"] is None:
+        click.echo(f"learned: {last}, {new}; by hand: spanlore learn")
+    else:
+        click.echo(f"learned: {last}, {new}; next: {learn['reason'] or 'not known'}")
 
 
 def _print_counters(counters: dict[str, Any]) -> None:

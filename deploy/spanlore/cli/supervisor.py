@@ -1,4 +1,4 @@
-"""Run store, collector and review door, start them again when they die, stop them in order."""
+"""Run store, collector, review door and learner; start them again when they die, stop in order."""
 
 import asyncio
 import os
@@ -34,7 +34,8 @@ _BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 4.0)
 class Plan:
     """What to run: ``store_url`` of a server, or None for our own store; port 0 is a free one.
 
-    The children's logs go to files in ``logs``, or to our stderr when that is None.
+    The children's logs go to files in ``logs``, or to our stderr when that is None. With
+    ``learn_every_s`` seconds between two rounds it also learns, in quiet moments.
     """
 
     data_dir: Path
@@ -44,6 +45,7 @@ class Plan:
     http_port: int
     review_port: int
     logs: Path | None
+    learn_every_s: float | None = None
 
 
 def supervise(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
@@ -62,7 +64,9 @@ def supervise(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
 
 def _require_parts(plan: Plan) -> None:
     # The engine first: the extra that brings it brings the others too.
-    for module in [*([] if plan.store_url else ["chdb"]), "clickhouse_connect", "uvicorn"]:
+    learns = [] if plan.learn_every_s is None else ["statsmodels"]
+    stores = [] if plan.store_url else ["chdb"]
+    for module in [*stores, "clickhouse_connect", "uvicorn", *learns]:
         if find_spec(module) is None:
             raise missing_extra(module)
 
@@ -98,6 +102,9 @@ async def _run(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
         migrate(admin_url)
         collector = await _started(_collector(plan, ingest_url), stack)
         review = await _started(_review(plan, admin_url), stack)
+        learner = None
+        if plan.learn_every_s is not None:
+            learner = await _started(_learner(plan, admin_url), stack)
 
         def write() -> dict[str, Any]:
             document = {
@@ -108,13 +115,15 @@ async def _run(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
                 "store": _store_entry(admin_url, store),
                 "collector": {"pid": collector.pid, **collector.ports},
                 "review": {"pid": review.pid, **review.ports},
+                "learn": {"pid": learner and learner.pid, "every_s": plan.learn_every_s},
             }
             write_run_file(plan.data_dir, document)
             return document
 
         stack.callback(remove_run_file, plan.data_dir)
         announce(write())
-        await _keep_all([one for one in (store, collector, review) if one], on_restart=write)
+        children = [one for one in (store, collector, review, learner) if one]
+        await _keep_all(children, on_restart=write)
 
 
 async def _started(child: Child, stack: AsyncExitStack) -> Child:
@@ -186,6 +195,18 @@ def _review(plan: Plan, store_url: str) -> Child:
         # Not an argument, as above.
         environment={"SPANLORE_STORE_URL": store_url},
         log=plan.logs and plan.logs / "review.log",
+    )
+
+
+def _learner(plan: Plan, store_url: str) -> Child:
+    command = [sys.executable, "-m", "spanlore.cli.dreaming", "--data-dir", str(plan.data_dir)]
+    return Child(
+        "learner",
+        [*command, "--every-s", str(plan.learn_every_s)],
+        ports={},
+        # Not an argument, as above.
+        environment={"SPANLORE_STORE_URL": store_url},
+        log=plan.logs and plan.logs / "learn.log",
     )
 
 

@@ -40,6 +40,11 @@ _LOG_BYTES_MAX = 16 << 20
 @click.option("--grpc-port", type=_PORT, default=DEFAULT_GRPC_PORT, show_default=True)
 @click.option("--http-port", type=_PORT, default=DEFAULT_HTTP_PORT, show_default=True)
 @click.option("--review-port", type=_PORT, default=DEFAULT_REVIEW_PORT, show_default=True)
+@click.option(
+    "--learn-every",
+    help="Also run `spanlore learn`, at most this often: 30m, 1h, 1d. It waits for new runs and "
+    "for a quiet moment.",
+)
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--parent-pid", type=int, hidden=True)
@@ -50,6 +55,7 @@ def up_command(
     grpc_port: int,
     http_port: int,
     review_port: int,
+    learn_every: str | None,
     detach: bool,
     ready_fd: int | None,
     parent_pid: int | None,
@@ -69,8 +75,10 @@ def up_command(
         "http-port": http_port,
         "review-port": review_port,
     }
+    every_s = _seconds(learn_every)
     if detach:
-        click.echo(start_detached(directory, store_url, ports=ports), nl=False)
+        said = start_detached(directory, store_url, ports=ports, learn_every=learn_every)
+        click.echo(said, nl=False)
         return
     _check_store_url(store_url)
     with held(directory):
@@ -85,8 +93,20 @@ def up_command(
             http_port=http_port,
             review_port=review_port,
             logs=None if ready_fd is None else directory / "logs",
+            learn_every_s=every_s,
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
+
+
+def _seconds(learn_every: str | None) -> float | None:
+    if learn_every is None:
+        return None
+    from spanlore.schemas.runs import parse_since
+
+    try:
+        return parse_since(learn_every).total_seconds()
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--learn-every") from error
 
 
 def _check_store_url(store_url: str | None) -> None:
@@ -119,13 +139,25 @@ def _addresses(document: dict[str, Any]) -> str:
         f"  OTLP gRPC  http://{HOST}:{collector['grpc_port']}\n"
         f"  OTLP HTTP  {http}\n"
         f"  review     http://{HOST}:{document['review']['port']}\n"
+        f"{_learns(document['learn']['every_s'])}"
         "Point a traced program at it:\n"
         f"  export OTEL_EXPORTER_OTLP_ENDPOINT={http} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
     )
 
 
+def _learns(every_s: float | None) -> str:
+    if every_s is None:
+        return ""
+    return f"  learn      at most every {every_s:,.0f} s, in quiet moments\n"
+
+
 def start_detached(
-    directory: Path, store_url: str | None, *, ports: dict[str, int], outlives_us: bool = True
+    directory: Path,
+    store_url: str | None,
+    *,
+    ports: dict[str, int],
+    outlives_us: bool = True,
+    learn_every: str | None = None,
 ) -> str:
     """Run `up` in a session of its own; return what it says when it is ready.
 
@@ -137,6 +169,7 @@ def start_detached(
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "spanlore.cli", "up", "--data-dir", str(directory)]
     command += [part for name, port in ports.items() for part in (f"--{name}", str(port))]
+    command += [] if learn_every is None else ["--learn-every", learn_every]
     command += [] if outlives_us else ["--parent-pid", str(os.getpid())]
     process = None
     try:
