@@ -86,7 +86,7 @@ class Running:
 @contextmanager
 def spanlore(directory: Path, *, seals: bool = True) -> Iterator[Running]:
     """Run spanlore's store and collector; ``seals`` False leaves out the sealing of runs."""
-    with _store(directory) as (store, url):
+    with store_process(directory) as (store, url):
         migrate(url)
         module = ["-m", "spanlore.collector"] if seals else [str(_HERE / "unsealed_collector.py")]
         command = [sys.executable, *module, "--data-dir", str(directory), "--store-url", url]
@@ -109,7 +109,7 @@ def rotel(directory: Path, *, own_tables: bool) -> Iterator[Running]:
 
     ``own_tables`` True: into the tables that spanlore migrates to, instead of the exporter's.
     """
-    with _store(directory) as (store, url):
+    with store_process(directory) as (store, url):
         if own_tables:
             migrate(url)
         else:
@@ -169,7 +169,8 @@ def _make_exporter_tables(url: str) -> None:
 
 
 @contextmanager
-def _store(directory: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def store_process(directory: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a store on a free port; give it and its URL. Nothing is migrated yet."""
     login = load_or_create(directory).admin
     command = [sys.executable, "-m", "spanlore.store_server", "--data-dir", str(directory)]
     log = directory / "store.log"
