@@ -21,10 +21,13 @@ NESTING_MAX = 4
 POSITIONAL_MAX = 3
 
 # The only places where any exception is caught: around our own code inside the user's process,
-# and around one analyzer in the job loop. "file::function".
+# and around one analyzer, one extractor's look at one run, and one run, in the
+# job. "file::function".
 BROAD_EXCEPTS = {
     "instrumentation/spanlore/instrumentation/quiet.py::__exit__",
-    "analyzers/spanlore/analyzers/job.py::_analysed",
+    "analyzers/spanlore/analyzers/job.py::_hypotheses",
+    "analyzers/spanlore/analyzers/extraction.py::_extract",
+    "analyzers/spanlore/analyzers/extraction.py::_rows_of",
 }
 
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
