@@ -31,11 +31,17 @@ from learning.worlds import (
 from spanlore.schemas.store import Store
 
 SEED = 20261123
+# Each takes some ten seconds: these few always, all of them with the slow tests.
+QUICK: tuple[Make, ...] = (
+    error_cluster.new_error,
+    stale_memory.contradicted,
+    tool_misuse.other_name,
+    traps.hard_tasks_for_one_agent,
+)
 WORLDS: tuple[Make, ...] = (
     change.worse_harness,
     corrections.other_values,
     corrections.a_tenants_tone,
-    error_cluster.new_error,
     failure_location.labelled_steps,
     grounding.made_up_order,
     judges.too_kind,
@@ -44,10 +50,7 @@ WORLDS: tuple[Make, ...] = (
     parser_failures.broken_arguments,
     policy.forbidden_action,
     routing.better_at_refunds,
-    stale_memory.contradicted,
-    tool_misuse.other_name,
     tool_order.check_left_out,
-    traps.hard_tasks_for_one_agent,
     traps.habits_of_a_worse_agent,
     truncation.cut_off,
     unused.spare_tools,
@@ -55,7 +58,11 @@ WORLDS: tuple[Make, ...] = (
 )
 
 
-@pytest.mark.parametrize("make", WORLDS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make",
+    [*QUICK, *(pytest.param(make, marks=pytest.mark.slow) for make in WORLDS)],
+    ids=lambda make: make.__name__,
+)
 def test_what_is_planted_is_found_and_nothing_else(store: Store, make: Make) -> None:
     tally, world = Tally(), make(SEED)
     report = looked_at(store, world)

@@ -66,7 +66,11 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     try:
         document(folder, "import", str(recording))
         learned = document(folder, "learn", "--repo", str(repo))
-        [lesson] = [one for one in learned["lessons"] if one["content"]["tool"] == "create_event"]
+        [lesson] = [
+            one
+            for one in learned["lessons"]
+            if one["patch"] and one["content"]["tool"] == "create_event"
+        ]
         identity = lesson["lesson_id"]
         document(folder, "lessons", "approve", identity, "--by", "Ada")
         applied = document(folder, "lessons", "apply", identity, "--repo", str(repo))
