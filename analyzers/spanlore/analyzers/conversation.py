@@ -2,12 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 from spanlore.analyzers.calls import parsed
 from spanlore.analyzers.run_trace import Message, Role, ToolAnswer, ToolRequest
 
-_ROLES = {name: name for name in get_args(Role)} | {"developer": "system", "function": "tool"}
+_ROLES: Mapping[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
 
 
 def messages_of(text: str) -> tuple[Message, ...]:
@@ -35,19 +42,11 @@ def _message(raw: Mapping[str, Any]) -> Message:
     answers = tuple(_answer(part) for part in parts if part.get("type") == "tool_call_response")
     role = _ROLES.get(str(raw.get("role")), "user")
     return Message(
-        role="tool" if answers and role == "user" else _role(role),
+        role="tool" if answers and role == "user" else role,
         text="\n".join(filter(None, map(_text, parts))),
         requests=requests,
         answers=answers,
     )
-
-
-def _role(name: str) -> Role:
-    match name:
-        case "system" | "assistant" | "tool":
-            return name
-        case _:
-            return "user"
 
 
 def _text(part: Any) -> str:

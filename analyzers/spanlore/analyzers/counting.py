@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanlore.analyzers.cells import Cells
-from spanlore.analyzers.hypothesis import Support
+from spanlore.analyzers.hypothesis import Hypothesis, Support
 from spanlore.analyzers.registry import installed_extractors
 from spanlore.analyzers.window import Window
 from spanlore.schemas.learning_tables import NOT_REVOKED, RUN_FACTS
@@ -92,6 +92,38 @@ class Counted:
     counter_evidence: tuple[str, ...]
     value: float
     details: tuple[str, ...]
+
+    def hypothesis(  # noqa: PLR0913 - what an analyzer says beside the counts
+        self,
+        *,
+        analyzer: str,
+        key: str,
+        title: str,
+        detail: Mapping[str, Any],
+        counted: str,
+        floor: float | None = None,
+        family: str = "",
+        told: bool = True,
+        doubt: str | None = None,
+    ) -> Hypothesis:
+        """Return the hypothesis of an analyzer that rests on these counts."""
+        return Hypothesis(
+            analyzer=analyzer,
+            key=key,
+            title=title,
+            support=self.support,
+            strata=self.strata,
+            adjusted_for=self.adjusted_for,
+            evidence=self.evidence,
+            counter_evidence=self.counter_evidence,
+            units_noun=self.units_noun,
+            floor=floor,
+            family=family,
+            told=told,
+            doubt=doubt,
+            counted=counted,
+            detail=detail,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,16 +140,10 @@ def _hypothesis(
     detail: Mapping[str, Any],
 ) -> Hypothesis:
     places = cluster.calls_by_place.most_common(PLACES_SHOWN_MAX)
-    return Hypothesis(
+    return one.hypothesis(
         analyzer=NAME,
         key=f"{kind}|{cluster.kind}|{cluster.text}",
         title=plain(title),
-        support=one.support,
-        strata=one.strata,
-        adjusted_for=one.adjusted_for,
-        units_noun=one.units_noun,
-        evidence=one.evidence,
-        counter_evidence=one.counter_evidence,
         floor=floor,
         counted="run",
         detail={

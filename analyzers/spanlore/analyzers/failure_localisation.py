@@ -143,16 +143,10 @@ def concentration_hypotheses(
         )
         whole = next(other for other in every if other.key == one.key)
         failed = failures.get(task_type, 0)
-        yield Hypothesis(
+        yield one.hypothesis(
             analyzer=NAME,
             key=one.key,
             title=f"failures of {plain(task_type) or 'runs without a task type'} gather at {kind}",
-            support=one.support,
-            strata=one.strata,
-            adjusted_for=one.adjusted_for,
-            units_noun=one.units_noun,
-            evidence=one.evidence,
-            counter_evidence=one.counter_evidence,
             counted="run",
             detail={
                 "kind": "concentration",

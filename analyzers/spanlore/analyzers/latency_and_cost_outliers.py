@@ -147,16 +147,10 @@ def failure_hypothesis(one: Counted, spent: Mapping[str, Any]) -> Hypothesis:
 
 
 def _hypothesis(one: Counted, *, title: str, floor: float, detail: Mapping[str, Any]) -> Hypothesis:
-    return Hypothesis(
+    return one.hypothesis(
         analyzer=NAME,
         key=one.key,
         title=plain(title),
-        support=one.support,
-        strata=one.strata,
-        adjusted_for=one.adjusted_for,
-        units_noun=one.units_noun,
-        evidence=one.evidence,
-        counter_evidence=one.counter_evidence,
         floor=floor,
         counted="run",
         detail=detail,

@@ -116,16 +116,10 @@ def contrast_hypotheses(counted: Iterable[Counted]) -> Iterator[Hypothesis]:
         kind, doing = _kind(one.key), _doing(one.key)
         tools = one.key.split("|")[1:] if kind in _OF_TOOLS else []
         others = "call both in the other order" if kind == "before" else "do not"
-        yield Hypothesis(
+        yield told.hypothesis(
             analyzer=NAME,
             key=f"{one.key}|{outcome}",
             title=f"runs that {doing} {outcome} more often than runs that {others}",
-            support=told.support,
-            strata=told.strata,
-            adjusted_for=told.adjusted_for,
-            units_noun=told.units_noun,
-            evidence=told.evidence,
-            counter_evidence=told.counter_evidence,
             counted="run",
             detail={
                 "kind": "contrast",

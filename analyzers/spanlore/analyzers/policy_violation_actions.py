@@ -70,16 +70,10 @@ def violation_hypotheses(counted: Iterable[Counted]) -> Iterator[Hypothesis]:
         tool, argument, value = _parts(one.key)
         what = f"{tool} with {argument} {value}" if argument else tool
         passed = int((one.strata.n - one.strata.k).sum())
-        yield Hypothesis(
+        yield one.hypothesis(
             analyzer=NAME,
             key=one.key,
             title=f"only runs that fail call {what}, where runs of the same task differ in it",
-            support=one.support,
-            strata=one.strata,
-            adjusted_for=one.adjusted_for,
-            units_noun=one.units_noun,
-            evidence=one.evidence,
-            counter_evidence=one.counter_evidence,
             counted="run",
             told=passed == 0,
             doubt=f"{passed} runs that passed did it too" if passed else None,
@@ -100,16 +94,10 @@ def undefined_hypotheses(counted: Iterable[Counted]) -> Iterator[Hypothesis]:
     """Say how often runs call tools that their definitions do not list."""
     for one in counted:
         names = sorted({name for detail in one.details for name in json.loads(detail)})
-        yield Hypothesis(
+        yield one.hypothesis(
             analyzer=NAME,
             key=one.key,
             title="runs call tools that their tool definitions do not list",
-            support=one.support,
-            strata=one.strata,
-            adjusted_for=one.adjusted_for,
-            units_noun=one.units_noun,
-            evidence=one.evidence,
-            counter_evidence=one.counter_evidence,
             counted="run",
             floor=UNDEFINED_FLOOR,
             detail={

@@ -152,16 +152,10 @@ def _hypothesis(
     analyzer: str, counted: Counted, *, title: str, floor: float | None, detail: Mapping[str, Any]
 ) -> Hypothesis:
     kind = "outcome|" if detail["kind"] == "outcome" else ""
-    return Hypothesis(
+    return counted.hypothesis(
         analyzer=analyzer,
         key=f"{kind}{counted.key}",
         title=plain(title),
-        support=counted.support,
-        strata=counted.strata,
-        adjusted_for=counted.adjusted_for,
-        units_noun=counted.units_noun,
-        evidence=counted.evidence,
-        counter_evidence=counted.counter_evidence,
         floor=floor,
         counted="run",
         detail=detail,

@@ -107,16 +107,10 @@ def workflow_hypotheses(
     for one in counted:
         held, tools = passing(one), one.key.split("|")
         place = places.get(one.key, {})
-        yield Hypothesis(
+        yield held.hypothesis(
             analyzer=NAME,
             key=one.key,
             title=f"runs that call {_in_words(tools)} pass more often than runs that do not",
-            support=held.support,
-            strata=held.strata,
-            adjusted_for=held.adjusted_for,
-            units_noun=held.units_noun,
-            evidence=held.evidence,
-            counter_evidence=held.counter_evidence,
             counted="run",
             told=one.key in places,
             detail={

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,10 @@ from typing import Any
 
 from spanlore.analyzers.json_text import Path as JsonPath
 from spanlore.analyzers.json_text import Span, spans_of
+from spanlore.analyzers.repository_files import files_of
 from spanlore.analyzers.tool_schema import schema_of, tool_of
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
-FILES_MAX = 20_000
-_SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", "dist", "build"})
-
-# What a path in a diff would have to be quoted for.
-_UNWIELDY = frozenset('"\\\n\r\t')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +44,9 @@ def tool_files(repo: Path, tool: str) -> list[ToolFile]:
     if not repo.is_dir():
         message = f"no folder {repo} to look for tool definitions in; give --repo a repository"
         raise NotADirectoryError(message)
-    found = [file for path in _json_paths(repo) if (file := _read(repo, path, tool)) is not None]
+    found = [
+        file for path in files_of(repo, (".json",)) if (file := _read(repo, path, tool)) is not None
+    ]
     return sorted(found, key=lambda file: (file.path.count("/"), file.path))
 
 
@@ -137,19 +134,6 @@ def _tools(document: Any, tool: str) -> Iterator[tuple[JsonPath, dict[str, Any]]
                 continue
             path: JsonPath = () if where == () and entry is document else (*where, position)
             yield (path if found is entry else (*path, "function")), dict(found)
-
-
-def _json_paths(repo: Path) -> Iterator[Path]:
-    seen = 0
-    for folder, folders, names in os.walk(repo):
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED)
-        for name in sorted(names):
-            path = Path(folder, name)
-            if name.endswith(".json") and not path.is_symlink() and _UNWIELDY.isdisjoint(str(path)):
-                seen += 1
-                if seen > FILES_MAX:
-                    return
-                yield path
 
 
 def _read(repo: Path, path: Path, tool: str) -> ToolFile | None:

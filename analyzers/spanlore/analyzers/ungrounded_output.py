@@ -267,16 +267,10 @@ def _hypothesis(  # noqa: PLR0913 - one hypothesis, each part by its name
 ) -> Hypothesis:
     what = one.key.split(_SEPARATOR)
     tool = {"argument": 1, "call": 2}.get(what[0])
-    return Hypothesis(
+    return one.hypothesis(
         analyzer=NAME,
         key=key,
         title=plain(title),
-        support=one.support,
-        strata=one.strata,
-        adjusted_for=one.adjusted_for,
-        units_noun=one.units_noun,
-        evidence=one.evidence,
-        counter_evidence=one.counter_evidence,
         floor=floor,
         counted="run",
         detail={

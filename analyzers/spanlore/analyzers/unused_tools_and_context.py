@@ -91,7 +91,7 @@ def unused_tools_and_context_hypotheses(
             continue
         what, agent, tool = one.key.split("|", 2)
         is_tool = what == "tool"
-        yield Hypothesis(
+        yield one.hypothesis(
             analyzer=NAME,
             key=one.key,
             title=plain(
@@ -99,12 +99,6 @@ def unused_tools_and_context_hypotheses(
                 if is_tool
                 else f"agent {agent} uses nothing of what {tool} answers"
             ),
-            support=one.support,
-            strata=one.strata,
-            adjusted_for=one.adjusted_for,
-            units_noun=one.units_noun,
-            evidence=one.evidence,
-            counter_evidence=one.counter_evidence,
             floor=FLOOR_RATE,
             family=NAME,
             counted="run",

@@ -118,16 +118,10 @@ def _of_runs(counted: Counted, by_key: Mapping[str, Proposed]) -> Hypothesis:
 def _hypothesis(
     counted: Counted, one: Proposed, *, title: str, detail: Mapping[str, Any]
 ) -> Hypothesis:
-    return Hypothesis(
+    return counted.hypothesis(
         analyzer=NAME,
         key=one.feature.key,
         title=plain(title),
-        support=counted.support,
-        strata=counted.strata,
-        adjusted_for=counted.adjusted_for,
-        units_noun=counted.units_noun,
-        evidence=counted.evidence,
-        counter_evidence=counted.counter_evidence,
         family=NAME,
         counted="run" if one.feature.about == "run" else "call",
         detail={

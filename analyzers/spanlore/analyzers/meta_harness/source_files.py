@@ -1,20 +1,16 @@
 """The files of the agent's code that a model is shown: those that name the tools in question."""
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from spanlore.analyzers.meta_harness.question import SourceFile
+from spanlore.analyzers.repository_files import files_of
 
 FILE_BYTES_MAX = 48 * 1024
-FILES_READ_MAX = 20_000
 FILES_SHOWN_MAX = 6
 _SUFFIXES = frozenset({".json", ".md", ".txt", ".yaml", ".yml", ".toml", ".py", ".j2", ".prompt"})
 _PROMPTS = ("prompt", "instruction", "policy", "agents.md", "claude.md")
-_SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", "dist", "build"})
-# What a path in a diff would have to be quoted for.
-_UNWIELDY = frozenset('"\\\n\r\t')
 
 
 def source_files(repo: Path, names: Sequence[str]) -> list[SourceFile]:
@@ -27,7 +23,7 @@ def source_files(repo: Path, names: Sequence[str]) -> list[SourceFile]:
         message = f"no folder {repo} to look for the agent's code in; give --repo a repository"
         raise NotADirectoryError(message)
     found = []
-    for path in _paths(repo):
+    for path in files_of(repo, _SUFFIXES):
         file = _read(repo, path)
         weight = _weight(file, names) if file else 0
         if file and weight:
@@ -39,21 +35,6 @@ def _weight(file: SourceFile, names: Sequence[str]) -> int:
     """Return how many of the tools a file names, and one more where it is named like a prompt."""
     own = file.path.rsplit("/", 1)[-1].lower()
     return sum(name in file.text for name in names) + any(word in own for word in _PROMPTS)
-
-
-def _paths(repo: Path) -> Iterator[Path]:
-    seen = 0
-    for folder, folders, names in os.walk(repo):
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED)
-        for name in sorted(names):
-            path = Path(folder, name)
-            if path.suffix not in _SUFFIXES or path.is_symlink():
-                continue
-            seen += 1
-            if seen > FILES_READ_MAX:
-                return
-            if _UNWIELDY.isdisjoint(str(path)):
-                yield path
 
 
 def _read(repo: Path, path: Path) -> SourceFile | None:
