@@ -82,7 +82,7 @@ def test_verdicts_go_to_the_collector_and_are_held_against_gold(data_dir: Path) 
         rest = judges(data_dir, "run", "task_success", env=env)
     assert (first["judged"], first["passed"], first["stopped"]) == (30, 30, None)
     assert rest.code == 0, rest.err
-    assert "11 judged (11 pass, 0 fail)" in rest.out
+    assert "judged 11 of 11 runs (11 pass, 0 fail)" in rest.out
     assert KEY not in first["evaluator"] + rest.out + rest.err
     found = {one["judge"]: one for one in document(judges(data_dir, "calibration", "--json"))}
     mine = found["llm:task_success"]

@@ -8,8 +8,8 @@ first thing that failed as its reason:
    asks for more);
 2. guard: the effect neither flips nor vanishes once task, agent, model and harness are held
    fixed together, and can be told apart from each of them (``guard``);
-3. discovery half: the p of the subject's rate being the greater, doubled, adjusted for all of
-   them (``adjustment``) and by Benjamini-Hochberg over every hypothesis of its family (all
+3. discovery half: the two-sided p where the subject's rate is the greater, else 1, adjusted for
+   all of them (``adjustment``) and by Benjamini-Hochberg over every hypothesis of its family (all
    analyzers, also those that lack support and those that are not told), q <= 0.1;
 4. confirmation half (other tasks): the same test, one-sided, p <= 0.05;
 5. over everything: the risk difference within strata is at least one percentage point, and the

@@ -20,9 +20,9 @@ from spanlore.analyzers.statistics import Contrast, Table
 class Examined:
     """A hypothesis (its strata left out), its test on each half and over everything.
 
-    ``p`` is the two-sided one of the discovery half, ``p_more`` that of "more" doubled, as
-    Benjamini-Hochberg gets it: the same where there is more and 1 where there is less, so that
-    what happens less than expected makes nothing else easier to discover. ``in_both_halves`` says
+    ``p`` is the two-sided one of the discovery half, ``p_more`` what Benjamini-Hochberg gets of it:
+    the same where there is more than expected and 1 where there is less, so that what happens less
+    makes nothing else easier to discover. ``in_both_halves`` says
     whether the subject has looks in both. ``guard`` is None where there is nothing to compare with
     or nothing to tell, ``carried`` where no one level carries a rate that is compared with none.
     ``adjusted_for`` names what was held fixed or fitted, ``covariates`` those of it that were
@@ -85,7 +85,7 @@ def examined(hypothesis: Hypothesis) -> Examined:
         adjusted_for=adjusted_for,
         covariates=covariates,
         p=significant(discovery.p) if tested else 1.0,
-        p_more=significant(min(2 * discovery.p_greater, 1.0)) if tested else 1.0,
+        p_more=significant(discovery.p) if tested and discovery.excess > 0 else 1.0,
     )
 
 
