@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from preference_worlds import LEVELS, Preference, World, choices_in, world
-from spanlore.analyzers.core import findings_of
-from spanlore.analyzers.memory_gate import held_out_match
-from spanlore.analyzers.memory_lesson import memory_lessons
-from spanlore.analyzers.preference_counts import Group
-from spanlore.analyzers.preference_override import preference_hypotheses
-from spanlore.analyzers.slot_choices import SlotChoice
-from spanlore.analyzers.slot_values import slot_of
+from spanlore.analyzers.catalogue.preference_override import preference_hypotheses
+from spanlore.analyzers.core.findings import findings_of
+from spanlore.analyzers.evaluation.memory_gate import held_out_match
+from spanlore.analyzers.lessons.memory_lesson import memory_lessons
+from spanlore.analyzers.preferences.preference_counts import Group
+from spanlore.analyzers.preferences.slot_choices import SlotChoice
+from spanlore.analyzers.preferences.slot_values import slot_of
 from spanlore.schemas.types import Finding
 
 PREFERENCES_A_WORLD = 3

@@ -15,14 +15,14 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from spanlore.analyzers.calibration import (
+from spanlore.analyzers.core.statistics import wilson_interval
+from spanlore.analyzers.judges.calibration import (
     Confusion,
     Rate,
     kappa,
     prediction_powered,
     rogan_gladen,
 )
-from spanlore.analyzers.statistics import wilson_interval
 
 GOLD_LABELS = 30
 GOAL = 0.93

@@ -19,14 +19,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spanlore.analyzers.preference_counts import (
+from spanlore.analyzers.preferences.preference_counts import (
     GLOBAL_USERS_MIN,
     TENANT_USERS_MIN,
     Group,
     Level,
 )
-from spanlore.analyzers.slot_choices import SlotChoice
-from spanlore.analyzers.slot_values import Part, Slot
+from spanlore.analyzers.preferences.slot_choices import SlotChoice
+from spanlore.analyzers.preferences.slot_values import Part, Slot
 
 LEVELS: tuple[Level, ...] = ("user", "tenant_segment", "tenant", "segment", "global")
 ICC = 0.15

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spanlore.analyzers.desk import Proposal
+from spanlore.analyzers.lessons.desk import Proposal
 from spanlore.review import change
 from spanlore.review.desk import Desk
 from spanlore.schemas.lesson_state import Ending, EventKind
@@ -15,7 +15,7 @@ ADA = change.Caller(by="ada", human=True)
 
 
 class LocalDesk:
-    """``spanlore.analyzers.desk.Desk`` over the store of a test."""
+    """``spanlore.analyzers.lessons.desk.Desk`` over the store of a test."""
 
     def __init__(self, store_url: str) -> None:
         self.desk = Desk(lambda: Store.connect(store_url))

@@ -16,10 +16,10 @@ from random import Random
 from typing import Any
 
 from learning.fill import empty, fill_lines
-from spanlore.analyzers.cells import Cells, Stratum
-from spanlore.analyzers.core import finding_id, findings_of
+from spanlore.analyzers.core.cells import Cells, Stratum
+from spanlore.analyzers.core.findings import finding_id, findings_of
+from spanlore.analyzers.core.hypothesis import Hypothesis
 from spanlore.analyzers.extraction import extract_pending
-from spanlore.analyzers.hypothesis import Hypothesis
 from spanlore.analyzers.registry import Analyzer, installed_analyzers
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store

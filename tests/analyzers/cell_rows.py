@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from spanlore.analyzers.cells import NO_CLUSTER, Cells
-from spanlore.analyzers.hypothesis import Hypothesis, Support
+from spanlore.analyzers.core.cells import NO_CLUSTER, Cells
+from spanlore.analyzers.core.hypothesis import Hypothesis, Support
 
 FACTORS = ("task", "agent", "model", "harness")
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from random import Random
 
-from spanlore.analyzers.calls import Call
-from spanlore.analyzers.run_trace import Message, RunTrace
+from spanlore.analyzers.runs.calls import Call
+from spanlore.analyzers.runs.run_trace import Message, RunTrace
 from tests.analyzers.traced import called, run
 
 RUNS = 400

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from spanlore.analyzers.halves import in_discovery_half
-from spanlore.analyzers.judge_labels import JudgedRuns
+from spanlore.analyzers.core.halves import in_discovery_half
+from spanlore.analyzers.judges.judge_labels import JudgedRuns
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import JUDGEMENTS, RUNS
 

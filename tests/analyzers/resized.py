@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Any
 
-from spanlore.analyzers.core import findings_of
-from spanlore.analyzers.halves import in_discovery_half
-from spanlore.analyzers.tool_argument_misuse import misuse_hypotheses
+from spanlore.analyzers.catalogue.tool_argument_misuse import misuse_hypotheses
+from spanlore.analyzers.core.findings import findings_of
+from spanlore.analyzers.core.halves import in_discovery_half
 from spanlore.schemas.types import Finding
 
 SAID = "Error: a size is a whole number, got '{}'"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from spanlore.analyzers.extraction import extract_pending
-from spanlore.analyzers.slot_choices import SlotChoice
+from spanlore.analyzers.preferences.slot_choices import SlotChoice
 from spanlore.analyzers.window import Window
 from spanlore.schemas.learning_tables import OVERRIDES
 from spanlore.schemas.store import Store

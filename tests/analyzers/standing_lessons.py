@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from spanlore.analyzers.consolidation import Consolidated, Known, consolidate
+from spanlore.analyzers.lessons.consolidation import Consolidated, Known, consolidate
 from spanlore.schemas.lesson_state import LessonEvent, transition
 from spanlore.schemas.types import Finding, Lesson
 

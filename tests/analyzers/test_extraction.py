@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spanlore.analyzers import counting, extraction
-from spanlore.analyzers.conversation import messages_of, text_of
+from spanlore.analyzers import extraction
+from spanlore.analyzers.counting import fact_counts as counting
 from spanlore.analyzers.extraction import extract_pending
-from spanlore.analyzers.fact import Fact
 from spanlore.analyzers.registry import Extractor
-from spanlore.analyzers.run_trace import RunTrace
-from spanlore.analyzers.run_traces import run_traces
+from spanlore.analyzers.runs.conversation import messages_of, text_of
+from spanlore.analyzers.runs.fact import Fact
+from spanlore.analyzers.runs.run_trace import RunTrace
+from spanlore.analyzers.runs.run_traces import run_traces
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
 from tests.loaded_runs import load_lines

@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 
 from spanlore.analyzers import job, registry
-from spanlore.analyzers.core import findings_of
+from spanlore.analyzers.catalogue.tool_argument_misuse import (
+    misuse_hypotheses,
+    tool_argument_misuse,
+)
+from spanlore.analyzers.core.findings import findings_of
+from spanlore.analyzers.core.hypothesis import Hypothesis
 from spanlore.analyzers.extraction import extract_pending
-from spanlore.analyzers.hypothesis import Hypothesis
 from spanlore.analyzers.job import learn
 from spanlore.analyzers.records import standing_findings
 from spanlore.analyzers.registry import Analyzer, UnknownAnalyzer
-from spanlore.analyzers.stored_calls import calls_by_run
-from spanlore.analyzers.tool_argument_misuse import misuse_hypotheses, tool_argument_misuse
+from spanlore.analyzers.runs.stored_calls import calls_by_run
 from spanlore.analyzers.window import Window
 from spanlore.schemas.lesson_records import latest_lessons
 from spanlore.schemas.lesson_state import content_hash

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spanlore.analyzers.halves import in_discovery_half
+from spanlore.analyzers.core.halves import in_discovery_half
 from spanlore.analyzers.meta_harness.consultation import Consultation, consult
 from spanlore.analyzers.meta_harness.feature import Feature
 from spanlore.analyzers.models.answer_cache import AnswerCache

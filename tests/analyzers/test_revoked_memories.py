@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from spanlore.analyzers.consolidation import consolidate
-from spanlore.analyzers.lesson_round import REVOKED_SQL
+from spanlore.analyzers.lessons.consolidation import consolidate
+from spanlore.analyzers.lessons.lesson_round import REVOKED_SQL
 from spanlore.schemas.learning_tables import REVOKED_TRACES
 from spanlore.schemas.lesson_state import DELIVERED
 from spanlore.schemas.store import Store

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 import spanlore.analyzers
+from spanlore.analyzers.catalogue.preference_override import preference_override
+from spanlore.analyzers.evaluation.harness_arms import DEFINITIONS_SQL, FIRST_SEEN_SQL, RUNS_SQL
+from spanlore.analyzers.evaluation.memory_arms import memory_arms
+from spanlore.analyzers.evaluation.memory_gate import evaluate_memory
+from spanlore.analyzers.evaluation.replay_gate import evaluate_harness
 from spanlore.analyzers.extraction import extract_pending
-from spanlore.analyzers.harness_arms import DEFINITIONS_SQL, FIRST_SEEN_SQL, RUNS_SQL
-from spanlore.analyzers.lesson_usage import usage
-from spanlore.analyzers.memory_arms import memory_arms
-from spanlore.analyzers.memory_gate import evaluate_memory
-from spanlore.analyzers.preference_override import preference_override
-from spanlore.analyzers.replay_gate import evaluate_harness
-from spanlore.analyzers.slot_choices import slot_choices
-from spanlore.analyzers.stored_calls import calls_by_run
+from spanlore.analyzers.lessons.lesson_usage import usage
+from spanlore.analyzers.preferences.slot_choices import slot_choices
+from spanlore.analyzers.runs.stored_calls import calls_by_run
 from spanlore.analyzers.window import Window
 from spanlore.schemas.learning_tables import REVOKED_TRACES
 from spanlore.schemas.store import Store

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from spanlore.analyzers.change_point import _LOOKS
+from spanlore.analyzers.catalogue.change_point import _LOOKS
+from spanlore.analyzers.catalogue.retry_storm_and_loops import VERSION
+from spanlore.analyzers.counting.tenants_seen import with_tenants
 from spanlore.analyzers.extraction import extract_pending
-from spanlore.analyzers.retry_storm_and_loops import VERSION
-from spanlore.analyzers.run_traces import TEXT_CHARACTERS_MAX, run_traces
-from spanlore.analyzers.slot_choices import slot_choices
-from spanlore.analyzers.stored_calls import calls_by_run
-from spanlore.analyzers.tenants_seen import with_tenants
+from spanlore.analyzers.preferences.slot_choices import slot_choices
+from spanlore.analyzers.runs.run_traces import TEXT_CHARACTERS_MAX, run_traces
+from spanlore.analyzers.runs.stored_calls import calls_by_run
 from spanlore.analyzers.window import Window
 from spanlore.schemas.learning_tables import OVERRIDES, RUN_FACTS
 from spanlore.schemas.store import Store

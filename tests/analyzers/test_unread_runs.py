@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from spanlore.analyzers import counting, extraction, job
+from spanlore.analyzers import extraction, job
+from spanlore.analyzers.core.hypothesis import Hypothesis
+from spanlore.analyzers.counting import fact_counts as counting
 from spanlore.analyzers.dream import dream_state
 from spanlore.analyzers.extraction import extract_pending, unread
-from spanlore.analyzers.fact import Fact
-from spanlore.analyzers.hypothesis import Hypothesis
 from spanlore.analyzers.job import learn
 from spanlore.analyzers.registry import Analyzer, Extractor
-from spanlore.analyzers.run_trace import RunTrace
-from spanlore.analyzers.run_traces import run_traces
+from spanlore.analyzers.runs.fact import Fact
+from spanlore.analyzers.runs.run_trace import RunTrace
+from spanlore.analyzers.runs.run_traces import run_traces
 from spanlore.analyzers.window import Window
 from spanlore.schemas.learning_tables import EFFECTS, EXPOSURES, OVERRIDES, REVOKED_TRACES
 from spanlore.schemas.semconv import ARM_EXPOSED

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 
-from spanlore.analyzers.calls import Call
-from spanlore.analyzers.core import findings_of
-from spanlore.analyzers.error_template import error_template
-from spanlore.analyzers.fact import Fact
-from spanlore.analyzers.run_trace import Message, ModelCall, RunTrace, ToolRequest
+from spanlore.analyzers.core.findings import findings_of
+from spanlore.analyzers.runs.calls import Call
+from spanlore.analyzers.runs.error_template import error_template
+from spanlore.analyzers.runs.fact import Fact
+from spanlore.analyzers.runs.run_trace import Message, ModelCall, RunTrace, ToolRequest
 from spanlore.analyzers.window import Window
 from spanlore.schemas.learning_tables import RUN_FACTS
 from spanlore.schemas.store import Store

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from spanlore.analyzers.calls import Call
-from spanlore.analyzers.error_template import error_template
-from spanlore.analyzers.fact import Extract
-from spanlore.analyzers.run_trace import Message, ModelCall, RunTrace, ToolAnswer, ToolRequest
+from spanlore.analyzers.runs.calls import Call
+from spanlore.analyzers.runs.error_template import error_template
+from spanlore.analyzers.runs.fact import Extract
+from spanlore.analyzers.runs.run_trace import Message, ModelCall, RunTrace, ToolAnswer, ToolRequest
 from spanlore.schemas.learning_tables import RUN_FACTS
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import RUNS

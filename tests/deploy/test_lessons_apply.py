@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from spanlore.analyzers.patch import unified_diff
+from spanlore.analyzers.lessons.patch import unified_diff
 from spanlore.analyzers.records import finding_row
 from spanlore.cli.lessons import lessons_command
 from spanlore.review.change import Caller, Proposal

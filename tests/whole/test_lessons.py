@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from spanlore.analyzers.desk import Proposal
-from spanlore.analyzers.patch import unified_diff
+from spanlore.analyzers.lessons.desk import Proposal
+from spanlore.analyzers.lessons.patch import unified_diff
 from spanlore.cli import review_door
 from spanlore.cli.connection import Running, find_running
 from spanlore.cli.datadir import read_run_file

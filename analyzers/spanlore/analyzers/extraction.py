@@ -3,7 +3,7 @@
 A run is read when it has no row of the extractor, its version and the run's version with the key
 "": so the work is that of the new and changed runs, a stop at any moment loses at most one batch,
 and reading a batch twice leaves the same rows. Facts of a run that was sealed again stay, and do
-not count (``counting``).
+not count (``counting.fact_counts``).
 
 What could not be read is marked as read too, and ``unread`` tells of it in every later round. A run
 is not tried again before it changes or the extractor's ``VERSION`` does, so an extractor that was
@@ -20,10 +20,10 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
-from spanlore.analyzers.fact import DETAIL_CHARS_MAX, KEY_CHARS_MAX, Fact
 from spanlore.analyzers.registry import Extractor, installed_extractors
-from spanlore.analyzers.run_trace import RunTrace
-from spanlore.analyzers.run_traces import run_traces
+from spanlore.analyzers.runs.fact import DETAIL_CHARS_MAX, KEY_CHARS_MAX, Fact
+from spanlore.analyzers.runs.run_trace import RunTrace
+from spanlore.analyzers.runs.run_traces import run_traces
 from spanlore.analyzers.window import Window
 from spanlore.schemas.learning_tables import NOT_REVOKED, RUN_FACTS
 from spanlore.schemas.store import Store, StoreAddress, StoreError

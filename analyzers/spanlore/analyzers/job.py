@@ -8,14 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from spanlore.analyzers.consolidation import Note
-from spanlore.analyzers.core import findings_of
-from spanlore.analyzers.desk import Desk
+from spanlore.analyzers.core.finding_order import in_order
+from spanlore.analyzers.core.findings import findings_of
+from spanlore.analyzers.core.hypothesis import Hypothesis
+from spanlore.analyzers.counting.tenants_seen import with_tenants
 from spanlore.analyzers.extraction import Progress, extract_pending, unread
-from spanlore.analyzers.finding_order import in_order
-from spanlore.analyzers.hypothesis import Hypothesis
-from spanlore.analyzers.lesson_notes import note_json
-from spanlore.analyzers.lesson_round import Analysis, settle, tried_lessons
+from spanlore.analyzers.lessons.consolidation import Note
+from spanlore.analyzers.lessons.desk import Desk
+from spanlore.analyzers.lessons.lesson_notes import note_json
+from spanlore.analyzers.lessons.lesson_round import Analysis, settle, tried_lessons
+from spanlore.analyzers.lessons.triage import triaged
 from spanlore.analyzers.meta_harness.consultation import Consultation, consult, consulting
 from spanlore.analyzers.meta_harness.proposed_hypotheses import NAME as META_HARNESS
 from spanlore.analyzers.models.question import ModelClient, ModelError
@@ -25,8 +27,6 @@ from spanlore.analyzers.records import (
     finding_row,
 )
 from spanlore.analyzers.registry import Analyzer, installed_analyzers, installed_extractors
-from spanlore.analyzers.tenants_seen import with_tenants
-from spanlore.analyzers.triage import triaged
 from spanlore.analyzers.window import Window
 from spanlore.schemas.learning_tables import (
     ANALYSES,

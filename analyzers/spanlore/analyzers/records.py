@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from spanlore.analyzers.finding_order import in_order
+from spanlore.analyzers.core.finding_order import in_order
 from spanlore.schemas.learning_tables import ANALYSES, FINDINGS
 from spanlore.schemas.store import Store
 from spanlore.schemas.types import Finding

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from spanlore.analyzers.fact import Extract
-from spanlore.analyzers.hypothesis import Hypothesis
+from spanlore.analyzers.core.hypothesis import Hypothesis
+from spanlore.analyzers.runs.fact import Extract
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
 

@@ -180,8 +180,8 @@ def _runs(running: Running, store: "Store") -> "list[Run]":
 
 
 def _learn(running: Running, store: "Store", repository: Repository) -> "LearnReport":
-    from spanlore.analyzers.desk import BY as LEARNER
     from spanlore.analyzers.job import learn
+    from spanlore.analyzers.lessons.desk import BY as LEARNER
 
     desk = review_door.ReviewDesk(running, by=LEARNER)
     report = learn(store, analyzers=_ANALYZERS, repo=repository.folder, desk=desk)

@@ -19,10 +19,10 @@ from spanlore.cli.judgement_door import send_judgements
 from spanlore.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
-    from spanlore.analyzers.calibration import Rate
-    from spanlore.analyzers.judge_report import JudgeCalibration
-    from spanlore.analyzers.judge_runs import JudgeReport, RunVerdict
-    from spanlore.analyzers.judges import InstalledJudge, Judge
+    from spanlore.analyzers.judges.calibration import Rate
+    from spanlore.analyzers.judges.installed import InstalledJudge, Judge
+    from spanlore.analyzers.judges.judge_report import JudgeCalibration
+    from spanlore.analyzers.judges.judge_runs import JudgeReport, RunVerdict
     from spanlore.analyzers.models.settings import ModelSettings
     from spanlore.analyzers.window import Window
 
@@ -43,7 +43,7 @@ def judges_command() -> None:
 def list_command(*, as_json: bool, data_dir: Path | None) -> None:
     """List the judges that are installed."""
     del data_dir  # every command takes it; what is installed is the same for all
-    from spanlore.analyzers.judges import installed_judges
+    from spanlore.analyzers.judges.installed import installed_judges
 
     settings = configured_model()
     model = f"{settings.provider}:{settings.model}" if settings else None
@@ -86,7 +86,7 @@ def run_command(
     A judgement of a better source (a person, an end user, the environment, code) stays the run's
     outcome. Exit code 1 when errors ended it before it was done.
     """
-    from spanlore.analyzers.judge_runs import judge_runs
+    from spanlore.analyzers.judges.judge_runs import judge_runs
     from spanlore.schemas.store import Store
 
     installed, window = _installed(name), _window(since)
@@ -124,7 +124,7 @@ def calibration_command(
     *, since: str | None, gold: str, as_json: bool, data_dir: Path | None
 ) -> None:
     """Hold every judge against gold labels: agreement, and the pass rate corrected by it."""
-    from spanlore.analyzers.judge_report import judge_calibrations
+    from spanlore.analyzers.judges.judge_report import judge_calibrations
     from spanlore.schemas.store import Store
     from spanlore.schemas.types import JUDGEMENT_SOURCES
 
@@ -143,7 +143,7 @@ def calibration_command(
 
 
 def _installed(name: str) -> "InstalledJudge":
-    from spanlore.analyzers.judges import UnknownJudge, installed_judge
+    from spanlore.analyzers.judges.installed import UnknownJudge, installed_judge
 
     try:
         return installed_judge(name)
@@ -170,7 +170,7 @@ def _ready(
     limit: int | None,
 ) -> Iterator["Judge"]:
     """Give the judge with the model that it asks, its answers cached in the data directory."""
-    from spanlore.analyzers.judges import NoModel
+    from spanlore.analyzers.judges.installed import NoModel
 
     if settings is None:
         try:

@@ -61,8 +61,8 @@ def learn_command(
     applied before a person approves it. Exit code 1 when an analyzer failed, or could not read a
     run, in this round.
     """
-    from spanlore.analyzers.desk import BY
     from spanlore.analyzers.job import learn
+    from spanlore.analyzers.lessons.desk import BY
     from spanlore.analyzers.registry import UnknownAnalyzer
     from spanlore.schemas.runs import parse_since
     from spanlore.schemas.store import Store

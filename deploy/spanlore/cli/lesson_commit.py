@@ -46,7 +46,7 @@ def commit_message(lesson: Lesson, findings: Sequence[Finding], effect: Effect |
 
 def _rules(lesson: Lesson) -> list[str]:
     """Return what the patch adds, in sentences; the body's first paragraph where it is not data."""
-    from spanlore.analyzers.lesson_part import parts_of
+    from spanlore.analyzers.evaluation.lesson_part import parts_of
 
     says = [str(one) for part in parts_of(lesson) for one in part["says"]]
     return says or lesson.body.split("\n\n")[:1]

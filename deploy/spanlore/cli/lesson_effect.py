@@ -60,7 +60,7 @@ def measured(running: Running, lesson_id: str) -> tuple[KeptLesson, Effect]:
     What no run was given is measured as not enough data, and nothing is kept. Raises
     CommandFailed for a lesson that no agent has or that says nothing countable; CannotReach.
     """
-    from spanlore.analyzers.effect import measure_effect
+    from spanlore.analyzers.evaluation.effect import measure_effect
     from spanlore.schemas.effect_records import effect_json, effect_of_json
     from spanlore.schemas.store import Store
 
@@ -95,7 +95,7 @@ def _require_delivered(lesson: Lesson) -> None:
 
 def _rolled_out(running: Running, store: "Store", kept: KeptLesson) -> KeptLesson:
     """Tell the door of the first run that had the changed harness, where there is one."""
-    from spanlore.analyzers.effect import harness_seen
+    from spanlore.analyzers.evaluation.effect import harness_seen
 
     lesson = kept.lesson
     if lesson.layer != "harness" or lesson.state != "approved":

@@ -54,7 +54,7 @@ def list_command(
     data_dir: Path | None,
 ) -> None:
     """List lessons."""
-    from spanlore.analyzers.lesson_notes import standing_notes
+    from spanlore.analyzers.lessons.lesson_notes import standing_notes
     from spanlore.cli.show_lessons import print_lessons, print_notes
     from spanlore.schemas.store import Store
 
@@ -87,8 +87,8 @@ def show_command(lesson_id: str, *, as_json: bool, data_dir: Path | None) -> Non
 
     LESSON is its id or the beginning of one.
     """
-    from spanlore.analyzers.lesson_notes import note_json, standing_notes
-    from spanlore.analyzers.lesson_usage import usage
+    from spanlore.analyzers.lessons.lesson_notes import note_json, standing_notes
+    from spanlore.analyzers.lessons.lesson_usage import usage
     from spanlore.analyzers.records import finding_json, named_findings
     from spanlore.cli.show_lessons import next_step, print_lesson, print_notes, print_usage
     from spanlore.schemas.effect_records import effect_json, latest_effects

@@ -16,7 +16,7 @@ from spanlore.schemas.lesson_state import Ending
 from spanlore.schemas.types import Lesson
 
 if TYPE_CHECKING:
-    from spanlore.analyzers.desk import Proposal
+    from spanlore.analyzers.lessons.desk import Proposal
 
 __all__ = [
     "ReviewDesk",
@@ -38,7 +38,7 @@ _LOG_ENTRIES = 100
 
 
 class ReviewDesk:
-    """The desk of a round of learning (``spanlore.analyzers.desk.Desk``): the review door."""
+    """The desk of a round of learning (``lessons.desk.Desk``): the review door."""
 
     def __init__(self, running: Running, *, by: str) -> None:
         self._running = running

@@ -12,8 +12,8 @@ from spanlore.schemas.lesson_state import content_hash
 from spanlore.schemas.types import Arm, Effect, Finding, Lesson
 
 if TYPE_CHECKING:
-    from spanlore.analyzers.consolidation import Note
-    from spanlore.analyzers.lesson_usage import Usage
+    from spanlore.analyzers.lessons.consolidation import Note
+    from spanlore.analyzers.lessons.lesson_usage import Usage
 
 __all__ = [
     "SHORT_ID",

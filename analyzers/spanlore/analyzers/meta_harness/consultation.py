@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spanlore.analyzers.core import findings_of
+from spanlore.analyzers.core.findings import findings_of
 from spanlore.analyzers.extraction import Progress
 from spanlore.analyzers.meta_harness.drafts import Unfit, lesson_of
 from spanlore.analyzers.meta_harness.feature import Feature

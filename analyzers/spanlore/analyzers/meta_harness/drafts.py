@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from spanlore.analyzers.lessons.patch import unified_diff
 from spanlore.analyzers.meta_harness.question import SourceFile
-from spanlore.analyzers.patch import unified_diff
-from spanlore.analyzers.quoted_text import plain, refusal
+from spanlore.analyzers.runs.quoted_text import plain, refusal
 from spanlore.schemas.types import Finding, Lesson
 
 KIND = "drafted_change"

@@ -9,9 +9,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-from spanlore.analyzers.calls import Call
-from spanlore.analyzers.quoted_text import plain, refusal
-from spanlore.analyzers.run_trace import RunTrace
+from spanlore.analyzers.runs.calls import Call
+from spanlore.analyzers.runs.quoted_text import plain, refusal
+from spanlore.analyzers.runs.run_trace import RunTrace
 
 About = Literal["tool_call", "run"]
 CALL_TESTS: Final = ("absent", "present", "equals", "is_type", "above", "below", "longer_than")

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spanlore.analyzers import counting
-from spanlore.analyzers.counting import Counted
+from spanlore.analyzers.core.hypothesis import Hypothesis
+from spanlore.analyzers.counting import fact_counts as counting
+from spanlore.analyzers.counting.fact_counts import Counted
 from spanlore.analyzers.extraction import Progress, extract_with
-from spanlore.analyzers.fact import Fact
-from spanlore.analyzers.hypothesis import Hypothesis
 from spanlore.analyzers.meta_harness.feature import Feature, holds_in_call, holds_in_run
-from spanlore.analyzers.quoted_text import plain
 from spanlore.analyzers.registry import Extractor
-from spanlore.analyzers.run_trace import RunTrace
+from spanlore.analyzers.runs.fact import Fact
+from spanlore.analyzers.runs.quoted_text import plain
+from spanlore.analyzers.runs.run_trace import RunTrace
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spanlore.analyzers.counting import RUNS_SQL
+from spanlore.analyzers.counting.fact_counts import RUNS_SQL
+from spanlore.analyzers.judges.run_text import quoted_run
 from spanlore.analyzers.meta_harness.feature import CALL_TESTS, RUN_TESTS
 from spanlore.analyzers.models.question import Question, Quoted
-from spanlore.analyzers.run_text import quoted_run
-from spanlore.analyzers.run_trace import RunTrace
-from spanlore.analyzers.run_traces import run_traces
+from spanlore.analyzers.runs.run_trace import RunTrace
+from spanlore.analyzers.runs.run_traces import run_traces
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
 from spanlore.schemas.types import Finding

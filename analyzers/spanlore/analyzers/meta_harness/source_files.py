@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from spanlore.analyzers.lessons.repository_files import files_of
 from spanlore.analyzers.meta_harness.question import SourceFile
-from spanlore.analyzers.repository_files import files_of
 
 FILE_BYTES_MAX = 48 * 1024
 FILES_SHOWN_MAX = 6

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from spanlore.analyzers.json_paths import number
+from spanlore.analyzers.runs.json_paths import number
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),

@@ -1,0 +1,1 @@
+"""The analyzers, one file each: what they look for, as hypotheses that the core judges."""

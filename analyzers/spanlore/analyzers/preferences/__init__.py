@@ -1,0 +1,1 @@
+"""What agents propose and users end with: choices by slot, user and group."""

@@ -1,0 +1,1 @@
+"""What a run says, as it is read: calls, messages, values."""
