@@ -59,7 +59,7 @@ def test_what_another_tenant_says_was_overridden_is_no_choice(store: Store) -> N
 def test_nor_does_it_change_a_rate(store: Store) -> None:
     stored(store, [replace(MINE, changed=False)])
     foreign(store)
-    since = {"since": Window().since_text}
+    since = Window().params
     [call] = store.query(f"SELECT Happened FROM ({_LOOKS['tool_error']})", since)
     assert not call["Happened"]
     assert store.query(f"SELECT Happened FROM ({_LOOKS['override']})", since) == []

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from learning.fill import fill
+from learning.poisoned import poisoned_world
 from spanlore.analyzers import extraction, job
-from spanlore.analyzers.core.hypothesis import Hypothesis
+from spanlore.analyzers.core.hypothesis import Hypothesis, Support
 from spanlore.analyzers.counting import fact_counts as counting
 from spanlore.analyzers.dream import dream_state
 from spanlore.analyzers.extraction import extract_pending, unread
 from spanlore.analyzers.job import learn
-from spanlore.analyzers.registry import Analyzer, Extractor
+from spanlore.analyzers.registry import Analyzer, Extractor, installed_analyzers
 from spanlore.analyzers.runs.fact import Fact
 from spanlore.analyzers.runs.run_trace import RunTrace
 from spanlore.analyzers.runs.run_traces import run_traces
@@ -197,6 +199,26 @@ def test_what_is_sealed_after_the_end_of_a_window_does_not_count(
     assert extract_pending(store, window).runs == 0
     assert counts(store, window) == before
     assert counts(store, Window()) == {}
+
+
+def test_no_analyzer_counts_what_is_sealed_after_the_end_of_its_window(store: Store) -> None:
+    fill(store, poisoned_world(7, a_kind=4, runs=240))
+    [sealed] = store.query("SELECT max(SealedAt) AS at FROM agent_runs")
+    window = Window(until=sealed["at"].replace(tzinfo=UTC))
+    extract_pending(store, window)
+    before = supports(store, window)
+    store.command(AGAIN.format(more=", 'other' AS Model, 'pass' AS Outcome, 'nobody' AS UserId"))
+    assert supports(store, window) == before
+    now = supports(store, Window())
+    changed = {name for name, counted in before.items() if counted != now[name]}
+    assert len(changed) > len(before) / 2, changed  # or this test would not notice
+
+
+def supports(store: Store, window: Window) -> dict[str, dict[str, Support]]:
+    return {
+        analyzer.name: {one.key: one.support for one in analyzer.analyze(store, window)}
+        for analyzer in installed_analyzers()
+    }
 
 
 @pytest.mark.usefixtures("extractors")

@@ -24,7 +24,7 @@ from spanlore.analyzers.registry import Extractor, installed_extractors
 from spanlore.analyzers.runs.fact import DETAIL_CHARS_MAX, KEY_CHARS_MAX, Fact
 from spanlore.analyzers.runs.run_trace import RunTrace
 from spanlore.analyzers.runs.run_traces import run_traces
-from spanlore.analyzers.window import Window
+from spanlore.analyzers.window import IN_WINDOW, Window
 from spanlore.schemas.learning_tables import NOT_REVOKED, RUN_FACTS
 from spanlore.schemas.store import Store, StoreAddress, StoreError
 from spanlore.schemas.tables import LATEST_RUN, RUNS
@@ -38,7 +38,6 @@ REASON_CHARS_MAX = 300
 PARALLEL_SPANS_MIN = 60_000
 WORKERS_MAX = 4
 _UINT32_MAX = 2**32 - 1
-_LATEST = "2200-01-01 00:00:00"  # of a window without an end
 _log = logging.getLogger(__name__)
 
 # What K says in the mark of a run (the key ""): whether it was read.
@@ -46,8 +45,7 @@ _READ, _FAILED, _TOO_LARGE = range(3)
 
 _RUNS_SQL = f"""
     SELECT TraceId, Version, TenantId, StartedAt, Spans FROM {RUNS}
-    WHERE LastReceivedAt >= {{since:DateTime64(9)}} AND SealedAt <= {{until:DateTime64(9)}}
-        AND {NOT_REVOKED} {LATEST_RUN}
+    WHERE {IN_WINDOW} AND {NOT_REVOKED} {LATEST_RUN}
 """
 # In the order the spans lie in: a batch is a stretch of the table.
 _PENDING_SQL = f"""
@@ -145,16 +143,12 @@ def unread(store: Store, window: Window) -> Unread:
     wanted = [one.versioned for one in installed_extractors()]
     failed: dict[str, str] = {}
     too_large = ""
-    for row in store.query(_UNREAD_SQL, {**_params(window), "wanted": wanted}):
+    for row in store.query(_UNREAD_SQL, {**window.params, "wanted": wanted}):
         if row["K"] == _TOO_LARGE:
             too_large = f"{row['Runs']} runs were not read: {row['Reason']}"
         else:
             failed[row["Extractor"]] = f"{row['Runs']} runs could not be read: {row['Reason']}"
     return Unread(failed=failed, too_large=too_large)
-
-
-def _params(window: Window) -> dict[str, str]:
-    return {"until": _LATEST, **window.params}
 
 
 def _of_size(
@@ -171,7 +165,7 @@ def _of_size(
 
 def _pending(store: Store, window: Window, extractors: Sequence[Extractor]) -> list[_Pending]:
     wanted = [one.versioned for one in extractors]
-    columns = store.columns(_PENDING_SQL, {**_params(window), "wanted": wanted})
+    columns = store.columns(_PENDING_SQL, {**window.params, "wanted": wanted})
     return [
         _Pending(
             trace_id=trace_id,

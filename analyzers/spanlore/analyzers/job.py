@@ -27,7 +27,7 @@ from spanlore.analyzers.records import (
     finding_row,
 )
 from spanlore.analyzers.registry import Analyzer, installed_analyzers, installed_extractors
-from spanlore.analyzers.window import Window
+from spanlore.analyzers.window import IN_WINDOW, Window
 from spanlore.schemas.learning_tables import (
     ANALYSES,
     EFFECTS,
@@ -63,7 +63,7 @@ SELECT count() AS Runs, sum(Spans) AS Spans, max(SealedAt) AS SealedBefore,
        )) AS State
 FROM (
     SELECT TraceId, Version, Spans, SealedAt FROM {RUNS}
-    WHERE LastReceivedAt >= {{since:DateTime64(9)}} AND {NOT_REVOKED} {LATEST_RUN}
+    WHERE {IN_WINDOW} AND {NOT_REVOKED} {LATEST_RUN}
 )
 """
 

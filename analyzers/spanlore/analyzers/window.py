@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+IN_WINDOW = "LastReceivedAt >= {since:DateTime64(9)} AND SealedAt <= {until:DateTime64(9)}"
+"""SQL over ``agent_runs``, with the parameters of a window: whether a run counts."""
+NO_END = "2200-01-01 00:00:00"
+"""What ``until`` is in the parameters of a window without an end."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -24,9 +28,9 @@ class Window:
 
     @property
     def params(self) -> dict[str, str]:
-        """``since``, and where there is an end ``until``, as parameters of a query."""
+        """``since`` and ``until`` as parameters of a query."""
         if self.until is None:
-            return {"since": self.since_text}
+            return {"since": self.since_text, "until": NO_END}
         # Python knows microseconds: whatever was sealed within the last one belongs to it.
         return {"since": self.since_text, "until": f"{_text(self.until)}999"}
 

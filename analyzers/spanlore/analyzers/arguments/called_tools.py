@@ -84,7 +84,7 @@ class KeptTools:
         self._store = store
         self._numbers: dict[tuple[str, int], int] = {}
         runs = RunsBuilder()
-        for row in store.stream(CALLING_RUNS_SQL, {"since": window.since_text}):
+        for row in store.stream(CALLING_RUNS_SQL, window.params):
             trace_id, version, tenant, user, unit, named_task, *factors, looks, failed = row
             task, agent, model, harness, discovers = factors
             self._numbers[trace_id, version] = runs.add(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spanlore.analyzers.core.cells import Cells
 from spanlore.analyzers.core.hypothesis import Hypothesis, Support
 from spanlore.analyzers.registry import installed_extractors
-from spanlore.analyzers.window import Window
+from spanlore.analyzers.window import IN_WINDOW, NO_END, Window
 from spanlore.schemas.learning_tables import NOT_REVOKED, RUN_FACTS
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import LATEST_RUN, RUNS
@@ -32,9 +32,6 @@ _TASK = "concat(TaskType, '/', TaskId)"
 _USER = "concat(TenantId, '/', UserId)"
 _AGENT = "concat(AgentName, '/', AgentVersion)"
 
-_IN_WINDOW = "LastReceivedAt >= {since:DateTime64(9)}"
-_SEALED_BY_THEN = f"{_IN_WINDOW} AND SealedAt <= {{until:DateTime64(9)}}"
-
 RUNS_SQL = f"""
 SELECT *, Outcome = 'fail' AS IsFailed,
     multiIf(TaskId != '', {_TASK}, UserId != '', {_USER}, TraceId) AS Unit,
@@ -48,14 +45,13 @@ SELECT *, Outcome = 'fail' AS IsFailed,
     if(UserId != '', reinterpretAsInt64(bitShiftRight(sipHash64({_USER}), 1)), -1) AS Cluster
 FROM (
     SELECT * FROM {RUNS}
-    WHERE {_IN_WINDOW} AND {NOT_REVOKED} {LATEST_RUN}
+    WHERE {IN_WINDOW} AND {NOT_REVOKED} {LATEST_RUN}
 )
 """
 FACTS_SQL = f"""
-SELECT Key, TraceId, RunVersion, N, K, Value, Detail, SpanId FROM {RUN_FACTS}
+SELECT Key, TraceId, RunVersion, N, K, Value, Detail, SpanId FROM {RUN_FACTS} FINAL
 WHERE Extractor = {{extractor:String}} AND ExtractorVersion = {{version:String}}
     AND Key != '' AND startsWith(Key, {{prefix:String}})
-ORDER BY At DESC LIMIT 1 BY Key, TraceId, RunVersion
 """
 FACTS_OF_RUNS_SQL = f"""
 SELECT fact.*, run.* EXCEPT (TraceId)
@@ -226,7 +222,7 @@ def facts_params(
 def counted(store: Store, question: Question) -> Iterator[Counted]:
     """Yield the counts of each key of a question's rows. Raises StoreError, and RunsChanged.
 
-    Every query of it is about the same runs, whatever is sealed meanwhile (``pinned``).
+    Every query of it is about the same runs, whatever is sealed meanwhile.
     """
     question = _pinned(store, question)
     keys = store.query(_keys_sql(question), question.params)
@@ -249,20 +245,12 @@ def counted(store: Store, question: Question) -> Iterator[Counted]:
             yield _one(row, pieces[row["Key"]], rest)
 
 
-def pinned(sql: str) -> str:
-    """Return a statement made of ``RUNS_SQL`` that counts what was sealed by ``until``."""
-    return sql.replace(_IN_WINDOW, _SEALED_BY_THEN)
-
-
 def _pinned(store: Store, question: Question) -> Question:
-    """Return the question about the runs of its parameter ``until``, else about those of now."""
-    until = question.params.get("until") or store.query(_UNTIL_SQL)[0]["Until"]
-    return replace(
-        question,
-        rows=pinned(question.rows),
-        everything=None if question.everything is None else pinned(question.everything),
-        params={**question.params, "until": until},
-    )
+    """Return the question with an end: where its window has none, what is sealed by now."""
+    if question.params["until"] != NO_END:
+        return question
+    until = store.query(_UNTIL_SQL)[0]["Until"]
+    return replace(question, params={**question.params, "until": until})
 
 
 def _one(row: Mapping[str, Any], mine: Mapping[str, NDArray[Any]], rest: "_Rest") -> Counted:

@@ -204,7 +204,7 @@ def given_of(store: Store, window: Window, *, extractor: tuple[str, str]) -> Ite
 def unused_of(store: Store, window: Window) -> Iterator[Unused]:
     """Yield the lessons, delivered for a month, that none of its runs was given in that month."""
     halves: dict[str, list[Mapping[str, Any]]] = {}
-    for row in store.query(_UNUSED_SQL, {"since": window.since_text}):
+    for row in store.query(_UNUSED_SQL, window.params):
         halves.setdefault(row["LessonId"], []).append(row)
     for lesson_id, rows in halves.items():
         by_half = {bool(row["GivenDiscovers"]): row["n"] for row in rows}

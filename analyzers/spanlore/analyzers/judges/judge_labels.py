@@ -119,7 +119,7 @@ def judged_runs(
     judges = store.query(_JUDGES_SQL)
     two_sided = [row["Judge"] for row in judges if row["IsTwoSided"]]
     for row in judges:
-        params = {"since": window.since_text, "judge": row["Judge"], "two_sided": two_sided}
+        params = {**window.params, "judge": row["Judge"], "two_sided": two_sided}
         sql = _judged_sql(row["Source"], gold)
         columns = store.columns(_cells_sql(sql), params)
         if columns["JudgeVersion"]:
@@ -132,7 +132,7 @@ def judged_twice(store: Store, window: Window) -> Iterator[JudgedTwice]:
     judges = [row["Judge"] for row in store.query(_JUDGES_SQL)]
     if len(judges) < 2:  # noqa: PLR2004 - it takes two
         return
-    params = {"since": window.since_text, "judges": judges}
+    params = {**window.params, "judges": judges}
     evidence = {
         (row["A"], row["B"], row["TaskType"]): (tuple(row["First"]), tuple(row["Second"]))
         for row in store.query(_pair_evidence_sql(), params)

@@ -17,7 +17,7 @@ from spanlore.analyzers.judges.verdict_of_run import Verdict
 from spanlore.analyzers.models.question import BudgetSpent, ModelError, ModelUnreachable
 from spanlore.analyzers.runs.run_trace import RunTrace
 from spanlore.analyzers.runs.run_traces import run_traces
-from spanlore.analyzers.window import Window
+from spanlore.analyzers.window import IN_WINDOW, Window
 from spanlore.schemas import semconv
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import JUDGEMENTS, LATEST_RUN, RUNS
@@ -31,7 +31,7 @@ FAILURES_IN_A_ROW_MAX = 3
 _UNJUDGED_SQL = f"""
 SELECT TraceId, Spans FROM (
     SELECT TraceId, Spans, State, StartedAt FROM {RUNS}
-    WHERE LastReceivedAt >= {{since:DateTime64(9)}} {LATEST_RUN}
+    WHERE {IN_WINDOW} {LATEST_RUN}
 )
 WHERE State != 'open' AND TraceId NOT IN (
     SELECT TraceId FROM {JUDGEMENTS}
@@ -94,7 +94,7 @@ def judge_runs(
     budget is spent, or that fails three runs in a row ends the job, and the report says so; what
     a code judge raises goes through. Raises StoreError and what ``deliver`` raises.
     """
-    params = {"since": window.since_text, "source": judge.source, "evaluator": judge.evaluator}
+    params = {**window.params, "source": judge.source, "evaluator": judge.evaluator}
     waiting = store.query(_UNJUDGED_SQL, params)
     report = JudgeReport(evaluator=judge.evaluator, waiting=len(waiting))
     runs = _read(store, [(row["TraceId"], row["Spans"]) for row in waiting])

@@ -123,7 +123,7 @@ def traces_to_show(store: Store, window: Window, findings: Sequence[Finding]) ->
     named = list(dict.fromkeys(trace for one in findings for trace in one.evidence))
     rows = store.query(
         f"SELECT TraceId FROM ({RUNS_SQL}) WHERE Discovers AND TraceId IN {{ids:Array(String)}}",
-        {"since": window.since_text, "ids": named},
+        {**window.params, "ids": named},
     )
     seen = {row["TraceId"] for row in rows}
     chosen: dict[str, None] = {}

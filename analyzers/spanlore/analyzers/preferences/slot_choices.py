@@ -26,7 +26,7 @@ from spanlore.analyzers.preferences.slot_values import (
     pointer,
     said_value,
 )
-from spanlore.analyzers.window import Window
+from spanlore.analyzers.window import IN_WINDOW, Window
 from spanlore.schemas.learning_tables import NOT_REVOKED, OVERRIDES, RUN_FACTS
 from spanlore.schemas.semconv import DEFAULT_TENANT
 from spanlore.schemas.store import Store
@@ -50,7 +50,7 @@ INNER JOIN (
     SELECT TraceId, Version, TenantId, UserId, SessionId, TaskType, TaskId, AgentName, StartedAt,
         TimeUnknown
     FROM {RUNS}
-    WHERE LastReceivedAt >= {{since:DateTime64(9)}} AND {NOT_REVOKED} {LATEST_RUN}
+    WHERE {IN_WINDOW} AND {NOT_REVOKED} {LATEST_RUN}
 ) AS run ON run.TraceId = called.TraceId AND run.Version = called.RunVersion
 ORDER BY run.StartedAt, run.TraceId
 """
@@ -164,7 +164,7 @@ def proposing_runs(store: Store, window: Window) -> dict[str, ProposingRun]:
     """
     runs: dict[str, ProposingRun] = {}
     numbers: dict[tuple[str, ...], int] = {}
-    for row in store.stream(RUNS_SQL, {"since": window.since_text}):
+    for row in store.stream(RUNS_SQL, window.params):
         trace_id, version, tenant, user, joins, start_ns, agent, task_type, task_id, session = row
         thread = tuple(map(intern, (tenant, joins, user))) if joins and user else ()
         number = numbers.get(thread, 0)

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from spanlore.analyzers.runs.calls import Call, calls_of
 from spanlore.analyzers.runs.run_traces import shortened
-from spanlore.analyzers.window import Window
+from spanlore.analyzers.window import IN_WINDOW, Window
 from spanlore.schemas import semconv
 from spanlore.schemas.learning_tables import NOT_REVOKED
 from spanlore.schemas.store import Store
@@ -20,7 +20,7 @@ RUNS_A_BATCH = 500
 RUNS_OF_TOOLS_SQL = f"""
 SELECT TraceId FROM (
     SELECT TraceId, StartedAt FROM {RUNS}
-    WHERE LastReceivedAt >= {{since:DateTime64(9)}} AND {NOT_REVOKED} {LATEST_RUN}
+    WHERE {IN_WINDOW} AND {NOT_REVOKED} {LATEST_RUN}
 )
 WHERE TraceId IN (SELECT TraceId FROM {TRACES} WHERE ToolName IN {{tools:Array(String)}})
 ORDER BY StartedAt, TraceId
@@ -56,7 +56,7 @@ def calls_by_run(store: Store, window: Window, tools: Sequence[str]) -> Iterator
 
     A few hundred runs are in memory at a time. Raises StoreError.
     """
-    asked = {"since": window.since_text, "tools": list(tools)}
+    asked = {**window.params, "tools": list(tools)}
     trace_ids = [row["TraceId"] for row in store.query(RUNS_OF_TOOLS_SQL, asked)]
     for begin in range(0, len(trace_ids), RUNS_A_BATCH):
         ids = tuple(trace_ids[begin : begin + RUNS_A_BATCH])
