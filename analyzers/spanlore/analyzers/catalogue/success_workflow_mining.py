@@ -134,7 +134,7 @@ def _candidates(store: Store, window: Window) -> list[Items]:
     lists = {tuple(row["Detail"].strip("\n").split("\n\n")): row["Runs"] for row in rows}
     runs = sum(lists.values())
     found = closed_sequences(lists, support_min=max(RUNS_MIN, round(RUNS_SHARE_MIN * runs)))
-    several = [one for one in found if len(one.items) > 1]
+    several = [one for one in found if len(one.items) > 1 and runs - one.support >= RUNS_MIN]
     varied = sorted(several, key=lambda one: (-one.support * (runs - one.support), one.items))
     return [one.items for one in varied[:CANDIDATES_MAX]]
 

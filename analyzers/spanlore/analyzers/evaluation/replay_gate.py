@@ -71,7 +71,7 @@ def evaluate_harness(store: Store, lesson: Lesson, window: Window) -> dict[str, 
     """
     scored = [_part(store, part, window) for part in parts_of(lesson)]
     if not scored:
-        return _unscored("the lesson names no tool whose calls could be looked at")
+        return _unscored(_NO_RULE)
     worst = min(scored, key=lambda one: _VERDICTS.index(one["verdict"]))
     gate = "replay" if any(one["gate"] == "replay" for one in scored) else "none"
     return {**worst, "gate": gate, "also": [one for one in scored if one is not worst]}
@@ -152,10 +152,9 @@ def _part(store: Store, part: Mapping[str, Any], window: Window) -> dict[str, An
     return {"verdict": verdict, "gate": "replay", "reason": reason, **numbers}
 
 
-_CANNOT_REPLAY = (
-    "a reworded description cannot be replayed: judge it by your own evaluation command or a "
-    "canary; a named person has to decide"
-)
+_WHO_DECIDES = "judge it by your own evaluation command or a canary; a named person has to decide"
+_CANNOT_REPLAY = f"a reworded description cannot be replayed: {_WHO_DECIDES}"
+_NO_RULE = f"it holds no rule that past runs could be replayed against: {_WHO_DECIDES}"
 _NOT_UPLIFT = "This is coverage of past calls, not uplift: whether agents call better is not shown"
 
 

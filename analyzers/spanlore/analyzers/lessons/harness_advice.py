@@ -11,7 +11,7 @@ instruction for that tenant's agents (``tenant_config``) and no change of the ha
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spanlore.analyzers.lessons.advice import advice_for, said
@@ -139,7 +139,21 @@ def _numbers(finding: Finding) -> str:
             f". Against what it was compared with: {finding.effect:+.0%} ({low:+.0%} to "
             f"{high:+.0%}), adjusted for {adjusted}"
         )
-    return f"{text}. Finding {finding.finding_id}."
+    return f"{text}.{_whose(finding.detail.get('guard') or {})} Finding {finding.finding_id}."
+
+
+def _whose(guard: Mapping[str, Any]) -> str:
+    """Say which agent, model or harness alone carries a rate that is compared with none."""
+    if "carried_by" not in guard:
+        return ""
+    name = _named(str(guard["level"] or ""))
+    level = f"one {guard['carried_by']} of {guard['levels']}" + (f" ({name})" if name else "")
+    also = "".join(f", which is one {one} as well" for one in guard["also"])
+    (n, k), (rest_n, rest_k) = ((guard[arm]["n"], guard[arm]["k"]) for arm in ("looks", "rest"))
+    return (
+        f" That is under {level}{also}: {k:.0f} of {n:.0f} looks, under all others {rest_k:.0f} of "
+        f"{rest_n:.0f}; change it there."
+    )
 
 
 def _lesson_id(key: tuple[Layer, str, str, str]) -> str:
