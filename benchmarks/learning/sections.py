@@ -76,16 +76,13 @@ def shuffle_rows(asked: Asked) -> Iterator[Row]:
     """Yield in how many analyses of shuffled outcomes something false was confirmed."""
     if asked.data is None:
         return
-    with scratch_store() as store:
-        lines = shuffles.recorded_lines(asked.data)
-        rounds = shuffles.shuffled_rounds(
-            store, lines, rounds=asked.rounds, seed=asked.seed, progress=asked.say
-        )
-        false = []
-        for found in rounds:
-            false.append(len(found))
-            for one in found:
-                asked.say(f"false under a shuffle: {one.analyzer}: {one.title}")
+    false = []
+    for found in shuffles.false_findings(
+        asked.data, rounds=asked.rounds, seed=asked.seed, progress=asked.say
+    ):
+        false.append(len(found))
+        for one in found:
+            asked.say(f"false under a shuffle: {one}")
     with_false = sum(number > 0 for number in false)
     yield Row(
         what=f"analyses with a false finding, outcomes shuffled within tasks ({len(false)} times)",

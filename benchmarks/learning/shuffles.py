@@ -9,23 +9,28 @@ true after it. Whatever else is confirmed is false.
 """
 
 import json
+import multiprocessing
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from learning.fill import empty, fill_lines
+from learning.fill import empty, fill_lines, scratch_store
 from spanlore.analyzers.core.cells import Cells, Stratum
 from spanlore.analyzers.core.findings import finding_id, findings_of
 from spanlore.analyzers.core.hypothesis import Hypothesis
 from spanlore.analyzers.extraction import extract_pending
-from spanlore.analyzers.registry import Analyzer, installed_analyzers
+from spanlore.analyzers.registry import installed_analyzers
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import LATEST_RUN, RUNS
 from spanlore.schemas.types import Finding
 
+LOT_ROUNDS = 50
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -36,21 +41,48 @@ def recorded_lines(folder: Path) -> Iterator[dict[str, Any]]:
             yield from map(json.loads, lines)
 
 
+def false_findings(
+    folder: Path, *, rounds: int, seed: int, progress: Callable[[str], None] = lambda _: None
+) -> Iterator[list[str]]:
+    """Yield what each round says falsely, in words. The rounds go in lots, one a core at a time.
+
+    Each lot has a store and a seed of its own.
+    """
+    lots = [min(LOT_ROUNDS, rounds - begun) for begun in range(0, rounds, LOT_ROUNDS)]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+        waiting = [
+            pool.submit(_lot, folder, number, f"{seed}, lot {at}") for at, number in enumerate(lots)
+        ]
+        done = 0
+        for future in as_completed(waiting):
+            said = future.result()
+            yield from said
+            done += len(said)
+            progress(f"{done} of {rounds} deals of outcomes")
+
+
+def _lot(folder: Path, rounds: int, seed: str) -> list[list[str]]:
+    with scratch_store() as store:
+        found = shuffled_rounds(store, recorded_lines(folder), rounds=rounds, seed=seed)
+        return [[f"{one.analyzer}: {one.title}" for one in of_round] for of_round in found]
+
+
 def shuffled_rounds(
     store: Store,
     lines: Iterator[dict[str, Any]],
     *,
     rounds: int,
-    seed: int,
-    progress: Callable[[str], None] = lambda _: None,
+    seed: str,
 ) -> Iterator[list[Finding]]:
     """Yield, for each round, the false findings of all analyzers together."""
     empty(store)
     fill_lines(store, lines)
     extract_pending(store, Window())
     runs = store.query(f"SELECT * FROM {RUNS} {LATEST_RUN}")
+    window = Window(until=datetime.now(UTC))
     analyzers = installed_analyzers()
-    before = {one.name: _asked(store, one) for one in analyzers}
+    before = {one.name: list(one.analyze(store, window)) for one in analyzers}
     true = [one for one in findings_of(_all(before)) if one.confirmed]
     same = {_said(one) for one in true}
     rates = {one.finding_id for one in true} & _compared_with_nothing(_all(before))
@@ -59,7 +91,7 @@ def shuffled_rounds(
     for number in range(rounds):
         _replace(store, dealt(runs, random))
         now = {
-            one.name: before[one.name] if one.name in resting else _asked(store, one)
+            one.name: before[one.name] if one.name in resting else list(one.analyze(store, window))
             for one in analyzers
         }
         if number == 0:
@@ -72,8 +104,6 @@ def shuffled_rounds(
             and _said(one) not in same
             and one.finding_id not in rates
         ]
-        if number % 25 == 24:
-            progress(f"{number + 1} of {rounds} deals of outcomes")
     _replace(store, runs)
 
 
@@ -94,10 +124,6 @@ def dealt(runs: Rows, random: Random) -> list[dict[str, Any]]:
 def _replace(store: Store, runs: Rows) -> None:
     store.command(f"TRUNCATE TABLE {RUNS} SYNC")
     store.insert(RUNS, runs)
-
-
-def _asked(store: Store, analyzer: Analyzer) -> list[Hypothesis]:
-    return list(analyzer.analyze(store, Window()))
 
 
 def _all(by_name: Mapping[str, Sequence[Hypothesis]]) -> list[Hypothesis]:

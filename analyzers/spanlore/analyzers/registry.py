@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -48,7 +49,7 @@ def installed_analyzers(names: Sequence[str] = ()) -> list[Analyzer]:
 
     Raises UnknownAnalyzer for a name that is not installed.
     """
-    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    found = _entries(GROUP)
     for name in names:
         if name not in found:
             known = ", ".join(sorted(found)) or "none: install spanlore[analyzers]"
@@ -59,8 +60,14 @@ def installed_analyzers(names: Sequence[str] = ()) -> list[Analyzer]:
 
 def installed_extractors() -> list[Extractor]:
     """Load every extractor, in the order of their names."""
-    found = {entry.name: entry for entry in entry_points(group=EXTRACTORS_GROUP)}
+    found = _entries(EXTRACTORS_GROUP)
     return [Extractor(name, *_loaded(found[name])) for name in sorted(found)]
+
+
+@cache
+def _entries(group: str) -> dict[str, EntryPoint]:
+    """Read what is installed, once a process: it opens the files of every distribution."""
+    return {entry.name: entry for entry in entry_points(group=group)}
 
 
 def _loaded(entry: EntryPoint) -> tuple[str, Any]:

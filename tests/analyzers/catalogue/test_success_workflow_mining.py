@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spanlore.analyzers.arguments.argument_source import USER, Source, usual_sources
+from spanlore.analyzers.arguments.argument_source import USER, Source, sourced, usual_sources
 from spanlore.analyzers.catalogue import success_workflow_mining as analyzer
 from spanlore.analyzers.counting.closed_sequences import Held, closed_sequences, holds
 from spanlore.analyzers.extraction import extract_pending
@@ -75,10 +75,10 @@ def test_arguments_come_from_what_tools_returned_or_the_user_said() -> None:
     ]
     said = [Message(role="user", text="this is ada@example.com")]
     runs = [run(number, calls=calls, messages=said) for number in range(3)]
-    assert usual_sources(runs, ["find", "send"]) == {("find", "email"): USER}
-    assert usual_sources(runs[:1], ["pay"]) == {}
+    assert usual_sources(map(sourced, runs), ["find", "send"]) == {("find", "email"): USER}
+    assert usual_sources(map(sourced, runs[:1]), ["pay"]) == {}
     first = [replace(one, calls=one.calls[:2]) for one in runs]
-    assert usual_sources(first, ["pay"]) == {
+    assert usual_sources(map(sourced, first), ["pay"]) == {
         ("pay", "order"): Source(tool="find", path="orders[].id")
     }
 

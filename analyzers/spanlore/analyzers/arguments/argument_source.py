@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from spanlore.analyzers.runs.calls import Call, parsed
+from spanlore.analyzers.runs.calls import parsed
 from spanlore.analyzers.runs.json_paths import Scalar, scalars
 from spanlore.analyzers.runs.run_trace import RunTrace
 
@@ -25,22 +25,25 @@ class Source:
 USER = Source(tool="", path="")
 # (tool called, path of its argument) -> the source
 Slots = dict[tuple[str, str], Source]
+# (tool called, path of its argument, its source): one argument of one call
+Sourced = tuple[str, str, Source | None]
 
 
-def usual_sources(runs: Iterable[RunTrace], tools: Iterable[str]) -> Slots:
+def usual_sources(runs: Iterable[Iterable[Sourced]], tools: Iterable[str]) -> Slots:
     """Return for each argument of these tools the source it has in most of the runs' calls.
 
-    In three of five at least of all calls that give the argument; others are left out.
+    In three of five at least of all calls that give the argument; others are left out. ``runs``
+    are the arguments of each run (``sourced``).
     """
     wanted = frozenset(tools)
     given: Counter[tuple[str, str]] = Counter()
     votes: dict[tuple[str, str], Counter[Source]] = {}
     for run in runs:
-        for call, path, source in _sources(run):
-            if call.tool in wanted:
-                given[call.tool, path] += 1
+        for tool, path, source in run:
+            if tool in wanted:
+                given[tool, path] += 1
                 if source is not None:
-                    votes.setdefault((call.tool, path), Counter())[source] += 1
+                    votes.setdefault((tool, path), Counter())[source] += 1
     slots = {}
     for argument in sorted(votes):
         source, count = min(votes[argument].items(), key=lambda one: (-one[1], one[0]))
@@ -49,7 +52,7 @@ def usual_sources(runs: Iterable[RunTrace], tools: Iterable[str]) -> Slots:
     return slots
 
 
-def _sources(run: RunTrace) -> Iterator[tuple[Call, str, Source | None]]:
+def sourced(run: RunTrace) -> Iterator[Sourced]:
     """Yield each argument of each call of the agent with its source, None where it has none."""
     said = "\n".join(one.text for one in run.messages if one.role == "user").casefold()
     returned: dict[str, Source] = {}
@@ -60,7 +63,7 @@ def _sources(run: RunTrace) -> Iterator[tuple[Call, str, Source | None]]:
                 if text is None:
                     continue
                 spoken = USER if text in said else None
-                yield call, path, returned.get(text, spoken)
+                yield call.tool, path, returned.get(text, spoken)
         result = parsed(call.result) if call.error is None else None
         for number, (path, value) in enumerate(scalars(result)):
             if number >= RESULT_SCALARS_MAX:

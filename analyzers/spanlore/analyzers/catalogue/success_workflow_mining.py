@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from spanlore.analyzers.arguments.argument_source import Slots, usual_sources
+from spanlore.analyzers.arguments.argument_source import Slots, Sourced, sourced, usual_sources
 from spanlore.analyzers.core.hypothesis import Hypothesis
 from spanlore.analyzers.counting.closed_sequences import Items, closed_sequences
 from spanlore.analyzers.counting.contrast import excess, most_telling, passing, shown
@@ -33,6 +33,7 @@ SEQUENCES_MAX = 20_000
 RUNS_MIN = 10
 RUNS_SHARE_MIN = 0.02
 SLOT_RUNS_MAX = 10
+SLOT_RUNS_AT_ONCE = 50
 
 SEQUENCES_SQL = f"""
 SELECT Detail, count() AS Runs FROM ({FACTS_OF_RUNS_SQL})
@@ -91,11 +92,7 @@ def success_workflow_mining(store: Store, window: Window) -> Iterator[Hypothesis
         "|".join(patterns[row["Pattern"]]): row
         for row in (store.query(WHERE_SQL, params) if passes else ())
     }
-    slots = {
-        one.key: usual_sources(run_traces(store, places[one.key]["Traces"]), one.key.split("|"))
-        for one in passes
-    }
-    yield from workflow_hypotheses(telling, places, slots)
+    yield from workflow_hypotheses(telling, places, _slots_of(store, places))
 
 
 def workflow_hypotheses(
@@ -137,6 +134,19 @@ def _candidates(store: Store, window: Window) -> list[Items]:
     several = [one for one in found if len(one.items) > 1 and runs - one.support >= RUNS_MIN]
     varied = sorted(several, key=lambda one: (-one.support * (runs - one.support), one.items))
     return [one.items for one in varied[:CANDIDATES_MAX]]
+
+
+def _slots_of(store: Store, places: Mapping[str, Mapping[str, Any]]) -> dict[str, Slots]:
+    """Return by sequence where its tools' arguments come from, in some of the runs that hold it."""
+    trace_ids = sorted({trace_id for place in places.values() for trace_id in place["Traces"]})
+    seen: dict[str, tuple[Sourced, ...]] = {}
+    for begin in range(0, len(trace_ids), SLOT_RUNS_AT_ONCE):
+        for run in run_traces(store, trace_ids[begin : begin + SLOT_RUNS_AT_ONCE]):
+            seen[run.trace_id] = tuple(sourced(run))
+    return {
+        key: usual_sources((seen.get(one, ()) for one in place["Traces"]), key.split("|"))
+        for key, place in places.items()
+    }
 
 
 def _lift(held: Counted) -> float | None:
