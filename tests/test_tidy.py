@@ -25,7 +25,7 @@ POSITIONAL_MAX = 3
 # job. "file::function".
 BROAD_EXCEPTS = {
     "instrumentation/spanlore/instrumentation/quiet.py::__exit__",
-    "analyzers/spanlore/analyzers/job.py::_hypotheses",
+    "analyzers/spanlore/analyzers/analysis.py::_told",
     "analyzers/spanlore/analyzers/extraction.py::_extract",
     "analyzers/spanlore/analyzers/extraction.py::_rows_of",
 }

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from spanlore.analyzers import job, registry
+from spanlore.analyzers.catalogue.error_clusters import error_clusters
 from spanlore.analyzers.catalogue.tool_argument_misuse import (
     misuse_hypotheses,
     tool_argument_misuse,
@@ -238,16 +239,20 @@ def test_every_proposed_lesson_has_passed_its_gate_or_says_why_not(
 def test_an_analyzer_that_raises_is_reported_and_the_others_go_on(
     recorded_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_store: Store, _window: Window) -> Iterator[Hypothesis]:
+    def broken(store: Store, window: Window) -> Iterator[Hypothesis]:
+        for one in error_clusters(store, window):
+            yield replace(one, analyzer="broken")
         message = "no such column"
         raise KeyError(message)
-        yield
 
     chosen = [Analyzer("broken", "1", broken), *registry.installed_analyzers()]
     monkeypatch.setattr(job, "installed_analyzers", lambda _names: chosen)
     report = learn(recorded_store)
     assert report.failed == {"broken": "KeyError: 'no such column'"}
     assert report.findings
+    told = {one.analyzer for one in (*report.findings, *report.held_back)}
+    assert "error_clusters" in told
+    assert "broken" not in told  # what it had counted by then is not all that it would have asked
     assert not learn(recorded_store).nothing_new
 
 

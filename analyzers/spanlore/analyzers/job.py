@@ -1,16 +1,14 @@
 """One round of learning: analyzers, then findings, then lessons, each written once."""
 
 import hashlib
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from spanlore.analyzers.analysis import analysed
 from spanlore.analyzers.core.finding_order import in_order
-from spanlore.analyzers.core.findings import findings_of
-from spanlore.analyzers.core.hypothesis import Hypothesis
 from spanlore.analyzers.counting.tenants_seen import with_tenants
 from spanlore.analyzers.extraction import Progress, extract_pending, unread
 from spanlore.analyzers.lessons.consolidation import Note
@@ -45,7 +43,6 @@ from spanlore.schemas.types import Finding, Lesson
 
 _ID_HEX_DIGITS = 32
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_log = logging.getLogger(__name__)
 
 # ``State`` changes with all that an analysis rests on: which runs there are and as what they were
 # sealed, what was revoked, and what came of users and of delivered lessons.
@@ -223,12 +220,11 @@ def complete_analyzers(chosen: Sequence[Analyzer], failed: Mapping[str, str]) ->
 def _analysed(
     store: Store, chosen: Sequence[Analyzer], window: Window
 ) -> tuple[list[Finding], dict[str, str]]:
-    """Run every analyzer and judge all their hypotheses together."""
-    failed: dict[str, str] = {}
-    found = findings_of(_hypotheses(store, chosen, window=window, failed=failed))
+    """Return what the analyzers found, with the layer that each is to be mended in."""
+    told = analysed(store, chosen, window)
     tried, labelled = tried_lessons(store)
-    seen = with_tenants(store, found)
-    return triaged(seen, tried=tried, labelled_runs=labelled), failed
+    seen = with_tenants(store, told.findings)
+    return triaged(seen, tried=tried, labelled_runs=labelled), told.failed
 
 
 def _consulted(
@@ -246,18 +242,6 @@ def _consulted(
     except ModelError as error:
         failed[META_HARNESS] = str(error)
         return Consultation(model=model.name)
-
-
-def _hypotheses(
-    store: Store, chosen: Sequence[Analyzer], *, window: Window, failed: dict[str, str]
-) -> Iterator[Hypothesis]:
-    """Yield what the analyzers counted, one at a time: the cells of all would be too much."""
-    for analyzer in chosen:
-        try:
-            yield from analyzer.analyze(store, window)
-        except Exception as error:  # noqa: BLE001 - one analyzer, perhaps somebody else's, must not stop the rest
-            _log.exception("the analyzer %s failed; the others go on", analyzer.name)
-            failed[analyzer.name] = f"{type(error).__name__}: {error}"
 
 
 def _findings_of_analysis(store: Store, analysis_id: str) -> list[Finding] | None:

@@ -42,16 +42,20 @@ _ID_HEX_DIGITS = 32
 
 
 def findings_of(hypotheses: Iterable[Hypothesis]) -> list[Finding]:
-    """Judge all hypotheses of one analysis together; the findings come ``in_order``.
+    """Test and judge all hypotheses of one analysis together; see ``judged``.
 
-    Each is reduced to its tests as it comes, so that the cells of one alone are in memory. What
-    never happened is tested, because it was looked for, but gives no finding. The result depends
-    on the set of hypotheses alone, not on their order.
+    Each is reduced to its tests as it comes, so that the cells of one alone are in memory.
     """
-    tested = sorted(
-        (examined(one) for one in hypotheses),
-        key=lambda one: (one.hypothesis.analyzer, one.hypothesis.key),
-    )
+    return judged(examined(one) for one in hypotheses)
+
+
+def judged(every: Iterable[Examined]) -> list[Finding]:
+    """Judge all tested hypotheses of one analysis together; the findings come ``in_order``.
+
+    What never happened is tested, because it was looked for, but gives no finding. The result
+    depends on the set of hypotheses alone, not on their order.
+    """
+    tested = sorted(every, key=lambda one: (one.hypothesis.analyzer, one.hypothesis.key))
     corrected = _corrected(tested)
     return in_order(
         _finding(one, q, alpha=alpha)

@@ -5,6 +5,7 @@ Nothing here knows about tools or traces. Counts go in as 2x2 tables
 columns (``Strata``).
 """
 
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ CONTINUITY_CORRECTION = 0.5
 # A 95 % interval reaches as far as this squared distance in standard errors.
 _REACH = float(stats.chi2.isf(ALPHA, 1))
 INTERVAL_ERRORS = 2 * _REACH**0.5
+# Which warnings are shown is a matter of the whole process, and several threads come here.
+_WARNINGS = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +301,7 @@ def _pooled_odds(
     counts = np.array(
         [[strata.k, strata.n - strata.k], [strata.other_k, strata.other_n - strata.other_k]]
     )
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    with _WARNINGS, warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # an empty cell gives an infinite ratio; handled below
         table = StratifiedTable(counts)
         ratio = float(table.oddsratio_pooled)
