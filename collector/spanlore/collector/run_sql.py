@@ -1,14 +1,14 @@
 """The SQL that adds up the spans of a trace: one row a trace, for the sealing job.
 
-Client-side parameter ``ids``: a tuple of trace ids (as ``%(ids)s``, so that a few hundred ids
-travel in the statement and not in its URL).
+Parameters: ``ids``, trace ids, sent once beside the statement however often it names them; and
+``begin`` and ``end``, what ``ENDS_SQL`` says of these, so that no other hours are read.
 
 Anybody may send spans under a trace id that they saw. So a run that stands stays its tenant's,
 for as long as there are spans of that tenant; else it is that of its root, or of the first span
 that names a tenant. Spans of other tenants are no part of it; those that name none are.
 """
 
-from spanlore.schemas import otlp, prices, semconv, tables, views
+from spanlore.schemas import otlp, semconv, tables, views
 
 _INFERENCE = f"Op IN {semconv.INFERENCE_OPS}"
 _TOOL = f"Op = '{semconv.OP_EXECUTE_TOOL}'"
@@ -22,40 +22,50 @@ _ORDER = (
     f"(multiIf(ParentSpanId = '' AND {_ROOT_OP}, 0, ParentSpanId = '', 1, {_ROOT_OP}, 2, 3), "
     "Timestamp, SpanId)"
 )
+OF_IDS = "TraceId IN {ids:Array(String)}"
+ENDS_SQL = views.ends_sql(OF_IDS)
+_OF_TRACES = f"""{OF_IDS} AND Timestamp >= {{begin:DateTime64(9, 'UTC')}}
+    AND Timestamp < {{end:DateTime64(9, 'UTC')}}"""
+
 # What stands open and names no tenant may yet be told whose it is.
 _STANDING_SQL = f"""SELECT TraceId, argMax(TenantId, Version) AS Standing,
         argMax(TenantId != '{semconv.DEFAULT_TENANT}' OR State = 'sealed', Version) AS Stays
-    FROM {tables.RUNS} WHERE TraceId IN %(ids)s GROUP BY TraceId"""
+    FROM {tables.RUNS} WHERE {OF_IDS} GROUP BY TraceId"""
 _OWNERS_SQL = f"""SELECT TraceId, if(
         any(stood.Stays) AND has(groupUniqArray(TenantId), any(stood.Standing)),
         any(stood.Standing),
         argMin(TenantId, (TenantId = '{semconv.DEFAULT_TENANT}', {_ORDER}))
     ) AS Owner
     FROM {tables.TRACES} LEFT JOIN ({_STANDING_SQL}) AS stood USING (TraceId)
-    WHERE {views.SPANS_OF_TRACES} GROUP BY TraceId"""
+    WHERE {_OF_TRACES} GROUP BY TraceId"""
 
-_SPANS_SQL = f"""SELECT {{columns}} FROM {tables.TRACES}
-    WHERE {views.SPANS_OF_TRACES} AND (TraceId, TenantId) IN (
+
+def _spans(columns: str) -> str:
+    return f"""SELECT {columns} FROM {tables.TRACES}
+    WHERE {_OF_TRACES} AND (TraceId, TenantId) IN (
         SELECT TraceId, arrayJoin([toString(Owner), '{semconv.DEFAULT_TENANT}'])
         FROM ({_OWNERS_SQL})
     )
     {tables.LATEST_SPAN}"""
-_SPANS = _SPANS_SQL.format(
-    columns="TenantId, TraceId, SpanId, ParentSpanId, Timestamp, StartUnixNano, EndUnixNano, "
+
+
+_SPANS = _spans(
+    "TenantId, TraceId, SpanId, ParentSpanId, Timestamp, StartUnixNano, EndUnixNano, "
     "ServiceName, Op, AgentName, AgentVersion, UserId, SessionId, TaskType, TaskId, Provider, "
     "Model, InputTokens, OutputTokens, CacheReadTokens, ErrorType, StatusCode, InstructionsHash, "
     "ToolDefinitionsHash, Sampling, Revision, TimeUnknown, Incomplete, ReceivedAt, "
     f"{_ORDER} AS order"
 )
-_PARENTS = _SPANS_SQL.format(columns="TraceId, SpanId, Op")
+_PARENTS = _spans("TraceId, SpanId, Op")
 
-_COST = prices.cost_sql(
-    model="Model",
-    at="Timestamp",
-    input_tokens="InputTokens",
-    output_tokens="OutputTokens",
-    cached="CacheReadTokens",
-)
+# Tokens by what decides their price: cached ones are a part of the input.
+_CACHED = "least(ifNull(CacheReadTokens, 0), InputTokens)"
+_USED = f"{_COUNTED} AND isNotNull(InputTokens)"
+_USAGE = f"""sumMapIf(
+        [priced_as], [assumeNotNull(InputTokens - {_CACHED})],
+        [assumeNotNull({_CACHED})], [assumeNotNull(OutputTokens)],
+        {_USED} AND isNotNull(OutputTokens)
+    )"""
 
 
 def _first(column: str) -> str:
@@ -98,13 +108,13 @@ RUN_ROWS_SQL = f"""SELECT
     sumOrNullIf(OutputTokens, {_COUNTED}) AS inference_output,
     argMin(tuple(InputTokens), order).1 AS root_input,
     argMin(tuple(OutputTokens), order).1 AS root_output,
-    countIf({_COUNTED} AND isNotNull(InputTokens) AND isNull(cost)) AS unpriced,
-    sumOrNullIf(cost, {_COUNTED}) AS known_cost
+    {_USAGE} AS usage,
+    countIf({_USED} AND isNull(OutputTokens)) AS half_known
 FROM (
     SELECT s.*,
         parent.SpanId != '' AS parent_known,
         s.{_INFERENCE} AND parent.{_INFERENCE} AS duplicate,
-        {_COST} AS cost
+        (toString(s.Model), toDate(s.Timestamp, 'UTC')) AS priced_as
     FROM ({_SPANS}) AS s
     LEFT JOIN ({_PARENTS}) AS parent
     ON s.TraceId = parent.TraceId AND s.ParentSpanId = parent.SpanId

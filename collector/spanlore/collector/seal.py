@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from spanlore.collector import harness
-from spanlore.collector.run_sql import RUN_ROWS_SQL
-from spanlore.schemas import semconv, tables
+from spanlore.collector.run_sql import ENDS_SQL, OF_IDS, RUN_ROWS_SQL
+from spanlore.schemas import prices, semconv, tables
 from spanlore.schemas.outcome import outcome_of
 from spanlore.schemas.store import Store, StoreRefused
 from spanlore.schemas.types import JUDGEMENT_SOURCES
@@ -23,9 +23,12 @@ from spanlore.schemas.types import JUDGEMENT_SOURCES
 QUIET_S = 30
 """A run whose root or parents are missing is waited for this long after its last span."""
 
+_COLUMNS = frozenset(column.name for column in tables.AGENT_RUNS.columns)
 _logger = logging.getLogger(__name__)
 
-_TRACES_A_QUERY_MAX = 500
+# Planning a query costs as much as some thousand traces, and a field of a request to a ClickHouse
+# server may have 128 KiB.
+_TRACES_A_QUERY_MAX = 3_000
 _NO_TRACE = "no trace has this id"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -59,11 +62,11 @@ WHERE State = 'open' AND LastReceivedAt <= fromUnixTimestamp64Nano({{quiet_ns:In
 _JUDGEMENTS_SQL = f"""SELECT TenantId, TraceId, Label, Score, Source,
     toUnixTimestamp64Nano(At) AS at_ns
 FROM {tables.JUDGEMENTS}
-WHERE Name = '{semconv.EVALUATION_TASK_SUCCESS}' AND TraceId IN %(ids)s
+WHERE Name = '{semconv.EVALUATION_TASK_SUCCESS}' AND {OF_IDS}
 ORDER BY Version DESC LIMIT 1 BY TenantId, TraceId, SpanId, Name, Source, Evaluator"""
 
 _STANDING_SQL = f"""SELECT TraceId, argMax(ContentHash, Version) AS hash, max(Version) AS version
-FROM {tables.RUNS} WHERE TraceId IN %(ids)s GROUP BY TraceId"""
+FROM {tables.RUNS} WHERE {OF_IDS} GROUP BY TraceId"""
 
 
 def seal_loaded(store: Store, *, log_id: int, first_seq: int, last_seq: int, now_ns: int) -> int:
@@ -91,16 +94,16 @@ def seal_waiting(store: Store, *, now_ns: int) -> int:
 def _seal(store: Store, traces: Sequence[Mapping[str, Any]], *, now_ns: int) -> int:
     trace_ids = [row["TraceId"] for row in traces]
     for start in range(0, len(trace_ids), _TRACES_A_QUERY_MAX):
-        ids = tuple(trace_ids[start : start + _TRACES_A_QUERY_MAX])
+        ids = trace_ids[start : start + _TRACES_A_QUERY_MAX]
         try:
             _write_news(store, ids, now_ns=now_ns)
         except StoreRefused:
-            store.query(RUN_ROWS_SQL, {"ids": (_NO_TRACE,)})  # raises where no trace is to blame
+            _aggregates(store, [_NO_TRACE])  # raises where no trace is to blame
             _seal_without_bad(store, ids, now_ns=now_ns)
     return len(trace_ids)
 
 
-def _seal_without_bad(store: Store, ids: tuple[str, ...], *, now_ns: int) -> None:
+def _seal_without_bad(store: Store, ids: Sequence[str], *, now_ns: int) -> None:
     """Seal these traces but those the store will not take: they must keep no other back."""
     middle = len(ids) // 2
     for half in (ids[:middle], ids[middle:]):
@@ -113,16 +116,16 @@ def _seal_without_bad(store: Store, ids: tuple[str, ...], *, now_ns: int) -> Non
                 _logger.error("the run of trace %s cannot be sealed: %s", half[0], error)  # noqa: TRY400
 
 
-def _write_news(store: Store, ids: tuple[str, ...], *, now_ns: int) -> None:
+def _write_news(store: Store, ids: Sequence[str], *, now_ns: int) -> None:
     if ids:
         store.insert(tables.RUNS, list(_news(store, ids, now_ns=now_ns)))
 
 
-def _news(store: Store, ids: tuple[str, ...], *, now_ns: int) -> Iterator[dict[str, Any]]:
+def _news(store: Store, ids: Sequence[str], *, now_ns: int) -> Iterator[dict[str, Any]]:
     """Yield the rows of these traces that say something their standing rows do not."""
     # First, so that what another collector seals meanwhile from newer spans gets a later version.
     standing = {row["TraceId"]: row for row in store.query(_STANDING_SQL, {"ids": ids})}
-    aggregates = store.query(RUN_ROWS_SQL, {"ids": ids})
+    aggregates = _aggregates(store, ids)
     parts = harness.comparable_hashes(store, aggregates, now_ns=now_ns)
     owners = {facts["TraceId"]: facts["TenantId"] for facts in aggregates}
     outcomes = _outcomes(store.query(_JUDGEMENTS_SQL, {"ids": ids}), owners)
@@ -134,6 +137,12 @@ def _news(store: Store, ids: tuple[str, ...], *, now_ns: int) -> Iterator[dict[s
             yield {**row, "Version": max(now_ns, before["version"] + 1)}
 
 
+def _aggregates(store: Store, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what the spans of each of these traces add up to."""
+    [ends] = store.query(ENDS_SQL, {"ids": ids})
+    return store.query(RUN_ROWS_SQL, {"ids": ids, **ends})
+
+
 def _row(
     facts: Mapping[str, Any],
     judgement: Mapping[str, Any] | None,
@@ -142,15 +151,14 @@ def _row(
     now_ns: int,
 ) -> dict[str, Any]:
     """Make the row of a run from what its spans add up to and what was said about it."""
-    columns = {column.name for column in tables.AGENT_RUNS.columns}
     instructions = parts.get((tables.KIND_INSTRUCTIONS, facts["instructions_raw"]), "")
     tools = parts.get((tables.KIND_TOOL_DEFINITIONS, facts["tools_raw"]), "")
     content = {
-        **{name: value for name, value in facts.items() if name in columns},
+        **{name: value for name, value in facts.items() if name in _COLUMNS},
         "State": _state(facts, now_ns=now_ns),
         "InputTokens": _known(facts["inference_input"], facts["root_input"]),
         "OutputTokens": _known(facts["inference_output"], facts["root_output"]),
-        "CostUsd": None if facts["unpriced"] else facts["known_cost"],
+        "CostUsd": _cost_usd(facts),
         "InstructionsHash": instructions,
         "ToolDefinitionsHash": tools,
         "HarnessHash": harness.fingerprint(
@@ -168,6 +176,20 @@ def _row(
         "LastReceivedAt": _time(facts["last_received_ns"]),
         "SealedAt": _time(now_ns),
     }
+
+
+def _cost_usd(facts: Mapping[str, Any]) -> float | None:
+    """Return what the inference of a run cost, None where tokens or the price of any is unknown."""
+    keys, *counts = facts["usage"]
+    if facts["half_known"] or not keys:
+        return None
+    total = 0.0
+    for (model, day), *tokens in zip(keys, *counts, strict=True):
+        price = prices.price_of(model, day)
+        if price is None:
+            return None
+        total += prices.cost_of(price, prices.Usage(*tokens))
+    return total
 
 
 def _state(facts: Mapping[str, Any], *, now_ns: int) -> str:

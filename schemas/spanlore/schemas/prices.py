@@ -1,4 +1,4 @@
-"""What inference costs: a dated table of list prices and the SQL that applies it to a span."""
+"""What inference costs: a dated table of list prices, and the price of a model on a day."""
 
 import re
 import tomllib
@@ -9,7 +9,7 @@ from importlib import resources
 
 _PER_TOKENS = 1_000_000
 # What may follow a model's name without making it another model: a date, a tag, a fine-tune's id.
-_SUFFIX = r"(-\\d{4}-?\\d{2}-?\\d{2}|-latest|[@:].*)?"
+_SUFFIX = r"(-\d{4}-?\d{2}-?\d{2}|-latest|[@:].*)?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,21 +31,34 @@ def prices() -> tuple[Price, ...]:
     return tuple(sorted(table, key=lambda price: (-len(price.model), -price.since.toordinal())))
 
 
-def cost_sql(*, model: str, at: str, input_tokens: str, output_tokens: str, cached: str) -> str:
-    """Return SQL for a span's cost in US dollars; NULL where its model has no price at that time.
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of inference; ``input_tokens`` are those that were not read from a cache."""
 
-    The arguments are SQL expressions. Cached tokens are a part of the input tokens.
-    """
-    branches = []
-    for price in prices():
-        pattern = f"^(.*/)?{re.escape(price.model)}{_SUFFIX}$".replace("\\-", "-")
-        pattern = pattern.replace("\\.", "[.]")
-        cached_price = price.input if price.cached_input is None else price.cached_input
-        hit = f"match({model}, '{pattern}') AND {at} >= toDateTime('{price.since} 00:00:00', 'UTC')"
-        known_cached = f"least(ifNull({cached}, 0), {input_tokens})"
-        amount = (
-            f"(({input_tokens} - {known_cached}) * {price.input} + {known_cached} * {cached_price}"
-            f" + {output_tokens} * {price.output}) / {_PER_TOKENS}"
-        )
-        branches.append(f"{hit}, {amount}")
-    return f"multiIf({', '.join(branches)}, NULL)"
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+
+
+@cache
+def price_of(model: str, day: date) -> Price | None:
+    """Return the price of a model on a day (UTC), None where it has none."""
+    return next(
+        (price for price in prices() if price.since <= day and _pattern(price).fullmatch(model)),
+        None,
+    )
+
+
+def cost_of(price: Price, usage: Usage) -> float:
+    """Return what tokens cost, in US dollars."""
+    cached = price.input if price.cached_input is None else price.cached_input
+    return (
+        usage.input_tokens * price.input
+        + usage.cached_tokens * cached
+        + usage.output_tokens * price.output
+    ) / _PER_TOKENS
+
+
+@cache
+def _pattern(price: Price) -> re.Pattern[str]:
+    return re.compile(f"(.*/)?{re.escape(price.model)}{_SUFFIX}")

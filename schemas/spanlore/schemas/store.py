@@ -174,6 +174,7 @@ class Store:
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 send_receive_timeout=_QUERY_TIMEOUT_S,
                 autogenerate_session_id=False,
+                form_encode_query_params=True,  # a few thousand ids are too long for a URL
                 client_name="spanlore",
                 # A proxy of the environment cannot reach this machine's own loopback.
                 pool_mgr=default_pool_manager() if is_loopback(address.host) else None,

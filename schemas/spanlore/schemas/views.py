@@ -23,16 +23,24 @@ class View:
 
 # The exporter's DateTime ends in 2106; later spans stand at its end instead of wrapping around.
 TRACE_TIME_MAX = "toDateTime(4294967295, 'UTC')"
-_ENDS_SQL = f"SELECT {{}} FROM {tables.TRACE_TIMES} WHERE TraceId IN %(ids)s"
+_BEGIN = "toDateTime64(min(Start), 9, 'UTC')"
+_END = (
+    f"if(max(End) >= {TRACE_TIME_MAX}, toDateTime64('2262-04-11 00:00:00', 9, 'UTC'), "
+    "toDateTime64(max(End), 9, 'UTC') + INTERVAL 1 SECOND)"
+)
+_OF_IDS = "TraceId IN %(ids)s"
+_ENDS = f"FROM {tables.TRACE_TIMES} WHERE {_OF_IDS}"
 # Condition for the spans of some traces (client-side parameter ``ids``) that reads no other hours.
-SPANS_OF_TRACES = f"""TraceId IN %(ids)s
-    AND Timestamp >= ({_ENDS_SQL.format("toDateTime64(min(Start), 9)")})
-    AND Timestamp < ({
-    _ENDS_SQL.format(
-        f"if(max(End) >= {TRACE_TIME_MAX}, toDateTime64('2262-04-11 00:00:00', 9, 'UTC'), "
-        "toDateTime64(max(End), 9) + INTERVAL 1 SECOND)"
-    )
-})"""
+SPANS_OF_TRACES = f"""{_OF_IDS}
+    AND Timestamp >= (SELECT {_BEGIN} {_ENDS}) AND Timestamp < (SELECT {_END} {_ENDS})"""
+
+
+def ends_sql(of_traces: str) -> str:
+    """SQL for when the spans of some traces begin, and before when they lie (UTC, as text)."""
+    return f"""SELECT toString({_BEGIN}) AS begin, toString({_END}) AS end
+FROM {tables.TRACE_TIMES} WHERE {of_traces}"""
+
+
 _TRACE_TIME = f"toDateTime(least(Timestamp, toDateTime64({TRACE_TIME_MAX}, 9)))"
 
 _TRACE_TIMES_SQL = f"""SELECT
