@@ -1,5 +1,6 @@
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -12,15 +13,18 @@ from spanlore.schemas.store import Store, StoreUnreachable
 from tests.schemas.segments import LOG_ID, RECEIVED_NS, segment
 
 
-def run(number: int) -> ExportTraceServiceRequest:
-    op = KeyValue(key=semconv.OPERATION_NAME, value=AnyValue(string_value="invoke_agent"))
+def run(
+    number: int, *, span_number: int = 0, parent: int = 0, op: str = "invoke_agent"
+) -> ExportTraceServiceRequest:
+    said = KeyValue(key=semconv.OPERATION_NAME, value=AnyValue(string_value=op))
     span = Span(
         trace_id=number.to_bytes(16, "big"),
-        span_id=number.to_bytes(8, "big"),
-        name="invoke_agent",
+        span_id=(span_number or number).to_bytes(8, "big"),
+        parent_span_id=parent.to_bytes(8, "big") if parent else b"",
+        name=op,
         start_time_unix_nano=1_750_000_000_000_000_000,
         end_time_unix_nano=1_750_000_001_000_000_000,
-        attributes=[op],
+        attributes=[said],
     )
     request = ExportTraceServiceRequest()
     request.resource_spans.add().scope_spans.add().spans.append(span)
@@ -31,6 +35,11 @@ def load(store: Store, folder: Path, first: int, last: int) -> None:
     requests = [run(number) for number in range(first, last + 1)]
     path = segment(folder, requests, first_seq=first)
     store.insert_segment(path, token=path.stem)
+
+
+def told(store: Store) -> tuple[str, int]:
+    [row] = store.query(f"SELECT State, Spans FROM {tables.RUNS} {tables.LATEST_RUN}")
+    return row["State"], row["Spans"]
 
 
 def sealed(store: Store) -> int:
@@ -97,4 +106,26 @@ def test_what_could_not_be_sealed_is_kept_for_the_next_time(
     assert sealed(store) == 0
     assert sealer.flush() == 2
     assert sealed(store) == 2
+    sealer.close()
+
+
+def test_a_run_that_goes_on_is_not_added_up_with_every_span_but_when_asked_and_at_its_end(
+    store: Store, sealer: Sealer, tmp_path: Path
+) -> None:
+    def comes(seq: int, **span: Any) -> None:
+        path = segment(tmp_path, [run(1, **span)], first_seq=seq)
+        store.insert_segment(path, token=path.stem)
+        sealer.loaded(LOG_ID, seq, seq)
+        sealer.idle()
+
+    for number in (2, 3, 4):
+        comes(number, span_number=number, parent=1, op="chat")
+    assert told(store) == ("open", 1)
+    sealer.flush()
+    assert told(store) == ("open", 3)
+    comes(5, span_number=5, parent=1, op="chat")
+    comes(6, span_number=1)
+    assert told(store) == ("sealed", 5)
+    comes(7, span_number=7, parent=1, op="chat")
+    assert told(store) == ("sealed", 6)
     sealer.close()

@@ -29,6 +29,7 @@ _logger = logging.getLogger(__name__)
 # Planning a query costs as much as some thousand traces, and a field of a request to a ClickHouse
 # server may have 128 KiB.
 _TRACES_A_QUERY_MAX = 3_000
+_ALWAYS_NS = 2**63 - 1
 _NO_TRACE = "no trace has this id"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,12 +38,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ROOT_RANK_MAX = 1
 _AGENT_RANK_MAX = 2
 
-_LOADED_SQL = f"""SELECT DISTINCT TraceId FROM {tables.TRACES}
-WHERE LogId = {{log_id:UInt32}} AND LogSeq BETWEEN {{first_seq:UInt64}} AND {{last_seq:UInt64}}
-    AND (Op != '' OR TraceId IN (SELECT TraceId FROM {tables.RUNS}))
-UNION DISTINCT
-SELECT DISTINCT TraceId FROM {tables.JUDGEMENTS}
-WHERE LogId = {{log_id:UInt32}} AND LogSeq BETWEEN {{first_seq:UInt64}} AND {{last_seq:UInt64}}"""
+_OF_RECORDS = "LogId = {log_id:UInt32} AND LogSeq BETWEEN {first_seq:UInt64} AND {last_seq:UInt64}"
+_LOADED_SPANS_SQL = f"""FROM {tables.TRACES}
+WHERE {_OF_RECORDS} AND (Op != '' OR TraceId IN (SELECT TraceId FROM {tables.RUNS}))"""
+_LOADED_JUDGEMENTS_SQL = f"SELECT DISTINCT TraceId FROM {tables.JUDGEMENTS} WHERE {_OF_RECORDS}"
+_LOADED_SQL = f"""SELECT DISTINCT TraceId {_LOADED_SPANS_SQL}
+UNION DISTINCT {_LOADED_JUDGEMENTS_SQL}"""
+
+# A run that stands open, and of which no root ended in these records, goes on.
+_NEWS_SQL = f"""SELECT TraceId {_LOADED_SPANS_SQL}
+GROUP BY TraceId
+HAVING max(ParentSpanId = '' AND NOT Incomplete) OR TraceId NOT IN (
+    SELECT TraceId FROM {tables.RUNS} WHERE TraceId IN (SELECT TraceId {_LOADED_SPANS_SQL})
+    GROUP BY TraceId HAVING argMax(State, Version) = 'open'
+)
+UNION DISTINCT {_LOADED_JUDGEMENTS_SQL}"""
 
 _SINCE = "ReceivedAt > fromUnixTimestamp64Nano({since_ns:Int64})"
 # Rows that another collector's exporter wrote carry no mark of a log of ours.
@@ -75,6 +85,16 @@ def seal_loaded(store: Store, *, log_id: int, first_seq: int, last_seq: int, now
     return _seal(store, store.query(_LOADED_SQL, params), now_ns=now_ns)
 
 
+def seal_ended(store: Store, *, log_id: int, first_seq: int, last_seq: int, now_ns: int) -> int:
+    """Seal as ``seal_loaded``, but not the runs that stand open and go on; return how many.
+
+    These would be added up anew with every few spans of theirs: ``seal_waiting`` looks at them now
+    and then, ``seal_open`` when somebody asks.
+    """
+    params = {"log_id": log_id, "first_seq": first_seq, "last_seq": last_seq}
+    return _seal(store, store.query(_NEWS_SQL, params), now_ns=now_ns)
+
+
 def seal_foreign(store: Store, *, since_ns: int, now_ns: int) -> int:
     """Seal the runs whose spans another collector wrote into the store since then."""
     return _seal(store, store.query(_FOREIGN_SQL, {"since_ns": since_ns}), now_ns=now_ns)
@@ -85,8 +105,13 @@ def seal_received(store: Store, *, since_ns: int, now_ns: int) -> int:
     return _seal(store, store.query(_RECEIVED_SQL, {"since_ns": since_ns}), now_ns=now_ns)
 
 
+def seal_open(store: Store, *, now_ns: int) -> int:
+    """Look again at every open run, so that what goes on is told as far as it came."""
+    return _seal(store, store.query(_WAITING_SQL, {"quiet_ns": _ALWAYS_NS}), now_ns=now_ns)
+
+
 def seal_waiting(store: Store, *, now_ns: int) -> int:
-    """Look again at the open runs for which nothing has come for ``QUIET_S`` seconds."""
+    """Look again at the open runs that were last added up with spans of ``QUIET_S`` seconds ago."""
     quiet_ns = now_ns - QUIET_S * 1_000_000_000
     return _seal(store, store.query(_WAITING_SQL, {"quiet_ns": quiet_ns}), now_ns=now_ns)
 

@@ -63,7 +63,7 @@ class Sealer:
             self._pending[log_id] = (min(low, first_seq), max(high, last_seq))
             if time.monotonic() - self._sealed_at >= _INTERVAL_S:
                 try:
-                    self._seal_pending()
+                    self._seal_pending(seal.seal_ended)
                 except StoreError as error:
                     # Loading must not wait for sealing: what is pending is kept for the next call.
                     _logger.warning("could not seal runs, will try again: %s", error)
@@ -72,16 +72,17 @@ class Sealer:
     def idle(self) -> None:
         """Seal what is pending, and now and then look at what was waited for."""
         with self._lock:
-            self._seal_pending()
+            self._seal_pending(seal.seal_ended)
             now = time.monotonic()
             if self._looked_at is None or now - self._looked_at >= _LOOK_AGAIN_S:
                 self._look_again()
                 self._looked_at = now
 
     def flush(self) -> int:
-        """Seal what is pending now; return how many runs were sealed since the last flush."""
+        """Seal what is pending and what goes on; return how many runs since the last flush."""
         with self._lock:
-            self._seal_pending()
+            self._seal_pending(seal.seal_loaded)
+            self._do(seal.seal_open)
             sealed, self._sealed = self._sealed, 0
             return sealed
 
@@ -90,10 +91,10 @@ class Sealer:
         with self._lock:
             self._disconnect()
 
-    def _seal_pending(self) -> None:
+    def _seal_pending(self, sealing: Callable[..., int]) -> None:
         for log_id, (first_seq, last_seq) in list(self._pending.items()):
             self._sealed += self._do(
-                partial(seal.seal_loaded, log_id=log_id, first_seq=first_seq, last_seq=last_seq)
+                partial(sealing, log_id=log_id, first_seq=first_seq, last_seq=last_seq)
             )
             del self._pending[log_id]
         with contextlib.suppress(OSError):  # an old note is sealed again, to the same rows
