@@ -20,13 +20,15 @@ def main() -> None:
         extracted = time.perf_counter()
         report = learn(store)
         counted = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    workers = min(os.cpu_count() or 1, WORKERS_MAX)
-    workers *= resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    mine, theirs = (
+        resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    workers = min(os.cpu_count() or 1, WORKERS_MAX) * theirs.ru_maxrss
     said = {
         "extracting_s": extracted - begun,
         "counting_s": counted - extracted,
-        "learner_peak_bytes": (peak + workers) * 1024,
+        "cpu_s": sum(one.ru_utime + one.ru_stime for one in (mine, theirs)),
+        "learner_peak_bytes": (mine.ru_maxrss + workers) * 1024,
         "findings": len(report.findings),
         "failed": len(report.failed),
     }

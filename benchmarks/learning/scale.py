@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from learning.shop import INSTRUCTIONS, TOOLS
-from proc import rss_peak_bytes
+from proc import cpu_s, rss_peak_bytes
 from spanlore.schemas import tables
 from spanlore.schemas.learning_tables import RUN_FACTS
 from spanlore.schemas.migrate import migrate
@@ -116,12 +116,14 @@ WHERE active AND database = currentDatabase() GROUP BY table"""
 class Cost:
     """What one round of learning took.
 
-    Peaks are of the learning process with its workers and, meanwhile, of the store's process.
+    Peaks are of the learning process with its workers and, meanwhile, of the store's process;
+    ``cpu_s`` is of all of them together.
     """
 
     spans: int
     extracting_s: float
     counting_s: float
+    cpu_s: float
     learner_peak_bytes: int
     store_peak_bytes: int
     facts_bytes: int
@@ -145,8 +147,10 @@ def learned(store: Store, url: str, *, store_pid: int) -> Cost:
     """Learn once in a process of its own; give what it cost."""
     Path(f"/proc/{store_pid}/clear_refs").write_text(_FORGET_PEAK, encoding="utf-8")
     command = [sys.executable, str(Path(__file__).with_name("learn_once.py")), url]
+    before_s = cpu_s([store_pid])
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     said = json.loads(done.stdout)
+    said["cpu_s"] += cpu_s([store_pid]) - before_s
     disk = {row["table"]: int(row["bytes"]) for row in store.query(_DISK_SQL)}
     return Cost(
         spans=int(store.query(f"SELECT count() AS n FROM {tables.TRACES}")[0]["n"]),

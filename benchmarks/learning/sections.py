@@ -19,7 +19,7 @@ FALSE_SHARE_MAX = 0.05
 QUARANTINE_SHARE_MAX = 0.02
 COVERAGE_MIN = 0.93
 GROWTH_MAX = 1.2
-"""Times as much time a span at the larger size; 1 is linear."""
+"""Times as much CPU a span at the larger size; 1 is linear."""
 _MIB = 1 << 20
 
 
@@ -163,13 +163,13 @@ def scale_rows(asked: Asked) -> Iterator[Row]:
     begun = time.monotonic()
     for when, cost in scale.costs(sizes, progress=asked.say):
         before = first.setdefault(when, cost)
-        took, took_first = (one.extracting_s + one.counting_s for one in (cost, before))
-        times, most = took / took_first, GROWTH_MAX * cost.spans / before.spans
+        times, most = cost.cpu_s / before.cpu_s, GROWTH_MAX * cost.spans / before.spans
         is_larger = cost is not before and when == "all"
         grown = f", {times:.1f} x" if cost is not before else ""
         yield Row(
             what=f"learning from {cost.spans:,} spans, {when}",
-            measured=f"extracting {cost.extracting_s:,.1f} s, counting {cost.counting_s:,.1f} s"
+            measured=f"extracting {cost.extracting_s:,.1f} s, counting {cost.counting_s:,.1f} s; "
+            f"CPU of all processes {cost.cpu_s:,.0f} s"
             f"{grown}; peak RSS learner {cost.learner_peak_bytes // _MIB:,} MiB, store "
             f"{cost.store_peak_bytes // _MIB:,} MiB; disk facts {cost.facts_bytes // _MIB:,} MiB "
             f"of {cost.spans_bytes // _MIB:,} MiB spans; {cost.failed} analyzers failed",
