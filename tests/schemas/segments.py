@@ -7,6 +7,9 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 
 RECEIVED_NS = 1_790_000_000_000_000_000
 LOG_ID = 7
@@ -24,6 +27,8 @@ def varint(number: int) -> bytes:
 def record(request: Message | bytes, *, seq: int, tenant: str = "", logs: bool = False) -> bytes:
     body = request if isinstance(request, bytes) else request.SerializeToString()
     signal = 11 if logs or isinstance(request, ExportLogsServiceRequest) else 10
+    if isinstance(request, ExportMetricsServiceRequest):
+        signal = 12
     rest = b"".join(
         [
             b"\x0a" + varint(len(tenant)) + tenant.encode() if tenant else b"",

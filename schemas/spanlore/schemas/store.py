@@ -249,17 +249,17 @@ class Store:
                 settings=settings,
             )
 
-    def insert_segment(self, path: Path, *, token: str) -> None:
+    def insert_segment(self, path: Path, *, token: str, into: Sequence[str] = otlp.INPUTS) -> None:
         """Insert one write-ahead-log segment, exactly once for its token.
 
-        The file goes as it is; the engine decodes it. Raises StoreUnreachable when the segment
-        should be tried again as it is, StoreRefused when the store will never take it whole.
+        The file goes as it is; the engine decodes it. Each input table in ``into`` takes what is
+        of its signal and skips the rest. Raises StoreUnreachable when the segment should be tried
+        again as it is, StoreRefused when the store will never take it whole.
         """
         settings = {**SEGMENT_SETTINGS, "insert_deduplication_token": token}
-        with _translated(f"load {path.name}"), path.open("rb") as body:
-            self._client.raw_insert(
-                otlp.OTLP_IN, insert_block=body, fmt="Protobuf", settings=settings
-            )
+        for table in into:
+            with _translated(f"load {path.name}"), path.open("rb") as body:
+                self._client.raw_insert(table, insert_block=body, fmt="Protobuf", settings=settings)
 
     def close(self) -> None:
         """Close the connection; safe twice."""
