@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 RECEIVED_NS = 1_790_000_000_000_000_000
 LOG_ID = 7
+_FIELDS: dict[type, int] = {ExportLogsServiceRequest: 11, ExportMetricsServiceRequest: 12}
 
 
 def varint(number: int) -> bytes:
@@ -24,11 +25,12 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
-def record(request: Message | bytes, *, seq: int, tenant: str = "", logs: bool = False) -> bytes:
+def record(
+    request: Message | bytes, *, seq: int, tenant: str = "", signal: int | None = None
+) -> bytes:
     body = request if isinstance(request, bytes) else request.SerializeToString()
-    signal = 11 if logs or isinstance(request, ExportLogsServiceRequest) else 10
-    if isinstance(request, ExportMetricsServiceRequest):
-        signal = 12
+    if signal is None:
+        signal = _FIELDS.get(type(request), 10)
     rest = b"".join(
         [
             b"\x0a" + varint(len(tenant)) + tenant.encode() if tenant else b"",

@@ -84,6 +84,8 @@ SEGMENT_SETTINGS: Mapping[str, str] = {
     "min_insert_block_size_rows": "10000000",
     "min_insert_block_size_bytes": "1073741824",
     "max_partitions_per_insert_block": "0",
+    # To merge the views' large expressions costs more CPU than the merged ones save.
+    "query_plan_merge_expressions": "0",
     "deduplicate_blocks_in_dependent_materialized_views": "1",
     "async_insert": "0",
 }
