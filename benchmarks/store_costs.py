@@ -27,7 +27,7 @@ from spanlore.schemas import otlp, tables
 from spanlore.schemas.store import SEGMENT_SETTINGS
 from spanlore.schemas.table import Column, Table
 from spanlore.schemas.views import ALL as VIEWS
-from spanlore.schemas.views import View
+from spanlore.schemas.views import INPUTS, View
 from systems import EXPORTER_TRACES
 
 _MIB: Final = 1 << 20
@@ -235,7 +235,8 @@ def load(schema: Schema, segments: Sequence[Path], store_dir: Path, *, merges: b
     run("USE spanlore")
     for table in (schema.traces, *tables.ALL):
         run(_null_ddl(table) if table.engine == "Null" else table.ddl())
-    run(otlp.OTLP_IN_DDL)
+    for _, ddl in INPUTS:
+        run(ddl)
     for view in schema.views:
         run(view.ddl())
     if not merges:
@@ -246,7 +247,7 @@ def load(schema: Schema, segments: Sequence[Path], store_dir: Path, *, merges: b
     before_s = _cpu_s()
     for path in segments:
         run(
-            f"INSERT INTO otlp_in FROM INFILE '{path}' COMPRESSION 'none' "
+            f"INSERT INTO {otlp.TRACES_IN} FROM INFILE '{path}' COMPRESSION 'none' "
             f"SETTINGS insert_deduplication_token = '{path.stem}' FORMAT Protobuf"
         )
     after_s = _wait_merged(connection) if merges else _cpu_s()

@@ -1,6 +1,6 @@
-"""A store in memory for the loader's tests: it takes segments once for a token, or says why not."""
+"""A store in memory for the loader's tests: a table takes a token once, or it says why not."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.tokens: list[str] = []
+        self._taken: set[tuple[str, str]] = set()
         self.records: list[Record] = []
         self.down = False
         self.refuses_all = False
@@ -26,18 +27,20 @@ class MemoryStore:
         self.is_poison: Callable[[Record], bool] = lambda _: False
         self.tries = 0
 
-    def insert_segment(self, path: Path, *, token: str) -> None:
+    def insert_segment(self, path: Path, *, token: str, into: Sequence[str]) -> None:
         self.tries += 1
         if self.down:
             raise StoreUnreachable("down")
-        found = list(record.read(path.read_bytes()))
+        (table,) = into
+        found = [one for one in record.read(path.read_bytes()) if one.signal.table_in == table]
         if self.refuses_all or any(map(self.is_poison, found)):
             raise StoreRefused("poison", code=444)
-        if token in self.tokens:
+        if (token, table) in self._taken:
             return
         if self.forgets and found:
             self.forgets -= 1
             return
+        self._taken.add((token, table))
         self.tokens.append(token)
         self.records += found
 
@@ -50,12 +53,10 @@ class MemoryStore:
         return [
             {
                 "n": sum(
-                    1
+                    found.signal.count(found.signal.loose.FromString(found.body))
                     for found in self.records
                     if found.log_id == params["log_id"]
                     and params["first"] <= found.seq <= params["last"]
-                    for scope in found.signal.scopes_of(found.signal.loose.FromString(found.body))
-                    for _ in getattr(scope, found.signal.records)
                 )
             }
         ]

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -58,4 +61,17 @@ def logs(count: int = 1, *, body: str = "hello") -> ExportLogsServiceRequest:
     scope = request.resource_logs.add().scope_logs.add()
     for _ in range(count):
         scope.log_records.add(time_unix_nano=START_NS).body.string_value = body
+    return request
+
+
+def metrics(numbers: Sequence[int], *, name: str = "calls") -> ExportMetricsServiceRequest:
+    """Build a request with a data point of one counter for each number, which is its value."""
+    request = ExportMetricsServiceRequest()
+    group = request.resource_metrics.add()
+    group.resource.attributes.add(key="service.name").value.string_value = "tests"
+    total = group.scope_metrics.add().metrics.add(name=name).sum
+    total.is_monotonic = True
+    for number in numbers:
+        point = total.data_points.add(as_int=number, time_unix_nano=START_NS)
+        point.attributes.add(key="number").value.int_value = number
     return request

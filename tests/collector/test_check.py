@@ -6,14 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from spanlore.collector.check import Checked, Limits, check
 from spanlore.collector.refusal import Code, Refused
-from spanlore.collector.signals import LOGS, TRACES, Signal
+from spanlore.collector.signals import LOGS, METRICS, SIGNALS, TRACES, Signal
 from spanlore.collector.wire import varint
-from tests.collector.otlp_requests import logs, new_ids, spans_of, traces
+from tests.collector.otlp_requests import logs, metrics, new_ids, spans_of, traces
 
 LIMITS = Limits(message_bytes_max=64 << 20, records_max=50_000, submessages_max=1_000_000)
 
@@ -240,6 +243,91 @@ def test_a_log_record_with_an_invalid_id_is_kept_without_it() -> None:
     assert found == [(b"", b""), (b"1" * 16, b"2" * 8)]
 
 
+KINDS = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
+
+
+def metrics_of_all_kinds() -> ExportMetricsServiceRequest:
+    """A metric of each kind with one data point, and an exemplar where the kind has any."""
+    request = ExportMetricsServiceRequest()
+    scope = request.resource_metrics.add().scope_metrics.add()
+    for kind in KINDS:
+        points = getattr(scope.metrics.add(name=kind), kind).data_points
+        point = points.add(time_unix_nano=1)
+        if kind != "summary":
+            point.exemplars.add(as_int=1)
+    buckets = scope.metrics[3].exponential_histogram.data_points[0].positive
+    buckets.bucket_counts.extend([1, 2**40, 3])
+    return request
+
+
+def attributes_of(request: Any) -> list[Any]:
+    """Every list of attributes in a request of metrics of all kinds."""
+    group = request.resource_metrics[0]
+    scope = group.scope_metrics[0]
+    lists = [group.resource.attributes, scope.scope.attributes]
+    for kind, metric in zip(KINDS, scope.metrics, strict=True):
+        point = getattr(metric, kind).data_points[0]
+        lists += [metric.metadata, point.attributes]
+        if kind != "summary":
+            lists.append(point.exemplars[0].filtered_attributes)
+    return lists
+
+
+@given(VALUES, st.integers(0, 15))
+def test_a_nested_value_is_found_wherever_metrics_have_attributes(value: AnyValue, at: int) -> None:
+    request = metrics_of_all_kinds()
+    attributes_of(request)[at].add(key="k", value=value)
+    checked = check(request.SerializeToString(), METRICS, limits=LIMITS)
+    assert (checked.kept, checked.rejected) == (5, 0)
+    found = attributes_of(METRICS.loose.FromString(checked.body))[at][0].value
+    if is_nested(value):
+        assert json.loads(found.json_value) == plain(value)
+    else:
+        assert checked.body == request.SerializeToString()
+
+
+def test_rewriting_metrics_loses_nothing_else() -> None:
+    request = metrics_of_all_kinds()
+    request.resource_metrics[0].scope_metrics[0].metrics[0].description = "XXXX"
+    body = request.SerializeToString().replace(b"XXXX", b"\xff\xff\xff\xff")
+    checked = check(body, METRICS, limits=LIMITS)
+    assert (checked.kept, checked.rejected, checked.mended_strings) == (5, 0, 1)
+    request.resource_metrics[0].scope_metrics[0].metrics[0].description = "\ufffd" * 4
+    assert ExportMetricsServiceRequest.FromString(checked.body) == request
+
+
+def test_a_data_point_that_nothing_tells_from_others_is_rejected_alone() -> None:
+    request = metrics(range(3))
+    points = request.resource_metrics[0].scope_metrics[0].metrics[0].sum.data_points
+    points[1].time_unix_nano = 0
+    request.resource_metrics.extend(metrics(range(5), name="").resource_metrics)
+    checked = check(request.SerializeToString(), METRICS, limits=LIMITS)
+    assert (checked.kept, checked.rejected) == (2, 6)
+    assert checked.message.startswith("6 data points were rejected: a metric must have a name")
+    after = ExportMetricsServiceRequest.FromString(checked.body)
+    kept = after.resource_metrics[0].scope_metrics[0].metrics[0].sum.data_points
+    assert [point.as_int for point in kept] == [0, 2]
+
+
+def test_a_start_time_of_zero_and_a_value_that_is_absent_are_taken_as_they_are() -> None:
+    request = metrics([1])
+    point = request.resource_metrics[0].scope_metrics[0].metrics[0].sum.data_points[0]
+    point.ClearField("as_int")
+    body = request.SerializeToString()
+    assert check(body, METRICS, limits=LIMITS) == Checked(body=body, kept=1)
+
+
+def test_packed_bucket_counts_take_no_more_memory_than_they_came_with() -> None:
+    request = metrics_of_all_kinds()
+    points = request.resource_metrics[0].scope_metrics[0].metrics[3].exponential_histogram
+    points.data_points[0].positive.bucket_counts.extend([0] * 100_000)
+    body = request.SerializeToString()
+    read = METRICS.strict.FromString(body).resource_metrics[0].scope_metrics[0].metrics[3]
+    buckets = read.exponential_histogram.data_points[0].positive
+    assert "bucket_counts" not in buckets.DESCRIPTOR.fields_by_name
+    assert check(body, METRICS, limits=LIMITS).body == body
+
+
 @pytest.mark.parametrize("body", [b"\xff\xff\xff", b"\x0a\x05abc", b"{}", b"\x0a\x02\x08"])
 def test_what_is_no_request_is_refused_for_good(body: bytes) -> None:
     with pytest.raises(Refused) as refused:
@@ -275,7 +363,7 @@ def test_a_value_nested_beyond_the_parsers_depth_is_refused() -> None:
 
 @given(st.binary(max_size=400))
 def test_any_bytes_are_checked_or_refused(body: bytes) -> None:
-    for signal in (TRACES, LOGS):
+    for signal in SIGNALS:
         assert answer(body, signal) in (None, Code.INVALID_ARGUMENT)
 
 

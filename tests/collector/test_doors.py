@@ -175,19 +175,15 @@ def test_unknown_types_encodings_and_methods_are_named(door: CollectorProcess) -
     assert wrong.headers["content-type"].startswith("text/plain")
 
 
-def test_metrics_and_profiles_are_not_implemented(door: CollectorProcess) -> None:
-    for path in ("/v1/metrics", "/v1development/profiles"):
-        answer = door.post(b"", path=path)
-        assert answer.status_code == 404
-        assert "takes traces and logs" in status_of(answer.content).message
-    for service in (
-        "opentelemetry.proto.collector.metrics.v1.MetricsService",
-        "opentelemetry.proto.collector.profiles.v1development.ProfilesService",
-    ):
-        with pytest.raises(grpc.RpcError) as error:
-            unary(door.channel, f"/{service}/Export")(b"")
-        assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        assert "takes traces and logs" in (error.value.details() or "")
+def test_profiles_are_not_implemented(door: CollectorProcess) -> None:
+    answer = door.post(b"", path="/v1development/profiles")
+    assert answer.status_code == 404
+    assert "takes traces, logs and metrics" in status_of(answer.content).message
+    service = "opentelemetry.proto.collector.profiles.v1development.ProfilesService"
+    with pytest.raises(grpc.RpcError) as error:
+        unary(door.channel, f"/{service}/Export")(b"")
+    assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "takes traces, logs and metrics" in (error.value.details() or "")
 
 
 def test_a_page_on_another_site_gets_nothing(door: CollectorProcess) -> None:

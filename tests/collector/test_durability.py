@@ -8,10 +8,10 @@ from pathlib import Path
 import grpc
 import pytest
 
-from spanlore.collector.signals import LOGS
+from spanlore.collector.signals import LOGS, METRICS
 from spanlore.schemas.store import Store
 from tests.collector.collector_process import CollectorProcess
-from tests.collector.otlp_requests import hex_ids, logs, new_ids, spans_of, traces
+from tests.collector.otlp_requests import hex_ids, logs, metrics, new_ids, spans_of, traces
 from tests.collector.waiting import wait_until
 
 NOWHERE = "clickhouse://nobody:nothing@127.0.0.1:9/none"
@@ -90,6 +90,7 @@ def test_a_segment_that_was_loaded_and_not_deleted_is_loaded_again_without_a_sec
         ids = new_ids(30)
         first.export(traces(ids))
         first.export(logs(7), signal=LOGS)
+        first.export(metrics(range(9)), signal=METRICS)
         assert first.stop() == 0
     (segment,) = (data_dir / "wal").glob("*.wal")
     copy = segment.read_bytes()
@@ -103,6 +104,7 @@ def test_a_segment_that_was_loaded_and_not_deleted_is_loaded_again_without_a_sec
     assert {(row["TraceId"], row["SpanId"]) for row in rows} == hex_ids(ids)
     assert len(rows) == 30
     assert store.query("SELECT count() AS n FROM otel_logs")[0]["n"] == 7
+    assert store.query("SELECT count() AS n FROM otel_metrics_sum")[0]["n"] == 9
 
 
 def test_what_a_client_sends_twice_is_one_row_to_a_reader(

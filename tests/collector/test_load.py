@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from spanlore.collector.load import Loader
+from spanlore.collector.log import Entry
+from spanlore.collector.signals import LOGS, METRICS, SIGNALS, TRACES
 from spanlore.schemas.store import StoreUnreachable
 from tests.collector.log_cases import OpenLog, entry, files, open_log
 from tests.collector.memory_store import MemoryStore
-from tests.collector.otlp_requests import new_ids
+from tests.collector.otlp_requests import logs, metrics, new_ids, traces
 from tests.collector.waiting import wait_until
 
 WAIT_S = 30
@@ -113,11 +115,11 @@ def test_halving_that_is_cut_short_does_the_same_again_and_stores_nothing_twice(
     insert = store.insert_segment
     failed: list[str] = []
 
-    def fail_once(path: Path, *, token: str) -> None:
+    def fail_once(path: Path, *, token: str, into: Sequence[str]) -> None:
         if store.tries == 4 and not failed:
             failed.append(token)
             raise StoreUnreachable("gone for a moment")
-        insert(path, token=token)
+        insert(path, token=token, into=into)
 
     store.insert_segment = fail_once  # type: ignore[method-assign]
     with open_log(tmp_path) as opened:
@@ -128,6 +130,32 @@ def test_halving_that_is_cut_short_does_the_same_again_and_stores_nothing_twice(
     assert failed
     assert sorted(stored_ids(store)) == sorted(ids[:7])
     assert counted(opened)["quarantined"] == 1
+
+
+def test_poison_of_one_signal_leaves_the_others_of_its_segment_as_they_were_stored(
+    tmp_path: Path,
+) -> None:
+    store, ids = MemoryStore(), new_ids(2)
+    store.is_poison = lambda found: found.signal is LOGS and found.seq == 3
+    bodies = [(TRACES, traces(ids)), (LOGS, logs(2)), (LOGS, logs(3)), (METRICS, metrics(range(4)))]
+    with open_log(tmp_path) as opened:
+        for signal, request in bodies:
+            opened.log.append(
+                Entry(
+                    signal=signal,
+                    body=request.SerializeToString(),
+                    items=signal.count(request),
+                    received_ns=1,
+                )
+            ).result(WAIT_S)
+        with loading(opened, store, tmp_path):
+            flush(opened)
+    assert [found.seq for found in store.records] == [1, 2, 4]
+    (aside,) = (tmp_path / "quarantine").glob("*.pb")
+    assert int(aside.stem.rsplit("-", 1)[1], 16) == 3
+    counts = opened.counters.snapshot()
+    assert [counts[signal.name]["stored"] for signal in SIGNALS] == [2, 2, 4]
+    assert counts["logs"]["quarantined"] == 3
 
 
 def test_a_store_that_refuses_everything_makes_no_record_poison(tmp_path: Path) -> None:
@@ -171,8 +199,8 @@ def test_the_same_span_twice_in_a_segment_counts_as_stored(tmp_path: Path) -> No
     store, ids = MemoryStore(), new_ids(3)
     insert = store.insert_segment
 
-    def fold(path: Path, *, token: str) -> None:
-        insert(path, token=token)
+    def fold(path: Path, *, token: str, into: Sequence[str]) -> None:
+        insert(path, token=token, into=into)
         store.records = store.records[-1:]
 
     store.insert_segment = fold  # type: ignore[method-assign]

@@ -7,9 +7,13 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 
 RECEIVED_NS = 1_790_000_000_000_000_000
 LOG_ID = 7
+_FIELDS: dict[type, int] = {ExportLogsServiceRequest: 11, ExportMetricsServiceRequest: 12}
 
 
 def varint(number: int) -> bytes:
@@ -21,9 +25,12 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
-def record(request: Message | bytes, *, seq: int, tenant: str = "", logs: bool = False) -> bytes:
+def record(
+    request: Message | bytes, *, seq: int, tenant: str = "", signal: int | None = None
+) -> bytes:
     body = request if isinstance(request, bytes) else request.SerializeToString()
-    signal = 11 if logs or isinstance(request, ExportLogsServiceRequest) else 10
+    if signal is None:
+        signal = _FIELDS.get(type(request), 10)
     rest = b"".join(
         [
             b"\x0a" + varint(len(tenant)) + tenant.encode() if tenant else b"",

@@ -53,7 +53,7 @@ def database(served: StoreProcess) -> Iterator[str]:
 
 def load(served: StoreProcess, data: bytes, database: str, **settings: str) -> httpx.Response:
     params = {
-        "query": f"INSERT INTO {otlp.OTLP_IN} FORMAT Protobuf",
+        "query": f"INSERT INTO {otlp.TRACES_IN} FORMAT Protobuf",
         "database": database,
         **SEGMENT_SETTINGS,
         **settings,

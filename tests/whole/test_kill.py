@@ -12,11 +12,11 @@ from pathlib import Path
 import grpc
 import pytest
 
-from spanlore.collector.signals import LOGS, TRACES, Signal
-from spanlore.schemas import migrate
+from spanlore.collector.signals import LOGS, METRICS, TRACES, Signal
+from spanlore.schemas import metric_tables, migrate
 from spanlore.schemas.store import Store
 from tests.collector.collector_process import CollectorProcess, unary
-from tests.collector.otlp_requests import hex_ids, logs, new_ids, traces
+from tests.collector.otlp_requests import hex_ids, logs, metrics, new_ids, traces
 from tests.store_server.store_process import StoreProcess
 
 ROUNDS = int(os.environ.get("SPANLORE_TEST_KILLS", "50"))
@@ -33,12 +33,13 @@ def free_port() -> int:
 class Clients:
     """Threads that send until told to stop, through every restart.
 
-    Spans are sent again until they are acknowledged, as an exporter does; a log record is sent
-    once, because nothing tells a second one from the first.
+    Spans and data points are sent again until they are acknowledged, as an exporter does; a log
+    record is sent once, because nothing tells a second one from the first.
     """
 
     def __init__(self, port: int) -> None:
         self.spans: list[tuple[bytes, bytes]] = []
+        self.points: list[int] = []
         self.logs_acknowledged: list[str] = []
         self.logs_sent: list[str] = []
         self.resent = 0
@@ -46,6 +47,7 @@ class Clients:
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._send_spans) for _ in range(TRACE_THREADS)]
         self._threads.append(threading.Thread(target=self._send_logs))
+        self._threads.append(threading.Thread(target=self._send_points))
         for thread in self._threads:
             thread.start()
 
@@ -63,6 +65,17 @@ class Clients:
                     self.resent += 1
                     time.sleep(0.02)
                 self.spans += ids
+
+    def _send_points(self) -> None:
+        with grpc.insecure_channel(self._address) as channel:
+            while not self._stopping.is_set():
+                numbers = range(len(self.points), len(self.points) + SPANS)
+                body = metrics(numbers).SerializeToString()
+                while not self._export(channel, METRICS, body):
+                    self.resent += 1
+                    time.sleep(0.02)
+                self.points += numbers
+                time.sleep(0.005)
 
     def _send_logs(self) -> None:
         number = 0
@@ -142,16 +155,21 @@ def test_what_was_acknowledged_is_stored_once_whatever_is_killed_when(tmp_path: 
                 "SELECT TraceId, SpanId FROM otel_traces "
                 "ORDER BY RowVersion DESC LIMIT 1 BY TenantId, TraceId, SpanId"
             )
+            points = store.query(
+                f"SELECT IntegerValue AS n FROM {metric_tables.SUM} {metric_tables.LATEST_POINT}"
+            )
             bodies = Counter(row["Body"] for row in store.query("SELECT Body FROM otel_logs"))
         assert stack.collector.stop() == 0
         assert stack.store.stop() == 0
     found = [(row["TraceId"], row["SpanId"]) for row in spans]
     print(
         f"{dict(killed)}: {len(clients.spans)} spans acknowledged, {len(found)} stored, "
+        f"{len(clients.points)} data points acknowledged, {len(points)} stored, "
         f"{clients.resent} batches sent again; "
         f"{len(clients.logs_acknowledged)} log records acknowledged, {len(bodies)} stored"
     )
     assert len(found) == len(set(found))
     assert set(found) == hex_ids(clients.spans)
+    assert sorted(row["n"] for row in points) == clients.points
     assert set(clients.logs_acknowledged) <= set(bodies) <= set(clients.logs_sent)
     assert set(bodies.values()) == {1}

@@ -3,11 +3,13 @@
 The normal request is parsed once in C and walked once in C; Python looks only at ids.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from spanlore.collector.refusal import malformed, too_large
@@ -18,7 +20,7 @@ from spanlore.collector.repair import (
     TRACE_ID_BYTES,
     rewrite,
 )
-from spanlore.collector.signals import LOGS, TRACES, Signal
+from spanlore.collector.signals import LOGS, METRICS, TRACES, Signal, data_points_of
 from spanlore.collector.wire import (
     TooManyMessagesError,
     WireError,
@@ -54,6 +56,7 @@ class Checked:
 _SHAPES: Final = {
     TRACES.name: shape_of(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
     LOGS.name: shape_of(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
+    METRICS.name: shape_of(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
 }
 _TAGS: Final = {name: tags_of(shape) for name, shape in _SHAPES.items()}
 
@@ -73,18 +76,12 @@ def check(body: bytes, signal: Signal, *, limits: Limits) -> Checked:
     except DecodeError:
         # Broken, or whole but with text that is not UTF-8: the rewrite tells which.
         return _rewritten(body, signal, limits)
-    kept = count(request, signal)
+    kept = signal.count(request)
     _limit_records(kept, signal, limits)
-    clean = _spans_are_clean if signal is TRACES else _logs_are_clean
-    if not clean(request) or not request.IsInitialized():
+    if not _IS_CLEAN[signal.name](request) or not request.IsInitialized():
         del request
         return _rewritten(body, signal, limits)
     return Checked(body=body, kept=kept)
-
-
-def count(request: Any, signal: Signal) -> int:
-    """Count the records of a parsed request."""
-    return sum(len(getattr(scope, signal.records)) for scope in signal.scopes_of(request))
 
 
 def _limit_messages(body: bytes, signal: Signal, limits: Limits) -> None:
@@ -98,12 +95,12 @@ def _limit_messages(body: bytes, signal: Signal, limits: Limits) -> None:
     except TooManyMessagesError as error:
         raise malformed("too_many", f"{error}; send smaller batches") from error
     except WireError as error:
-        raise malformed("undecodable", f"not an OTLP {signal.name} request: {error}") from error
+        raise malformed("undecodable", f"not an OTLP request of {signal.words}: {error}") from error
 
 
 def _limit_records(found: int, signal: Signal, limits: Limits) -> None:
     if found > limits.records_max:
-        msg = f"{found} {signal.name} in one request, the limit is {limits.records_max}"
+        msg = f"{found} {signal.words} in one request, the limit is {limits.records_max}"
         raise malformed("too_many", f"{msg}; send smaller batches")
 
 
@@ -138,15 +135,36 @@ def _logs_are_clean(request: Any) -> bool:
     return True
 
 
+def _points_are_clean(request: Any) -> bool:
+    """Whether every data point has a time and its metric a name: without, nothing tells it."""
+    for scope in METRICS.scopes_of(request):
+        for metric in scope.metrics:
+            for points in data_points_of(metric):
+                if points and (
+                    not metric.name or not all(point.time_unix_nano for point in points)
+                ):
+                    return False
+    return True
+
+
+_IS_CLEAN: Final[Mapping[str, Callable[[Any], bool]]] = {
+    TRACES.name: _spans_are_clean,
+    LOGS.name: _logs_are_clean,
+    METRICS.name: _points_are_clean,
+}
+# Why records are rejected one by one; no log record is.
+_REJECTED: Final = {
+    TRACES.name: "trace_id must be 16 bytes and span_id 8, neither all zero",
+    METRICS.name: "a metric must have a name, and a data point its time_unix_nano",
+}
+
+
 def _rewritten(body: bytes, signal: Signal, limits: Limits) -> Checked:
     rewritten = rewrite(body, signal)
     _limit_records(rewritten.kept + rewritten.rejected, signal, limits)
     message = ""
     if rewritten.rejected:
-        message = (
-            f"{rewritten.rejected} spans were rejected: trace_id must be 16 bytes and span_id 8, "
-            "neither all zero"
-        )
+        message = f"{rewritten.rejected} {signal.words} were rejected: {_REJECTED[signal.name]}"
     elif rewritten.mended_strings:
         message = f"{rewritten.mended_strings} strings were not UTF-8 and were mended with U+FFFD"
     return Checked(

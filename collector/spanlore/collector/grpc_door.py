@@ -23,10 +23,7 @@ _STATUS = {
     Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Code.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
 }
-_OTHER_SERVICES = (
-    "opentelemetry.proto.collector.metrics.v1.MetricsService",
-    "opentelemetry.proto.collector.profiles.v1development.ProfilesService",
-)
+_PROFILES_SERVICE = "opentelemetry.proto.collector.profiles.v1development.ProfilesService"
 
 Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
 
@@ -75,8 +72,7 @@ def _services(intake: Intake, counters: Counters) -> Iterator[Any]:
         export = grpc.unary_unary_rpc_method_handler(_export(intake, counters, signal))
         yield grpc.method_handlers_generic_handler(signal.service, {"Export": export})
     unimplemented = grpc.unary_unary_rpc_method_handler(_unimplemented(counters))
-    for service in _OTHER_SERVICES:
-        yield grpc.method_handlers_generic_handler(service, {"Export": unimplemented})
+    yield grpc.method_handlers_generic_handler(_PROFILES_SERVICE, {"Export": unimplemented})
 
 
 def _export(intake: Intake, counters: Counters, signal: Signal) -> Behaviour:
@@ -97,7 +93,7 @@ def _export(intake: Intake, counters: Counters, signal: Signal) -> Behaviour:
 
 def _unimplemented(counters: Counters) -> Behaviour:
     def answer(_: bytes, context: grpc.ServicerContext) -> bytes:
-        message = "spanlore takes traces and logs; this signal is not stored"
+        message = "spanlore takes traces, logs and metrics; this signal is not stored"
         _abort(context, counters, Refused("signal", message, code=Code.UNIMPLEMENTED))
 
     return answer

@@ -159,9 +159,9 @@ class Application:
         if path in ("/flush", "/status"):
             return await self._operate(scope, headers)
         if path.startswith(_OTLP_PREFIXES):
-            message = "spanlore takes traces and logs; this signal is not stored"
+            message = "spanlore takes traces, logs and metrics; this signal is not stored"
             raise Refused("signal", message, code=Code.UNIMPLEMENTED)
-        return _text(HTTPStatus.NOT_FOUND, f"nothing at {path}; OTLP is at /v1/traces and /v1/logs")
+        return _text(HTTPStatus.NOT_FOUND, f"nothing at {path}; OTLP is at {', '.join(_SIGNALS)}")
 
     def _check_origin(self, headers: Mapping[bytes, bytes]) -> None:
         """Keep web pages out: their Host (after DNS rebinding) or Origin is not one of ours."""

@@ -1,7 +1,8 @@
 """Loads sealed segments into the store, in order, and deletes a file only when its rows are there.
 
-A segment is one insert with one deduplication token, so trying again is always safe. What the
-store refuses for good is bisected down to the record, and that record goes to the quarantine.
+A segment is one insert for each signal in it, all with its one deduplication token (no two signals
+share a table), so trying again is always safe. What the store refuses for good is bisected down to
+the record, and that record goes to the quarantine.
 """
 
 import logging
@@ -9,6 +10,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,8 +21,8 @@ from spanlore.collector.log import Log
 from spanlore.collector.quarantine import quarantine
 from spanlore.collector.record import BadRecordError, Record
 from spanlore.collector.segment import PART_SUFFIX, Segment, write_private
-from spanlore.collector.signals import LOGS, TRACES
-from spanlore.schemas import tables
+from spanlore.collector.signals import METRICS, SIGNALS, TRACES, Signal, data_points_of
+from spanlore.schemas import metric_tables, tables
 from spanlore.schemas.store import StoreError, StoreRefused, StoreUnreachable
 
 _logger = logging.getLogger(__name__)
@@ -37,14 +39,13 @@ _COUNT_SQL = (
     "SELECT count() AS n FROM {table} WHERE LogId = {{log_id:UInt32}} "
     "AND LogSeq BETWEEN {{first:UInt64}} AND {{last:UInt64}}"
 )
-_TABLES = {TRACES.name: tables.TRACES, LOGS.name: tables.LOGS}
 
 
 class SegmentStore(Protocol):
     """What the loader needs of a store; see `spanlore.schemas.store.Store`."""
 
-    def insert_segment(self, path: Path, *, token: str) -> None:
-        """Insert one segment, once for its token."""
+    def insert_segment(self, path: Path, *, token: str, into: Sequence[str]) -> None:
+        """Insert what these input tables take of one segment, once for its token."""
 
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Run a SELECT."""
@@ -188,14 +189,9 @@ class Loader:
         self._store = self._store or self._connect()
         token = attempts.token(segment)
         attempts.poison = []
-        try:
-            self._store.insert_segment(segment.path, token=token)
-        except StoreRefused as error:
-            _refuse_all_or_none(self._store, segment, error)
-            records = list(record.read(segment.path.read_bytes()))
-            attempts.poison = list(
-                _bisect(self._store, segment, records=records, token=token, why=str(error))
-            )
+        for signal in SIGNALS:
+            if segment.items.get(signal.name):
+                attempts.poison += _insert(self._store, segment, signal=signal, token=token)
         check_stored(self._store, segment, attempts.poison)
 
     def _finish(self, segment: Segment, attempts: _Attempts) -> None:
@@ -241,13 +237,26 @@ def items_of(records: Iterator[Record]) -> "Counter[str]":
     found: Counter[str] = Counter()
     for item in records:
         request = item.signal.loose.FromString(item.body)
-        found[item.signal.name] += sum(
-            len(getattr(scope, item.signal.records)) for scope in item.signal.scopes_of(request)
-        )
+        found[item.signal.name] += item.signal.count(request)
     return found
 
 
-def _refuse_all_or_none(store: SegmentStore, segment: Segment, error: StoreRefused) -> None:
+def _insert(
+    store: SegmentStore, segment: Segment, *, signal: Signal, token: str
+) -> Iterator[Poison]:
+    """Insert what a segment holds of one signal; give the records that the store refuses."""
+    try:
+        store.insert_segment(segment.path, token=token, into=(signal.table_in,))
+    except StoreRefused as error:
+        _refuse_all_or_none(store, segment, signal=signal, error=error)
+        found = record.read(segment.path.read_bytes())
+        records = [one for one in found if one.signal is signal]
+        yield from _bisect(store, segment, records=records, token=token, why=str(error))
+
+
+def _refuse_all_or_none(
+    store: SegmentStore, segment: Segment, *, signal: Signal, error: StoreRefused
+) -> None:
     """Find out whether the store refuses this data or every insert.
 
     An empty segment has nothing to refuse: where that fails too, the store is not set up right,
@@ -256,7 +265,7 @@ def _refuse_all_or_none(store: SegmentStore, segment: Segment, error: StoreRefus
     empty = segment.path.with_suffix(PART_SUFFIX)
     write_private(empty, b"")
     try:
-        store.insert_segment(empty, token=f"{segment.token}-empty")
+        store.insert_segment(empty, token=f"{segment.token}-empty", into=(signal.table_in,))
     except StoreRefused as again:
         message = f"the store refuses every insert: {error}"
         raise StoreUnreachable(message) from again
@@ -270,7 +279,8 @@ def _bisect(
     """Store every record but those the store refuses; give those.
 
     Halves and tokens derive from the segment alone, so a bisection that is cut short does
-    exactly the same again. ``why`` is what the store said to these records together.
+    exactly the same again. ``why`` is what the store said to these records together, which are
+    all of one signal; what stands between them is of others, and skipped.
     """
     if len(records) == 1:
         yield Poison(record=records[0], reason=why)
@@ -283,7 +293,7 @@ def _bisect(
             file.seek(half[0].start)
             write_private(part, file.read(half[-1].end - half[0].start))
         try:
-            store.insert_segment(part, token=name)
+            store.insert_segment(part, token=name, into=(half[0].signal.table_in,))
         except StoreRefused as error:
             yield from _bisect(store, segment, records=half, token=token, why=str(error))
         finally:
@@ -293,34 +303,46 @@ def _bisect(
 def check_stored(store: SegmentStore, segment: Segment, poison: Sequence[Poison]) -> None:
     """See that the store holds every record of a segment but the poison.
 
-    Raises StoredLessError where it does not. Spans may be fewer rows than they were records (the
-    same span twice is one row, and a later version of it carries another seq); then every id is
-    looked for.
+    Raises StoredLessError where it does not. Spans and data points may be fewer rows than they
+    were records (the same one twice is one row, and a later version of it carries another seq);
+    then each is looked for by what identifies it.
     """
     expected = Counter(segment.items) - items_of(item.record for item in poison)
-    for signal, number in expected.items():
-        rows = store.query(
-            _COUNT_SQL.format(table=_TABLES[signal]),
-            {"log_id": segment.log_id, "first": segment.first_seq, "last": segment.last_seq},
-        )
-        found = int(rows[0]["n"])
+    refused = {item.record.seq for item in poison}
+    for signal in SIGNALS:
+        number = expected[signal.name]
+        found = sum(_rows(store, table, segment) for table in signal.tables) if number else 0
         if found >= number:
             continue
-        missing = number - found if signal == LOGS.name else _missing_spans(store, segment, poison)
+        look_for = _LOOK_FOR.get(signal.name)
+        missing = look_for(store, segment, refused) if look_for else number - found
         if missing:
-            msg = f"{missing} of {number} {signal} of {segment.path.name} are not in the store"
-            raise StoredLessError(msg)
+            msg = f"{missing} of {number} {signal.words} of {segment.path.name} are not there"
+            raise StoredLessError(f"{msg}: the store said yes and did not keep them")
 
 
-def _missing_spans(store: SegmentStore, segment: Segment, poison: Sequence[Poison]) -> int:
-    """Count the spans of a segment of which the store has no version at all."""
-    refused = {item.record.seq for item in poison}
-    ids: set[tuple[str, str]] = set()
+def _rows(store: SegmentStore, table: str, segment: Segment) -> int:
+    rows = store.query(
+        _COUNT_SQL.format(table=table),
+        {"log_id": segment.log_id, "first": segment.first_seq, "last": segment.last_seq},
+    )
+    return int(rows[0]["n"])
+
+
+def _scopes(segment: Segment, signal: Signal, refused: AbstractSet[int]) -> Iterator[Any]:
+    """Give every scope of one signal that a segment holds, but those the store refused."""
     for found in record.read(segment.path.read_bytes()):
-        if found.signal is not TRACES or found.seq in refused:
-            continue
-        for scope in TRACES.scopes_of(TRACES.loose.FromString(found.body)):
-            ids.update((span.trace_id.hex(), span.span_id.hex()) for span in scope.spans)
+        if found.signal is signal and found.seq not in refused:
+            yield from signal.scopes_of(signal.loose.FromString(found.body))
+
+
+def _missing_spans(store: SegmentStore, segment: Segment, refused: AbstractSet[int]) -> int:
+    """Count the spans of a segment of which the store has no version at all."""
+    ids = {
+        (span.trace_id.hex(), span.span_id.hex())
+        for scope in _scopes(segment, TRACES, refused)
+        for span in scope.spans
+    }
     present = 0
     ordered = sorted(ids)
     for start in range(0, len(ordered), _IDS_PER_QUERY_MAX):
@@ -334,3 +356,39 @@ def _missing_spans(store: SegmentStore, segment: Segment, poison: Sequence[Poiso
         )
         present += int(rows[0]["n"])
     return len(ids) - present
+
+
+def _missing_points(store: SegmentStore, segment: Segment, refused: AbstractSet[int]) -> int:
+    """Count the data points of a segment that the store has no row of.
+
+    They are looked for by metric and times, without the series, which only the engine can tell:
+    an insert is whole or not at all, so what is missing is missing for all series of a metric.
+    """
+    points = {
+        (metric.WhichOneof("data"), name, point.start_time_unix_nano, point.time_unix_nano)
+        for scope in _scopes(segment, METRICS, refused)
+        for metric in scope.metrics
+        for name in [metric.name.decode()]
+        for found in data_points_of(metric)
+        for point in found
+    }
+    missing = 0
+    for kind, table in metric_tables.BY_KIND.items():
+        ordered = sorted(point[1:] for point in points if point[0] == kind)
+        for start in range(0, len(ordered), _IDS_PER_QUERY_MAX):
+            some = ordered[start : start + _IDS_PER_QUERY_MAX]
+            rows = store.query(
+                f"SELECT uniqExact(MetricName, StartTimeUnixNano, TimeUnixNano) AS n FROM {table} "
+                "WHERE MetricName IN %(names)s "
+                "AND (MetricName, StartTimeUnixNano, TimeUnixNano) IN %(points)s",
+                {"names": tuple({point[0] for point in some}), "points": tuple(some)},
+            )
+            missing += len(some) - int(rows[0]["n"])
+    return missing
+
+
+# How a signal is looked for whose rows may be fewer than its records; of logs there is none.
+_LOOK_FOR: Mapping[str, Callable[[SegmentStore, Segment, AbstractSet[int]], int]] = {
+    TRACES.name: _missing_spans,
+    METRICS.name: _missing_points,
+}

@@ -6,7 +6,7 @@ message WalRecord {            // on the wire in this order
   fixed64 received_ns = 2;
   uint64  seq = 3;
   fixed32 log_id = 5;
-  oneof signal { traces = 10; logs = 11; }
+  oneof signal { traces = 10; logs = 11; metrics = 12; }
 }
 """
 

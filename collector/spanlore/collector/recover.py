@@ -17,7 +17,6 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from spanlore.collector import record
-from spanlore.collector.check import count
 from spanlore.collector.counters import Counters
 from spanlore.collector.quarantine import quarantine
 from spanlore.collector.record import BadRecordError, Record
@@ -182,10 +181,10 @@ def _expect(found: Record, name: tuple[int, int], before: list[Record]) -> None:
 def _count(found: Record) -> int:
     """Count what a record holds."""
     try:
-        return count(found.signal.loose.FromString(found.body), found.signal)
+        return found.signal.count(found.signal.loose.FromString(found.body))
     except DecodeError as error:
         # Its checksum is right, so it was written like this: keep it out of the store.
-        msg = f"record {found.seq} is no {found.signal.name} request: {error}"
+        msg = f"record {found.seq} is no request of {found.signal.words}: {error}"
         raise BadRecordError(msg, offset=found.start, torn=False) from error
 
 

@@ -1,13 +1,14 @@
 """Rewrites a request that the store could not take as it came. Only flagged requests come here.
 
 A rewrite works on the loose reading (every string as bytes) and does three things: spans with an
-id that identifies nothing are left out, text that is not UTF-8 gets U+FFFD, and a nested value
-becomes ``AnyValue.json_value``.
+id that identifies nothing and data points without a name or time are left out, text that is not
+UTF-8 gets U+FFFD, and a nested value becomes ``AnyValue.json_value``.
 """
 
 import base64
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 
 from spanlore.collector.refusal import malformed
-from spanlore.collector.signals import TRACES, Signal
+from spanlore.collector.signals import LOGS, TRACES, Signal, data_points_of
 
 TRACE_ID_BYTES = 16
 SPAN_ID_BYTES = 8
@@ -41,18 +42,21 @@ def rewrite(body: bytes, signal: Signal) -> Rewritten:
     try:
         request = signal.loose.FromString(body)
     except DecodeError as error:
-        raise malformed("undecodable", f"not an OTLP {signal.name} request: {error}") from error
-    kept = rejected = 0
+        raise malformed("undecodable", f"not an OTLP request of {signal.words}: {error}") from error
+    rejected = 0
     for scope in signal.scopes_of(request):
-        records = getattr(scope, signal.records)
         if signal is TRACES:
-            rejected += _drop_unidentified(records)
+            rejected += _drop_unidentified(scope.spans)
+        elif signal is LOGS:
+            _clear_bad_ids(scope.log_records)
         else:
-            _clear_bad_ids(records)
-        kept += len(records)
+            rejected += sum(map(_drop_untold, scope.metrics))
     mended = _mend(request)
     return Rewritten(
-        body=request.SerializeToString(), kept=kept, rejected=rejected, mended_strings=mended
+        body=request.SerializeToString(),
+        kept=signal.count(request),
+        rejected=rejected,
+        mended_strings=mended,
     )
 
 
@@ -68,15 +72,28 @@ def is_identified(trace_id: bytes, span_id: bytes) -> bool:
 
 def _drop_unidentified(spans: Any) -> int:
     good = [span for span in spans if is_identified(span.trace_id, span.span_id)]
-    dropped = len(spans) - len(good)
     for span in good:
         # Eight zeros are some clients' way to say "no parent"; OTLP's is an empty field.
         if span.parent_span_id == NO_SPAN_ID:
             span.ClearField("parent_span_id")
+    return _keep(spans, good)
+
+
+def _drop_untold(metric: Any) -> int:
+    """Leave out what nothing tells from another point: of a metric without a name, or no time."""
+    return sum(
+        _keep(points, [point for point in points if metric.name and point.time_unix_nano])
+        for points in data_points_of(metric)
+    )
+
+
+def _keep(records: Any, good: Sequence[Any]) -> int:
+    """Leave only ``good`` in a repeated field; give how many went."""
+    dropped = len(records) - len(good)
     if dropped:
-        kept = [type(span).FromString(span.SerializeToString()) for span in good]
-        del spans[:]
-        spans.extend(kept)
+        kept = [type(one).FromString(one.SerializeToString()) for one in good]
+        del records[:]
+        records.extend(kept)
     return dropped
 
 

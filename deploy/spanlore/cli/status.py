@@ -217,9 +217,13 @@ def _print_learn(learn: dict[str, Any]) -> None:
 
 
 def _print_counters(counters: dict[str, Any]) -> None:
-    signals = {name: counters[name] for name in ("spans", "logs") if name in counters}
+    names = ("spans", "logs", "data_points")
+    signals = {name: counters[name] for name in names if name in counters}
     columns = list(dict.fromkeys(key for counts in signals.values() for key in counts))
-    rows = [[name, *(counts.get(key) for key in columns)] for name, counts in signals.items()]
+    rows = [
+        [name.replace("_", " "), *(counts.get(key) for key in columns)]
+        for name, counts in signals.items()
+    ]
     print_table(("since start", *columns), rows)
     backlog = counters["backlog"]
     if not backlog["records"]:

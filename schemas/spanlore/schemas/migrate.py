@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from importlib import resources
 
-from spanlore.schemas import otlp, tables, views
+from spanlore.schemas import tables, views
 from spanlore.schemas.store import Store, StoreError
 
 _LEDGER = "schema_migrations"
@@ -82,23 +82,22 @@ def _need_the_same(store: Store, name: str, *, is_same: bool) -> None:
 
 
 def _apply_derived(store: Store, done: dict[str, str]) -> Iterator[str]:
-    """Make the decoding table and the views anew when any of them differs from what was made.
+    """Make the input tables and the views anew when any of them differs from what was made.
 
     The way in goes first and comes back when all behind it stands: a collector that loads
     meanwhile is told to try again, and no row passes a view that is missing.
     """
-    table = (otlp.OTLP_IN, otlp.OTLP_IN_DDL)
     way_in, behind = (
-        [(view.name, view.ddl()) for view in views.ALL if (otlp.OTLP_IN in view.select) is from_it]
-        for from_it in (True, False)
+        [(view.name, view.ddl()) for view in views.ALL if view.is_way_in is wanted]
+        for wanted in (True, False)
     )
-    derived = [*behind, table, *way_in]
+    derived = [*behind, *views.INPUTS, *way_in]
     digest = _hash("".join(ddl for _, ddl in derived))
     if done.get(_VIEWS) == digest:
         return
     # Until all is made nothing is, also for the version that made the last ones.
     _remember(store, _VIEWS, "")
-    for name, _ in (table, *way_in, *behind):
+    for name, _ in (*views.INPUTS, *way_in, *behind):
         store.command(f"DROP TABLE IF EXISTS {name} SYNC")
     for _, ddl in derived:
         store.command(ddl)

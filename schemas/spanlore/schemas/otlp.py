@@ -1,16 +1,18 @@
 """How the engine reads OTLP: the schema of a write-ahead-log record and the SQL that makes rows.
 
 A segment of the write-ahead log is a varint-framed sequence of ``WalRecord`` messages, which is
-ClickHouse's ``Protobuf`` input format as it stands. The engine decodes it into ``otlp_in`` (a
-table that keeps nothing) and two materialized views turn that into rows of ``otel_traces`` and
-``otel_logs``. The message schema travels with the insert, so a server needs no file.
+ClickHouse's ``Protobuf`` input format as it stands. The engine decodes it into an input table (one
+for each signal, which keeps nothing and skips what is of another signal) and the views behind that
+table make rows of it: `views`, and `otlp_metrics` for metrics. The message schema travels with the
+insert, so a server needs no file.
 
 Field numbers: github.com/open-telemetry/opentelemetry-proto, with one member of our own in
 ``AnyValue`` (``json_value``), into which the collector's door rewrites nested values, so that
 this schema does not recurse.
 """
 
-from spanlore.schemas import semconv, tables
+from spanlore.schemas import semconv
+from spanlore.schemas.table import tenant_of
 
 MESSAGE_NAME = "WalRecord"
 
@@ -23,7 +25,8 @@ message AnyValue { oneof value { string string_value = 1; bool bool_value = 2;
   bytes kvlist_value = 6; bytes bytes_value = 7; string json_value = 100; } }
 message KeyValue { string key = 1; AnyValue value = 2; }
 message Resource { repeated KeyValue attributes = 1; }
-message Scope { string name = 1; string version = 2; repeated KeyValue attributes = 3; }
+message Scope { string name = 1; string version = 2; repeated KeyValue attributes = 3;
+  uint32 dropped_attributes_count = 4; }
 message Event { fixed64 time_unix_nano = 1; string name = 2; repeated KeyValue attributes = 3; }
 message Link { bytes trace_id = 1; bytes span_id = 2; string trace_state = 3;
   repeated KeyValue attributes = 4; }
@@ -43,8 +46,46 @@ message ScopeLogs { Scope scope = 1; repeated LogRecord log_records = 2; string 
 message ResourceLogs { Resource resource = 1; repeated ScopeLogs scope_logs = 2;
   string schema_url = 3; }
 message Logs { repeated ResourceLogs resource_logs = 1; }
+message Exemplar { repeated KeyValue filtered_attributes = 7; fixed64 time_unix_nano = 2;
+  oneof value { double as_double = 3; sfixed64 as_int = 6; } bytes span_id = 4;
+  bytes trace_id = 5; }
+message NumberDataPoint { repeated KeyValue attributes = 7; fixed64 start_time_unix_nano = 2;
+  fixed64 time_unix_nano = 3; oneof value { double as_double = 4; sfixed64 as_int = 6; }
+  repeated Exemplar exemplars = 5; uint32 flags = 8; }
+message HistogramDataPoint { repeated KeyValue attributes = 9; fixed64 start_time_unix_nano = 2;
+  fixed64 time_unix_nano = 3; fixed64 count = 4; optional double sum = 5;
+  repeated fixed64 bucket_counts = 6; repeated double explicit_bounds = 7;
+  repeated Exemplar exemplars = 8; uint32 flags = 10; optional double min = 11;
+  optional double max = 12; }
+message Buckets { sint32 offset = 1; repeated uint64 bucket_counts = 2; }
+message ExponentialHistogramDataPoint { repeated KeyValue attributes = 1;
+  fixed64 start_time_unix_nano = 2; fixed64 time_unix_nano = 3; fixed64 count = 4;
+  optional double sum = 5; sint32 scale = 6; fixed64 zero_count = 7; Buckets positive = 8;
+  Buckets negative = 9; uint32 flags = 10; repeated Exemplar exemplars = 11;
+  optional double min = 12; optional double max = 13; double zero_threshold = 14; }
+message ValueAtQuantile { double quantile = 1; double value = 2; }
+message SummaryDataPoint { repeated KeyValue attributes = 7; fixed64 start_time_unix_nano = 2;
+  fixed64 time_unix_nano = 3; fixed64 count = 4; double sum = 5;
+  repeated ValueAtQuantile quantile_values = 6; uint32 flags = 8; }
+message Gauge { repeated NumberDataPoint data_points = 1; }
+message Sum { repeated NumberDataPoint data_points = 1; int32 aggregation_temporality = 2;
+  bool is_monotonic = 3; }
+message Histogram { repeated HistogramDataPoint data_points = 1;
+  int32 aggregation_temporality = 2; }
+message ExponentialHistogram { repeated ExponentialHistogramDataPoint data_points = 1;
+  int32 aggregation_temporality = 2; }
+message Summary { repeated SummaryDataPoint data_points = 1; }
+message Metric { string name = 1; string description = 2; string unit = 3;
+  oneof data { Gauge gauge = 5; Sum sum = 7; Histogram histogram = 9;
+  ExponentialHistogram exponential_histogram = 10; Summary summary = 11; }
+  repeated KeyValue metadata = 12; }
+message ScopeMetrics { Scope scope = 1; repeated Metric metrics = 2; string schema_url = 3; }
+message ResourceMetrics { Resource resource = 1; repeated ScopeMetrics scope_metrics = 2;
+  string schema_url = 3; }
+message Metrics { repeated ResourceMetrics resource_metrics = 1; }
 message WalRecord { string tenant = 1; fixed64 received_ns = 2; uint64 seq = 3;
-  fixed32 crc32c = 4; fixed32 log_id = 5; Traces traces = 10; Logs logs = 11; }
+  fixed32 crc32c = 4; fixed32 log_id = 5; Traces traces = 10; Logs logs = 11;
+  Metrics metrics = 12; }
 """
 
 _SCALAR_KINDS = (
@@ -60,40 +101,56 @@ _ANY = (
     f"int_value Int64, double_value Float64, array_value Tuple(values Array({_SCALAR})), "
     "kvlist_value String, bytes_value String, json_value String)"
 )
-_ATTRIBUTES = f"Array(Tuple(key String, value {_ANY}))"
-_RESOURCE = f"Tuple(attributes {_ATTRIBUTES})"
-_SCOPE = f"Tuple(name String, version String, attributes {_ATTRIBUTES})"
-_EVENTS = f"Array(Tuple(time_unix_nano UInt64, name String, attributes {_ATTRIBUTES}))"
+ATTRIBUTES = f"Array(Tuple(key String, value {_ANY}))"
+RESOURCE = f"Tuple(attributes {ATTRIBUTES})"
+_SCOPE = f"Tuple(name String, version String, attributes {ATTRIBUTES})"
+_EVENTS = f"Array(Tuple(time_unix_nano UInt64, name String, attributes {ATTRIBUTES}))"
 _LINKS = (
-    f"Array(Tuple(trace_id String, span_id String, trace_state String, attributes {_ATTRIBUTES}))"
+    f"Array(Tuple(trace_id String, span_id String, trace_state String, attributes {ATTRIBUTES}))"
 )
 _SPANS = (
     "Array(Tuple(trace_id String, span_id String, trace_state String, parent_span_id String, "
     "name String, kind Int32, start_time_unix_nano UInt64, end_time_unix_nano UInt64, "
-    f"attributes {_ATTRIBUTES}, events {_EVENTS}, links {_LINKS}, "
+    f"attributes {ATTRIBUTES}, events {_EVENTS}, links {_LINKS}, "
     "status Tuple(message String, code Int32)))"
 )
 _LOG_RECORDS = (
     "Array(Tuple(time_unix_nano UInt64, severity_number Int32, severity_text String, "
-    f"body {_ANY}, attributes {_ATTRIBUTES}, flags UInt32, trace_id String, span_id String, "
+    f"body {_ANY}, attributes {ATTRIBUTES}, flags UInt32, trace_id String, span_id String, "
     "observed_time_unix_nano UInt64, event_name String))"
 )
 
-OTLP_IN = "otlp_in"
-OTLP_IN_DDL = f"""CREATE TABLE IF NOT EXISTS {OTLP_IN} (
+TRACES_IN = "otlp_traces_in"
+LOGS_IN = "otlp_logs_in"
+METRICS_IN = "otlp_metrics_in"
+INPUTS = (TRACES_IN, LOGS_IN, METRICS_IN)
+
+
+def input_ddl(name: str, signal: str) -> str:
+    """Render CREATE TABLE of an input table; ``signal`` is the column of its signal."""
+    return f"""CREATE TABLE IF NOT EXISTS {name} (
     tenant String,
     received_ns UInt64,
     seq UInt64,
     log_id UInt32,
-    traces Tuple(resource_spans Array(Tuple(
-        resource {_RESOURCE},
-        scope_spans Array(Tuple(scope {_SCOPE}, spans {_SPANS}))))),
-    logs Tuple(resource_logs Array(Tuple(
-        resource {_RESOURCE},
-        scope_logs Array(Tuple(scope {_SCOPE}, log_records {_LOG_RECORDS}, schema_url String)),
-        schema_url String)))
+    {signal}
 )
 ENGINE = Null"""
+
+
+TRACES_IN_DDL = input_ddl(
+    TRACES_IN,
+    f"""traces Tuple(resource_spans Array(Tuple(
+        resource {RESOURCE},
+        scope_spans Array(Tuple(scope {_SCOPE}, spans {_SPANS})))))""",
+)
+LOGS_IN_DDL = input_ddl(
+    LOGS_IN,
+    f"""logs Tuple(resource_logs Array(Tuple(
+        resource {RESOURCE},
+        scope_logs Array(Tuple(scope {_SCOPE}, log_records {_LOG_RECORDS}, schema_url String)),
+        schema_url String)))""",
+)
 
 # DateTime64(9) ends in April 2262; times from 2262 on are clamped, the raw nanoseconds kept.
 _TIME_NS_MAX = 9_214_646_400_000_000_000
@@ -134,17 +191,19 @@ def _text(value: str) -> str:
     )
 
 
-def _map(attributes: str) -> str:
+def map_sql(attributes: str) -> str:
     """SQL for a list of attributes as a map. A key that comes twice keeps both its values."""
     return f"mapFromArrays({attributes}.key, arrayMap(v -> {_text('v')}, {attributes}.value))"
 
 
-def _types(attributes: str) -> str:
+def types_sql(attributes: str) -> str:
     """SQL for the wire types of a list of attributes (AnyValue's field numbers), key by key."""
     return f"CAST({attributes}.value.value, 'Array(Int8)')"
 
 
-def _exploded(*, groups: str, scopes: str, records: str, record: str, extra: str = "") -> str:
+def exploded_sql(
+    *, source: str, groups: str, scopes: str, records: str, record: str, extra: str = ""
+) -> str:
     """SQL that makes one row a record: resource, then scope, then record, each once expanded.
 
     Every level keeps only what the row needs, since expanding copies it for each row.
@@ -153,20 +212,24 @@ def _exploded(*, groups: str, scopes: str, records: str, record: str, extra: str
     return (
         f"SELECT {kept}, resource, resource_types, {extra}"
         "scope.scope.name AS scope_name, scope.scope.version AS scope_version, "
-        f"{_map('scope.scope.attributes')} AS scope_attributes, "
+        f"{map_sql('scope.scope.attributes')} AS scope_attributes, "
         f"arrayJoin(scope.{records}) AS {record} FROM ("
-        f"SELECT {kept}, {_map('group.resource.attributes')} AS resource, "
-        f"{_types('group.resource.attributes')} AS resource_types, "
+        f"SELECT {kept}, {map_sql('group.resource.attributes')} AS resource, "
+        f"{types_sql('group.resource.attributes')} AS resource_types, "
         f"{'group.schema_url AS resource_schema, ' if extra else ''}"
         f"arrayJoin(group.{scopes}) AS scope FROM ("
-        f"SELECT {kept}, arrayJoin({groups}) AS group FROM {OTLP_IN}))"
+        f"SELECT {kept}, arrayJoin({groups}) AS group FROM {source}))"
     )
 
 
 def traces_view_sql() -> str:
-    """Return the SELECT of the view that fills ``otel_traces`` from ``otlp_in``."""
-    rows = _exploded(
-        groups="traces.resource_spans", scopes="scope_spans", records="spans", record="s"
+    """Return the SELECT of the view that fills ``otel_traces`` from its input table."""
+    rows = exploded_sql(
+        source=TRACES_IN,
+        groups="traces.resource_spans",
+        scopes="scope_spans",
+        records="spans",
+        record="s",
     )
     return f"""SELECT
     {time_sql("s.start_time_unix_nano")} AS Timestamp,
@@ -180,20 +243,20 @@ def traces_view_sql() -> str:
     resource AS ResourceAttributes,
     scope_name AS ScopeName,
     scope_version AS ScopeVersion,
-    {_map("s.attributes")} AS SpanAttributes,
+    {map_sql("s.attributes")} AS SpanAttributes,
     s.end_time_unix_nano - least(s.start_time_unix_nano, s.end_time_unix_nano) AS Duration,
     if(s.status.code BETWEEN 1 AND 2, {_STATUS_CODES}[s.status.code], 'Unset') AS StatusCode,
     s.status.message AS StatusMessage,
     arrayMap(ns -> {time_sql("ns")}, s.events.time_unix_nano) AS `Events.Timestamp`,
     s.events.name AS `Events.Name`,
-    arrayMap(a -> {_map("a")}, s.events.attributes) AS `Events.Attributes`,
+    arrayMap(a -> {map_sql("a")}, s.events.attributes) AS `Events.Attributes`,
     arrayMap(id -> lower(hex(id)), s.links.trace_id) AS `Links.TraceId`,
     arrayMap(id -> lower(hex(id)), s.links.span_id) AS `Links.SpanId`,
     s.links.trace_state AS `Links.TraceState`,
-    arrayMap(a -> {_map("a")}, s.links.attributes) AS `Links.Attributes`,
-    if(tenant = '', {tables.tenant_of("SpanAttributes", "resource")}, tenant) AS TenantId,
+    arrayMap(a -> {map_sql("a")}, s.links.attributes) AS `Links.Attributes`,
+    if(tenant = '', {tenant_of("SpanAttributes", "resource")}, tenant) AS TenantId,
     resource_types AS ResourceAttributeTypes,
-    {_types("s.attributes")} AS SpanAttributeTypes,
+    {types_sql("s.attributes")} AS SpanAttributeTypes,
     scope_attributes AS ScopeAttributes,
     s.start_time_unix_nano AS StartUnixNano,
     s.end_time_unix_nano AS EndUnixNano,
@@ -205,8 +268,9 @@ FROM ({rows})"""
 
 
 def logs_view_sql() -> str:
-    """Return the SELECT of the view that fills ``otel_logs`` from ``otlp_in``."""
-    rows = _exploded(
+    """Return the SELECT of the view that fills ``otel_logs`` from its input table."""
+    rows = exploded_sql(
+        source=LOGS_IN,
         groups="logs.resource_logs",
         scopes="scope_logs",
         records="log_records",
@@ -229,10 +293,10 @@ def logs_view_sql() -> str:
     scope_name AS ScopeName,
     scope_version AS ScopeVersion,
     scope_attributes AS ScopeAttributes,
-    {_map("r.attributes")} AS LogAttributes,
+    {map_sql("r.attributes")} AS LogAttributes,
     if(r.event_name = '', LogAttributes['{semconv.EVENT_NAME_LEGACY}'], r.event_name) AS EventName,
-    if(tenant = '', {tables.tenant_of("LogAttributes", "resource")}, tenant) AS TenantId,
-    {_types("r.attributes")} AS LogAttributeTypes,
+    if(tenant = '', {tenant_of("LogAttributes", "resource")}, tenant) AS TenantId,
+    {types_sql("r.attributes")} AS LogAttributeTypes,
     {time_sql("received_ns")} AS ReceivedAt,
     log_id AS LogId,
     seq AS LogSeq

@@ -84,6 +84,8 @@ SEGMENT_SETTINGS: Mapping[str, str] = {
     "min_insert_block_size_rows": "10000000",
     "min_insert_block_size_bytes": "1073741824",
     "max_partitions_per_insert_block": "0",
+    # To merge the views' large expressions costs more CPU than the merged ones save.
+    "query_plan_merge_expressions": "0",
     "deduplicate_blocks_in_dependent_materialized_views": "1",
     "async_insert": "0",
 }
@@ -250,17 +252,17 @@ class Store:
                 settings=settings,
             )
 
-    def insert_segment(self, path: Path, *, token: str) -> None:
+    def insert_segment(self, path: Path, *, token: str, into: Sequence[str] = otlp.INPUTS) -> None:
         """Insert one write-ahead-log segment, exactly once for its token.
 
-        The file goes as it is; the engine decodes it. Raises StoreUnreachable when the segment
-        should be tried again as it is, StoreRefused when the store will never take it whole.
+        The file goes as it is; the engine decodes it. Each input table in ``into`` takes what is
+        of its signal and skips the rest. Raises StoreUnreachable when the segment should be tried
+        again as it is, StoreRefused when the store will never take it whole.
         """
         settings = {**SEGMENT_SETTINGS, "insert_deduplication_token": token}
-        with _translated(f"load {path.name}"), path.open("rb") as body:
-            self._client.raw_insert(
-                otlp.OTLP_IN, insert_block=body, fmt="Protobuf", settings=settings
-            )
+        for table in into:
+            with _translated(f"load {path.name}"), path.open("rb") as body:
+                self._client.raw_insert(table, insert_block=body, fmt="Protobuf", settings=settings)
 
     def close(self) -> None:
         """Close the connection; safe twice."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from spanlore.schemas import semconv
+
 MAP = "Map(LowCardinality(String), String)"
 LOW = "LowCardinality(String)"
 TIME = "DateTime64(9)"
@@ -54,6 +56,15 @@ class Table:
     def insertable(self) -> tuple[str, ...]:
         """Names of the columns a row may give a value for."""
         return tuple(column.name for column in self.columns if not column.alias)
+
+
+def tenant_of(attributes: str, resource: str) -> str:
+    """SQL for the tenant a row names itself: on the record, else on its resource, else default."""
+    key = semconv.TENANT_ID
+    return (
+        f"multiIf({attributes}['{key}'] != '', {attributes}['{key}'], "
+        f"{resource}['{key}'] != '', {resource}['{key}'], '{semconv.DEFAULT_TENANT}')"
+    )
 
 
 # The write-ahead log's mark on a row: which log and record it came from; 0 on rows of a foreign

@@ -1,12 +1,12 @@
 """Every table of the store, once: its DDL, insert columns and readers derive from these values.
 
-``otel_traces``, ``otel_logs`` and ``otel_traces_trace_id_ts`` hold the columns of the
-OpenTelemetry Collector's ClickHouse exporter, names and types exact, so that Grafana's plugin and
-other readers of that schema work against them. Our own columns on them are ``DEFAULT``
+``otel_traces``, ``otel_logs``, ``otel_metrics_*`` and ``otel_traces_trace_id_ts`` hold the columns
+of the OpenTelemetry Collector's ClickHouse exporter, names and types exact, so that Grafana's
+plugin and other readers of that schema work against them. Our own columns on them are ``DEFAULT``
 expressions over the attribute maps: rows that a foreign exporter writes fill them too.
 """
 
-from spanlore.schemas import learning_tables, semconv
+from spanlore.schemas import learning_tables, metric_tables, semconv
 from spanlore.schemas.table import (
     DURABLE,
     LOW,
@@ -17,6 +17,7 @@ from spanlore.schemas.table import (
     TIME,
     Column,
     Table,
+    tenant_of,
 )
 
 DATABASE = "spanlore"
@@ -48,15 +49,6 @@ def _first_of(column: str, names: tuple[str, ...]) -> str:
 
 def _tokens(*names: str) -> str:
     return f"toUInt64OrNull({span_attribute(*names)})"
-
-
-def tenant_of(attributes: str, resource: str) -> str:
-    """SQL for the tenant a row names itself: on the record, else on its resource, else default."""
-    key = semconv.TENANT_ID
-    return (
-        f"multiIf({attributes}['{key}'] != '', {attributes}['{key}'], "
-        f"{resource}['{key}'] != '', {resource}['{key}'], '{semconv.DEFAULT_TENANT}')"
-    )
 
 
 _EXPORTER_TRACE_COLUMNS = (
@@ -342,6 +334,7 @@ ALL = (
     OTEL_TRACES,
     OTEL_TRACES_TRACE_ID_TS,
     OTEL_LOGS,
+    *metric_tables.ALL,
     AGENT_RUNS,
     JUDGEMENTS_TABLE,
     HARNESS_PARTS_TABLE,

@@ -5,7 +5,7 @@ They hold no data of their own and are not part of the numbered migrations.
 
 from dataclasses import dataclass
 
-from spanlore.schemas import learning_tables, otlp, semconv, tables
+from spanlore.schemas import learning_tables, otlp, otlp_metrics, semconv, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,11 @@ class View:
     name: str
     target: str
     select: str
+
+    @property
+    def is_way_in(self) -> bool:
+        """Whether it reads an input table: what a collector loads goes through it first."""
+        return any(name in self.select for name in otlp.INPUTS)
 
     def ddl(self) -> str:
         """Render CREATE MATERIALIZED VIEW."""
@@ -103,9 +108,16 @@ _EXPOSURES_SQL = f"""SELECT
 FROM {tables.LOGS}
 WHERE EventName = '{semconv.EVENT_EXPOSURE}' AND TraceId != ''"""
 
+# What a segment of the write-ahead log is inserted into: (name, DDL) of each.
+INPUTS = (
+    (otlp.TRACES_IN, otlp.TRACES_IN_DDL),
+    (otlp.LOGS_IN, otlp.LOGS_IN_DDL),
+    (otlp.METRICS_IN, otlp_metrics.METRICS_IN_DDL),
+)
 ALL = (
     View(f"{tables.TRACES}_from_otlp", tables.TRACES, otlp.traces_view_sql()),
     View(f"{tables.LOGS}_from_otlp", tables.LOGS, otlp.logs_view_sql()),
+    *(View(f"{name}_from_otlp", name, sql) for name, sql in otlp_metrics.views_sql().items()),
     View(f"{tables.TRACE_TIMES}_mv", tables.TRACE_TIMES, _TRACE_TIMES_SQL),
     View(f"{tables.JUDGEMENTS}_from_logs", tables.JUDGEMENTS, _JUDGEMENTS_SQL),
     View(f"{learning_tables.OVERRIDES}_from_logs", learning_tables.OVERRIDES, _OVERRIDES_SQL),
