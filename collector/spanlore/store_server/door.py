@@ -22,9 +22,10 @@ from spanlore.store_server.errors import (
     ClientGoneError,
     QueryError,
 )
+from spanlore.store_server.guard import READER
 from spanlore.store_server.request import Request
 from spanlore.store_server.running import Running
-from spanlore.store_server.statement import QUERY_BYTES_MAX, Plan, Statement, statement
+from spanlore.store_server.statement import QUERY_BYTES_MAX, Caller, Plan, Statement, statement
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Limits:
     """What the door accepts at most."""
 
     queries: int = 64
+    readers: int = 8  # of them, so that readers cannot keep everyone else out
     body_bytes: int = 1024 * 1024 * 1024
 
 
@@ -56,6 +58,7 @@ class Door:
         self._files = ThreadPoolExecutor(2, thread_name_prefix="spool")
         self._killers = ThreadPoolExecutor(2, thread_name_prefix="kill")
         self._busy = 0
+        self._readers = 0
         self._drained = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -90,28 +93,32 @@ class Door:
         elif request.path not in _PATHS:
             await answer.plain(send, 404, f"There is no handle {request.path}\n")
         else:
-            role, user = self._access.role(request)
-            with self._slot():
-                await self._query(request, receive, reply=reply, role=role, user=user)
+            caller = self._access.caller(request)
+            with self._slot(caller):
+                await self._query(request, receive, reply=reply, caller=caller)
 
     @contextlib.contextmanager
-    def _slot(self) -> Iterator[None]:
+    def _slot(self, caller: Caller) -> Iterator[None]:
         """Take one of the places for queries; raises QueryError when all are taken."""
-        if self._busy >= self._limits.queries:
+        reads = caller.role == READER
+        taken = self._readers if reads else self._busy
+        if self._busy >= self._limits.queries or (reads and taken >= self._limits.readers):
             raise QueryError(
-                TOO_MANY_QUERIES, f"{self._busy} queries are running: try again in a moment"
+                TOO_MANY_QUERIES, f"{taken} queries are running: try again in a moment"
             )
         self._busy += 1
+        self._readers += reads
         self._idle.clear()
         try:
             yield
         finally:
             self._busy -= 1
+            self._readers -= reads
             if not self._busy:
                 self._idle.set()
 
     async def _query(
-        self, request: Request, receive: Receive, *, reply: Answer, role: str, user: str
+        self, request: Request, receive: Receive, *, reply: Answer, caller: Caller
     ) -> None:
         encoding = request.headers.get("content-encoding", "")
         body = BodyReader(
@@ -121,9 +128,11 @@ class Door:
             spool_dir=self._spool_dir,
         )
         try:
-            plan, request = await self._plan(request, body)
+            # What a reader sends is a statement, never data to spool.
+            body_bytes = QUERY_BYTES_MAX if caller.role == READER else self._limits.body_bytes
+            plan, request = await self._plan(request, body, body_bytes_max=body_bytes)
             spooled = body.spooled.name if body.spooled else ""
-            around = request.surroundings(role=role, user=user)
+            around = request.surroundings(caller)
             asked = statement(plan, around, spooled=spooled)
             held = _HELD_TO_END_BYTES if request.flag("wait_end_of_query") else _HELD_BYTES
             await self._run(asked, receive, reply, held_bytes_max=held)
@@ -131,12 +140,14 @@ class Door:
             if body.spooled is not None:
                 body.spooled.remove()
 
-    async def _plan(self, request: Request, body: BodyReader) -> tuple[Plan, Request]:
+    async def _plan(
+        self, request: Request, body: BodyReader, *, body_bytes_max: int
+    ) -> tuple[Plan, Request]:
         if request.content_type == "multipart/form-data":
             form = await body.whole(bytes_max=QUERY_BYTES_MAX)
             request = request.with_form(form)
         query = request.params.get("query", "").encode("utf-8", "surrogateescape")
-        return await body.plan(query, body_bytes_max=self._limits.body_bytes), request
+        return await body.plan(query, body_bytes_max=body_bytes_max), request
 
     async def _run(
         self, asked: Statement, receive: Receive, reply: Answer, *, held_bytes_max: int
