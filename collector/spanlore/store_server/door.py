@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from spanlore.store_server import answer, native
+from spanlore.store_server import answer, native, reader
 from spanlore.store_server.access import Access
 from spanlore.store_server.answer import Answer, Send
 from spanlore.store_server.body import BodyReader, Receive
@@ -18,6 +19,7 @@ from spanlore.store_server.encodings import decoder
 from spanlore.store_server.engine import Engine
 from spanlore.store_server.errors import (
     QUERY_WAS_CANCELLED,
+    TIMEOUT_EXCEEDED,
     TOO_MANY_QUERIES,
     ClientGoneError,
     QueryError,
@@ -161,11 +163,17 @@ class Door:
         running = Running(self._engine, asked, queries=self._queries, killers=self._killers)
         self._running.add(running)
         watch = asyncio.create_task(_stop_when_gone(receive, running))
+        reads = asked.around.caller.role == READER
         try:
-            await self._pass_on(running, reply, held_bytes_max=held_bytes_max)
+            async with asyncio.timeout(reader.ANSWER_S_MAX if reads else None):
+                await self._pass_on(running, reply, held_bytes_max=held_bytes_max)
+        except TimeoutError as error:
+            raise QueryError(
+                TIMEOUT_EXCEEDED, f"no whole answer within {reader.ANSWER_S_MAX} s: ask for less"
+            ) from error
         finally:
             watch.cancel()
-            await running.stop()
+            await running.stop(stuck_s_max=reader.STUCK_S_MAX if reads else math.inf)
             self._running.discard(running)
 
     async def _pass_on(self, running: Running, reply: Answer, *, held_bytes_max: int) -> None:

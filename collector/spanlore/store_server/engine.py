@@ -21,6 +21,7 @@ from spanlore.store_server.errors import (
     ACCESS_DENIED,
     BAD_ARGUMENTS,
     QUERY_WAS_CANCELLED,
+    TOO_MANY_ROWS_OR_BYTES,
     QueryError,
     from_engine,
 )
@@ -222,7 +223,7 @@ class Engine:
             handle.query(set_statement(settings), "Null")
             handle.query(f"SET ROLE {READER_ROLE}", "Null")
             handle.query("SET readonly = 1", "Null")
-            return self._run_on(handle, job, emit)
+            return self._run_on(handle, job, _capped(emit))
         finally:
             handle.close()
 
@@ -243,6 +244,23 @@ class Engine:
                 raise
             return _whole(handle, job, emit)
         return _streamed(handle, job, emit=emit, blocks=blocks)
+
+
+def _capped(emit: Emit) -> Emit:
+    """Count what a reader is sent: the engine counts a column that says one thing as one value."""
+    sent_bytes = 0
+
+    def capped(piece: bytes) -> None:
+        nonlocal sent_bytes
+        sent_bytes += len(piece)
+        if sent_bytes > reader.RESULT_BYTES_MAX:
+            raise QueryError(
+                TOO_MANY_ROWS_OR_BYTES,
+                f"the answer is larger than {reader.RESULT_BYTES_MAX} bytes: ask for less of it",
+            )
+        emit(piece)
+
+    return capped
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from spanlore.store_server.errors import (
 from spanlore.store_server.syntax import Syntax
 
 TIME_S_MAX: Final = 30
+ANSWER_S_MAX: Final = 60  # of running and of the client's reading, together
+STUCK_S_MAX: Final = 30  # from being killed to being gone
 MEMORY_BYTES_MAX: Final = 1024 * 1024 * 1024
 RESULT_ROWS_MAX: Final = 1_000_000
 RESULT_BYTES_MAX: Final = 256 * 1024 * 1024
