@@ -136,13 +136,14 @@ _PLAIN_SHOW = re.compile(
 )
 
 
-def _listed_functions() -> frozenset[str]:
+def listed_functions() -> frozenset[str]:
+    """Read the lower-case names of the functions that a reader may use."""
     text = Path(__file__).with_name("reader_functions.txt").read_text(encoding="utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("#"))
     return frozenset(" ".join(lines).split())
 
 
-_FUNCTIONS: Final = _listed_functions()
+_FUNCTIONS: Final = listed_functions()
 _COMBINATOR = re.compile(
     "(?:if|array|map|state|merge|foreach|distinct|ordefault|ornull|resample|simplestate"
     "|argmin|argmax|tuple|null)$"

@@ -30,7 +30,7 @@ class Reader(Login):
 
     def __post_init__(self) -> None:
         """Refuse what would be no tenant at all, which a filter must not be made of."""
-        if not isinstance(self.tenant, str) or not self.tenant:
+        if not isinstance(self.tenant, str) or not self.tenant or not self.tenant.isprintable():
             raise ValueError(f"the reader's tenant is {self.tenant!r}, not a name or '*'")
 
 
