@@ -9,10 +9,12 @@ from itertools import chain
 from pathlib import Path
 
 import clickhouse_connect
+import httpx
 import pytest
 
 from spanlore.schemas.credentials import Login
 from spanlore.store_server import reader
+from spanlore.store_server.running import EXIT_STUCK
 from tests.store_server.reader_store import (
     ACME_SPANS,
     CANARY,
@@ -318,3 +320,18 @@ def test_no_function_of_the_engine_is_let_in_unread(everyones: ReaderStore) -> N
         "values",
         "view",
     }
+
+
+@pytest.mark.slow
+def test_a_statement_that_nothing_stops_takes_the_process_with_it(tmp_path: Path) -> None:
+    with StoreProcess(tmp_path / "data") as process, process.http(process.reader) as http:
+        process.ask("CREATE DATABASE spanlore")
+        process.ask("CREATE TABLE spanlore.kept (a UInt8) ENGINE = MergeTree ORDER BY a")
+        process.ask("INSERT INTO spanlore.kept VALUES (1)")
+        apart = "hasAny(range(20000000), arrayMap(x -> x + 20000000, range(20000000)))"
+        with pytest.raises(httpx.TransportError):
+            http.post("/", content=f"SELECT {apart}", timeout=180)
+        assert process.process.wait(timeout=60) == EXIT_STUCK
+        process.process.communicate()
+    with StoreProcess(tmp_path / "data") as process:
+        assert process.ask("SELECT count() FROM spanlore.kept") == "1\n"

@@ -61,7 +61,7 @@ _FREE: Final = frozenset(
         "union_default_mode",
     }
 )
-# Nobody changes these: nothing is written to disk, and a client finds the mode it asked for.
+# Nobody changes these: nothing goes to disk or is kept for another, and memory is counted finely.
 _FIXED: Final = {
     "max_bytes_before_external_group_by": "0",
     "max_bytes_before_external_sort": "0",

@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 _PIECES_MAX: Final = 4  # made and not yet taken
 _KILL_AGAIN_S: Final = 0.25
-_EXIT_STUCK: Final = 75  # a passing failure, to sysexits(3): the supervisor starts the store again
+EXIT_STUCK: Final = 75  # a passing failure, to sysexits(3): the supervisor starts the store again
 
 
 class Running:
@@ -67,7 +67,7 @@ class Running:
         while not self._done.done():
             if self._loop.time() > give_up_at:
                 _log.critical("a statement cannot be stopped: %.200s", self.job.statement.sql)
-                os._exit(_EXIT_STUCK)
+                os._exit(EXIT_STUCK)
             try:
                 await self._loop.run_in_executor(self._killers, self._engine.kill, self.job.qid)
             except QueryError as error:
