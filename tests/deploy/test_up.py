@@ -100,12 +100,27 @@ def test_the_run_file_names_processes_and_ports_but_no_password(directory: Path)
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads arguments from /proc")
 def test_no_process_shows_a_password_in_its_arguments(directory: Path) -> None:
     secrets = json.loads((directory / "credentials.json").read_text())
-    passwords = {secrets["admin"]["password"], secrets["ingest"]["password"]}
+    passwords = {secrets[login]["password"] for login in ("admin", "ingest", "reader")}
     document = read_run_file(directory)
     assert document
     for pid in (document["pid"], *children_of(document)):
         arguments = Path(f"/proc/{pid}/cmdline").read_text()
         assert not any(password in arguments for password in passwords)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads arguments from /proc")
+def test_unsandboxed_sql_is_said_to_the_store_and_to_nobody_by_itself(
+    directory: Path, fresh: Path
+) -> None:
+    ended = up(fresh, *FREE_PORTS, "--unsandboxed-sql")
+    assert ended.code == 0, ended.err
+    told = {}
+    for data_dir in (directory, fresh):
+        document = read_run_file(data_dir)
+        assert document
+        arguments = Path(f"/proc/{document['store']['pid']}/cmdline").read_text().split("\0")
+        told[data_dir] = "--unsandboxed-sql" in arguments
+    assert told == {directory: False, fresh: True}
 
 
 def test_status_for_a_person_shows_the_flywheel(directory: Path) -> None:

@@ -38,6 +38,7 @@ class StoreProcess:
         credentials = load_or_create(data_dir)
         self.admin = credentials.admin
         self.ingest = credentials.ingest
+        self.reader = credentials.reader
         self.process = subprocess.Popen(
             [*prefix, *arguments(data_dir, *more)],
             stdout=subprocess.PIPE,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from spanlore.store_server.errors import QueryError, from_engine
 from spanlore.store_server.insert import Source, read_insert
 from spanlore.store_server.statement import (
+    Caller,
     Surroundings,
     divide,
     format_clause,
@@ -15,7 +16,9 @@ from spanlore.store_server.statement import (
     without_format,
 )
 
-AROUND = Surroundings(role="admin", readonly=False, database="", default_format="")
+AROUND = Surroundings(
+    caller=Caller("admin", "admin"), readonly=False, database="", default_format=""
+)
 
 
 @pytest.mark.parametrize(

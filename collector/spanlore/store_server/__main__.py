@@ -39,7 +39,9 @@ def _start_clean() -> None:
     if os.environ.pop(_CLEAN, "") == "clean":
         return
     kept = {name: value for name, value in os.environ.items() if name in _KEPT}
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**kept, _CLEAN: "clean"})  # noqa: S606
+    # -P: the directory it was started in is no place to import from, nor to read.
+    arguments = [sys.executable, "-P", *sys.orig_argv[1:]]
+    os.execve(sys.executable, arguments, {**kept, _CLEAN: "clean"})  # noqa: S606
 
 
 def _arguments() -> process.Arguments:
@@ -48,6 +50,11 @@ def _arguments() -> process.Arguments:
     parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--memory-bytes-max", type=int, default=_memory_default())
+    parser.add_argument(
+        "--unsandboxed-sql",
+        action="store_true",
+        help="let readers in also where this process cannot be confined",
+    )
     parser.add_argument("--drain-s-max", type=float, default=10.0)
     parser.add_argument("--queries-max", type=int, default=64)
     found = parser.parse_args()
@@ -56,6 +63,7 @@ def _arguments() -> process.Arguments:
         host=found.host,
         port=found.port,
         memory_bytes_max=found.memory_bytes_max,
+        unsandboxed_sql=found.unsandboxed_sql,
         drain_s_max=found.drain_s_max,
         queries_max=found.queries_max,
     )

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from spanlore.store_server import answer, native
+from spanlore.store_server import answer, native, reader
 from spanlore.store_server.access import Access
 from spanlore.store_server.answer import Answer, Send
 from spanlore.store_server.body import BodyReader, Receive
@@ -18,13 +19,15 @@ from spanlore.store_server.encodings import decoder
 from spanlore.store_server.engine import Engine
 from spanlore.store_server.errors import (
     QUERY_WAS_CANCELLED,
+    TIMEOUT_EXCEEDED,
     TOO_MANY_QUERIES,
     ClientGoneError,
     QueryError,
 )
+from spanlore.store_server.guard import READER
 from spanlore.store_server.request import Request
 from spanlore.store_server.running import Running
-from spanlore.store_server.statement import QUERY_BYTES_MAX, Plan, Statement, statement
+from spanlore.store_server.statement import QUERY_BYTES_MAX, Caller, Plan, Statement, statement
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class Limits:
     """What the door accepts at most."""
 
     queries: int = 64
+    readers: int = 8  # of them, so that readers cannot keep everyone else out
     body_bytes: int = 1024 * 1024 * 1024
 
 
@@ -56,6 +60,7 @@ class Door:
         self._files = ThreadPoolExecutor(2, thread_name_prefix="spool")
         self._killers = ThreadPoolExecutor(2, thread_name_prefix="kill")
         self._busy = 0
+        self._readers = 0
         self._drained = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -90,28 +95,32 @@ class Door:
         elif request.path not in _PATHS:
             await answer.plain(send, 404, f"There is no handle {request.path}\n")
         else:
-            role, user = self._access.role(request)
-            with self._slot():
-                await self._query(request, receive, reply=reply, role=role, user=user)
+            caller = self._access.caller(request)
+            with self._slot(caller):
+                await self._query(request, receive, reply=reply, caller=caller)
 
     @contextlib.contextmanager
-    def _slot(self) -> Iterator[None]:
+    def _slot(self, caller: Caller) -> Iterator[None]:
         """Take one of the places for queries; raises QueryError when all are taken."""
-        if self._busy >= self._limits.queries:
+        reads = caller.role == READER
+        taken = self._readers if reads else self._busy
+        if self._busy >= self._limits.queries or (reads and taken >= self._limits.readers):
             raise QueryError(
-                TOO_MANY_QUERIES, f"{self._busy} queries are running: try again in a moment"
+                TOO_MANY_QUERIES, f"{taken} queries are running: try again in a moment"
             )
         self._busy += 1
+        self._readers += reads
         self._idle.clear()
         try:
             yield
         finally:
             self._busy -= 1
+            self._readers -= reads
             if not self._busy:
                 self._idle.set()
 
     async def _query(
-        self, request: Request, receive: Receive, *, reply: Answer, role: str, user: str
+        self, request: Request, receive: Receive, *, reply: Answer, caller: Caller
     ) -> None:
         encoding = request.headers.get("content-encoding", "")
         body = BodyReader(
@@ -121,9 +130,11 @@ class Door:
             spool_dir=self._spool_dir,
         )
         try:
-            plan, request = await self._plan(request, body)
+            # What a reader sends is a statement, never data to spool.
+            body_bytes = QUERY_BYTES_MAX if caller.role == READER else self._limits.body_bytes
+            plan, request = await self._plan(request, body, body_bytes_max=body_bytes)
             spooled = body.spooled.name if body.spooled else ""
-            around = request.surroundings(role=role, user=user)
+            around = request.surroundings(caller)
             asked = statement(plan, around, spooled=spooled)
             held = _HELD_TO_END_BYTES if request.flag("wait_end_of_query") else _HELD_BYTES
             await self._run(asked, receive, reply, held_bytes_max=held)
@@ -131,12 +142,14 @@ class Door:
             if body.spooled is not None:
                 body.spooled.remove()
 
-    async def _plan(self, request: Request, body: BodyReader) -> tuple[Plan, Request]:
+    async def _plan(
+        self, request: Request, body: BodyReader, *, body_bytes_max: int
+    ) -> tuple[Plan, Request]:
         if request.content_type == "multipart/form-data":
             form = await body.whole(bytes_max=QUERY_BYTES_MAX)
             request = request.with_form(form)
         query = request.params.get("query", "").encode("utf-8", "surrogateescape")
-        return await body.plan(query, body_bytes_max=self._limits.body_bytes), request
+        return await body.plan(query, body_bytes_max=body_bytes_max), request
 
     async def _run(
         self, asked: Statement, receive: Receive, reply: Answer, *, held_bytes_max: int
@@ -150,11 +163,17 @@ class Door:
         running = Running(self._engine, asked, queries=self._queries, killers=self._killers)
         self._running.add(running)
         watch = asyncio.create_task(_stop_when_gone(receive, running))
+        reads = asked.around.caller.role == READER
         try:
-            await self._pass_on(running, reply, held_bytes_max=held_bytes_max)
+            async with asyncio.timeout(reader.ANSWER_S_MAX if reads else None):
+                await self._pass_on(running, reply, held_bytes_max=held_bytes_max)
+        except TimeoutError as error:
+            raise QueryError(
+                TIMEOUT_EXCEEDED, f"no whole answer within {reader.ANSWER_S_MAX} s: ask for less"
+            ) from error
         finally:
             watch.cancel()
-            await running.stop()
+            await running.stop(stuck_s_max=reader.STUCK_S_MAX if reads else math.inf)
             self._running.discard(running)
 
     async def _pass_on(self, running: Running, reply: Answer, *, held_bytes_max: int) -> None:

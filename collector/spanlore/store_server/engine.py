@@ -16,14 +16,16 @@ from typing import Any, Final
 
 import chdb
 
-from spanlore.store_server import guard, native
+from spanlore.store_server import guard, native, reader
 from spanlore.store_server.errors import (
     ACCESS_DENIED,
     BAD_ARGUMENTS,
     QUERY_WAS_CANCELLED,
+    TOO_MANY_ROWS_OR_BYTES,
     QueryError,
     from_engine,
 )
+from spanlore.store_server.grants import READER_ROLE
 from spanlore.store_server.sessions import Sessions
 from spanlore.store_server.statement import (
     Statement,
@@ -31,12 +33,11 @@ from spanlore.store_server.statement import (
     set_statement,
     without_format,
 )
+from spanlore.store_server.syntax import Syntax
 
 _log = logging.getLogger(__name__)
 
 _NOT_STREAMABLE: Final = "Streaming query is not supported"
-_FUNCTION: Final = "Function"
-_IDENTIFIERS: Final = frozenset({"Identifier", "TableIdentifier"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,21 +142,18 @@ class _Parser:
 
     handle: Handle
     parameters: dict[str, str]
+    known_functions: frozenset[str]
     known_table_functions: frozenset[str]
 
     def query_class(self, sql: str) -> tuple[str, int]:
         return self.handle.query_class(sql)
 
-    def names(self, sql: str) -> tuple[frozenset[str], frozenset[str]]:
+    def syntax(self, sql: str) -> Syntax:
         tree = self.handle.query(f"EXPLAIN AST {sql}", "TSVRaw", self.parameters).bytes()
-        functions, identifiers = set(), set()
-        for line in tree.decode("utf-8", "replace").splitlines():
-            kind, _, name = line.strip().partition(" ")
-            if kind == _FUNCTION:
-                functions.add(name.split(" ", 1)[0].lower())
-            elif kind in _IDENTIFIERS:
-                identifiers.add(name)
-        return frozenset(functions), frozenset(identifiers)
+        return Syntax.read(tree.decode("utf-8", "replace"))
+
+    def functions(self) -> frozenset[str]:
+        return self.known_functions
 
     def table_functions(self) -> frozenset[str]:
         return self.known_table_functions
@@ -164,16 +162,25 @@ class _Parser:
 class Engine:
     """The one chDB of this process. ``open``, then ``run`` from any thread, then ``close``."""
 
-    def __init__(self, store_dir: Path, *, memory_bytes_max: int, sessions_max: int) -> None:
-        if "?" in str(store_dir):
-            raise QueryError(BAD_ARGUMENTS, f"a data directory may not contain '?': {store_dir}")
-        self._address = f"{store_dir}?max_server_memory_usage={memory_bytes_max}"
+    def __init__(
+        self, store_dir: Path, *, access_file: Path, memory_bytes_max: int, sessions_max: int
+    ) -> None:
+        if not {"?", "&"}.isdisjoint(str(store_dir)):
+            raise QueryError(
+                BAD_ARGUMENTS, f"a data directory may not contain '?' or '&': {store_dir}"
+            )
+        options = f"config-file={access_file}&max_server_memory_usage={memory_bytes_max}"
+        self._address = f"{store_dir}?{options}"
         self._anchor = Handle(self._address)  # keeps the engine up between statements
         [[version, timezone]] = self._anchor.rows("SELECT version(), timezone()")
         self.facts = Facts(str(version), str(timezone))
-        names = self._anchor.rows("SELECT lower(name) FROM system.table_functions")
-        self._table_functions = frozenset(str(name) for [name] in names)
+        self._functions = self._names_in("system.functions")
+        self._table_functions = self._names_in("system.table_functions")
         self._sessions: Sessions[Handle] = Sessions(self._open, count_max=sessions_max)
+
+    def _names_in(self, table: str) -> frozenset[str]:
+        names = self._anchor.rows(f"SELECT lower(name) FROM {table}")
+        return frozenset(str(name) for [name] in names)
 
     def _open(self) -> Handle:
         return Handle(self._address)
@@ -194,6 +201,8 @@ class Engine:
     def run(self, job: Job, emit: Emit) -> Summary:
         """Run a statement, giving its answer to ``emit`` piece by piece; raises QueryError."""
         around = job.statement.around
+        if around.caller.role == guard.READER:
+            return self._run_for_reader(job, emit)
         with self._sessions.handle(
             around.session_id,
             keeps=job.statement.changes_session,
@@ -204,10 +213,24 @@ class Engine:
             with _settings(lease.handle, job.statement, restores=lease.kept):
                 return self._run_on(lease.handle, job, emit)
 
+    def _run_for_reader(self, job: Job, emit: Emit) -> Summary:
+        """Run on a handle of its own, which has given up all other rights for good."""
+        around = job.statement.around
+        settings = reader.settings(around.settings)
+        handle = self._open()
+        try:
+            handle.query(f"USE {quoted_identifier(reader.database(around.database))}", "Null")
+            handle.query(set_statement(settings), "Null")
+            handle.query(f"SET ROLE {READER_ROLE}", "Null")
+            handle.query("SET readonly = 1", "Null")
+            return self._run_on(handle, job, _capped(emit))
+        finally:
+            handle.close()
+
     def _run_on(self, handle: Handle, job: Job, emit: Emit) -> Summary:
         statement = job.statement
         parameters = dict(statement.around.parameters)
-        parser = _Parser(handle, parameters, self._table_functions)
+        parser = _Parser(handle, parameters, self._functions, self._table_functions)
         job.gives_rows = guard.check(statement, parser) == "READ_ONLY"
         if job.cancelled.is_set():
             raise QueryError(QUERY_WAS_CANCELLED, "the client went away before the query began")
@@ -221,6 +244,23 @@ class Engine:
                 raise
             return _whole(handle, job, emit)
         return _streamed(handle, job, emit=emit, blocks=blocks)
+
+
+def _capped(emit: Emit) -> Emit:
+    """Count what a reader is sent: the engine counts a column that says one thing as one value."""
+    sent_bytes = 0
+
+    def capped(piece: bytes) -> None:
+        nonlocal sent_bytes
+        sent_bytes += len(piece)
+        if sent_bytes > reader.RESULT_BYTES_MAX:
+            raise QueryError(
+                TOO_MANY_ROWS_OR_BYTES,
+                f"the answer is larger than {reader.RESULT_BYTES_MAX} bytes: ask for less of it",
+            )
+        emit(piece)
+
+    return capped
 
 
 @contextmanager

@@ -3,11 +3,14 @@
 from typing import Final, Protocol
 
 from spanlore.schemas import learning_tables
+from spanlore.store_server import reader
 from spanlore.store_server.errors import ACCESS_DENIED, READONLY, SYNTAX_ERROR, QueryError
 from spanlore.store_server.statement import Statement
+from spanlore.store_server.syntax import Syntax
 
 ADMIN: Final = "admin"
 INGEST: Final = "ingest"
+READER: Final = "reader"
 
 _READ_ONLY: Final = "READ_ONLY"
 
@@ -46,6 +49,8 @@ _INNER_TABLE_FUNCTIONS: Final = frozenset(
 # Scalar functions that reach out.
 _OUTER_FUNCTIONS: Final = frozenset({"file", "catboostevaluate", "getserversetting"})
 _OUTER_PREFIXES: Final = ("ai",)
+# The engine's tree does not show the functions in these.
+_HIDING: Final = frozenset({"ColumnsApplyTransformer", "ShowTables"})
 
 
 class Parser(Protocol):
@@ -54,8 +59,11 @@ class Parser(Protocol):
     def query_class(self, sql: str) -> tuple[str, int]:
         """Give (class, number of statements)."""
 
-    def names(self, sql: str) -> tuple[frozenset[str], frozenset[str]]:
-        """Give the lower-case names of all functions, table functions too, and all identifiers."""
+    def syntax(self, sql: str) -> Syntax:
+        """Give what the parser saw in it."""
+
+    def functions(self) -> frozenset[str]:
+        """Give the lower-case names of all functions that the engine has."""
 
     def table_functions(self) -> frozenset[str]:
         """Give the lower-case names of all table functions that the engine has."""
@@ -65,9 +73,9 @@ def check(statement: Statement, parser: Parser) -> str:
     """Give the engine's class of ``statement``; raises QueryError where its asker may not run it.
 
     ``admin`` runs everything, one statement at a time; ``ingest`` inserts into tables and reads;
-    a GET request only reads, whoever asks.
+    ``reader`` asks what ``reader.check`` lets it; a GET request only reads, whoever asks.
     """
-    role = statement.around.role
+    role = statement.around.caller.role
     if statement.loads and role == ADMIN and not statement.around.readonly:
         return "MUTATING"
     query_class, count = parser.query_class(statement.sql)
@@ -77,22 +85,41 @@ def check(statement: Statement, parser: Parser) -> str:
         raise QueryError(READONLY, "a GET request only reads: use POST to change something")
     if role == ADMIN:
         return query_class
-    if role != INGEST:
+    if role == READER:
+        _check_reader(statement, query_class, parser)
+    elif role == INGEST:
+        _check_ingest(statement, query_class, parser)
+    else:
         raise QueryError(ACCESS_DENIED, f"the role {role!r} may run nothing")
-    _check_ingest(statement, query_class, parser)
     return query_class
+
+
+def _check_reader(statement: Statement, query_class: str, parser: Parser) -> None:
+    if query_class != _READ_ONLY or statement.insert is not None:
+        raise QueryError(ACCESS_DENIED, "Not enough privileges: a reader may SELECT only")
+    reader.check(
+        statement.sql,
+        parser.syntax(statement.sql),
+        functions=parser.functions(),
+        tenant=statement.around.caller.tenant,
+    )
 
 
 def _check_ingest(statement: Statement, query_class: str, parser: Parser) -> None:
     inserts = statement.insert is not None and not statement.insert.to_function
     if query_class != _READ_ONLY and not inserts:
         raise QueryError(ACCESS_DENIED, "Not enough privileges: ingest may INSERT and SELECT only")
-    used, identifiers = parser.names(statement.sql)
+    syntax = parser.syntax(statement.sql)
     # chDB's database "default" has every file of the machine as a table, by its path.
-    if any("/" in name for name in identifiers):
+    if any("/" in name for name in syntax.identifiers):
         raise QueryError(ACCESS_DENIED, "Not enough privileges: ingest may not name files")
-    if inserts and not _DECISIONS.isdisjoint(name.rpartition(".")[2] for name in identifiers):
+    named = {name.rpartition(".")[2] for name in syntax.identifiers}
+    if inserts and not _DECISIONS.isdisjoint(named):
         raise QueryError(ACCESS_DENIED, "Not enough privileges: ingest may not write decisions")
+    if not _HIDING.isdisjoint(syntax.kinds) and "(" in statement.sql:
+        raise QueryError(ACCESS_DENIED, "Not enough privileges: ingest may not APPLY functions")
+    # The engine also takes a function by its bare name: ``arrayMap(file, ['x'])``.
+    used = syntax.functions | {name.lower() for name in syntax.names} & parser.functions()
     outer = used & (parser.table_functions() - _INNER_TABLE_FUNCTIONS | _OUTER_FUNCTIONS)
     outer |= {name for name in used if name.startswith(_OUTER_PREFIXES)}
     if outer:

@@ -1,7 +1,7 @@
 """Run the store's process: take the directory and the port, open the engine, serve, drain, close.
 
-Nothing here imports chDB before the lock is held and the port is bound; a confinement of the
-process fits between ``_take`` and ``_serve``.
+Nothing here imports chDB before the lock is held, the port is bound, the secrets are read and the
+process is confined to ``D/store`` and ``D/spool``: its engine cannot open even its own secrets.
 """
 
 import asyncio
@@ -24,7 +24,9 @@ from spanlore.schemas.credentials import load_or_create
 from spanlore.schemas.listening import listen
 from spanlore.store_server import spool
 from spanlore.store_server.access import Access
+from spanlore.store_server.confinement import UnconfinedError, confine
 from spanlore.store_server.errors import PortBusyError
+from spanlore.store_server.grants import write_access_file
 from spanlore.store_server.lock import DirectoryLock
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Arguments:
     host: str
     port: int
     memory_bytes_max: int
+    unsandboxed_sql: bool = False
     drain_s_max: float = 10.0
     queries_max: int = 64
 
@@ -71,8 +74,31 @@ def run(arguments: Arguments) -> None:
         spool.prepare(spool_dir)
         os.environ["TMPDIR"] = str(spool_dir)
         os.chdir(spool_dir)  # statements name spooled bodies by their bare names
+        store_dir = arguments.data_dir / "store"
+        store_dir.mkdir(mode=0o700, exist_ok=True)
+        credentials = load_or_create(arguments.data_dir)
+        closed = _confined(store_dir, spool_dir, unsandboxed_sql=arguments.unsandboxed_sql)
+        port = int(listener.getsockname()[1])
+        access = Access.at(arguments.host, port, credentials=credentials, closed_to_readers=closed)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(arguments, listener, spool_dir))
+            runner.run(_serve(arguments, listener, access=access))
+
+
+def _confined(store_dir: Path, spool_dir: Path, *, unsandboxed_sql: bool) -> str:
+    """Confine this process; give why readers are turned away, or nothing where they are let in."""
+    try:
+        confine(store_dir, spool_dir)
+    except UnconfinedError as error:
+        reason = f"the store's process is not confined ({error})"
+        if unsandboxed_sql:
+            _log.warning("%s, and readers are let in all the same: --unsandboxed-sql", reason)
+            return ""
+        _log.warning("%s: SQL of readers is off", reason)
+        return (
+            f"SQL of readers is off, because {reason}: "
+            "start spanlore with --unsandboxed-sql if every reader may be trusted"
+        )
+    return ""
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -86,7 +112,7 @@ def bound(host: str, port: int) -> socket.socket:
         ) from error
 
 
-async def _serve(arguments: Arguments, listener: socket.socket, spool_dir: Path) -> None:
+async def _serve(arguments: Arguments, listener: socket.socket, *, access: Access) -> None:
     # Here, and not above: importing chDB starts its threads and costs a second.
     from spanlore.store_server.door import Door, Limits  # noqa: PLC0415
     from spanlore.store_server.engine import Engine  # noqa: PLC0415
@@ -94,16 +120,14 @@ async def _serve(arguments: Arguments, listener: socket.socket, spool_dir: Path)
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    port = int(listener.getsockname()[1])
-    store_dir = arguments.data_dir / "store"
-    store_dir.mkdir(mode=0o700, exist_ok=True)
-    credentials = load_or_create(arguments.data_dir)
+    spool_dir = arguments.data_dir / "spool"
+    tenant = access.credentials.reader.tenant
     engine = Engine(
-        store_dir,
+        arguments.data_dir / "store",
+        access_file=write_access_file(spool_dir, tenant=tenant),
         memory_bytes_max=arguments.memory_bytes_max,
         sessions_max=arguments.queries_max * 4,
     )
-    access = Access.at(arguments.host, port, credentials=credentials)
     door = Door(engine, access, spool_dir=spool_dir, limits=Limits(queries=arguments.queries_max))
     await _until(told, door, listener=listener, drain_s_max=arguments.drain_s_max)
     door.close()

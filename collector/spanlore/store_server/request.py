@@ -16,7 +16,7 @@ from spanlore.store_server.errors import (
     UNKNOWN_FORMAT,
     QueryError,
 )
-from spanlore.store_server.statement import Surroundings
+from spanlore.store_server.statement import Caller, Surroundings
 
 # Parameters that speak to the transport; every other one is a setting. As ClickHouse's
 # HTTPHandler and clickhouse-connect's CHDB_TRANSPORT_SETTINGS.
@@ -102,7 +102,7 @@ class Request:
         fields = _form_fields(self.headers["content-type"], body)
         return replace(self, params={**self.params, **fields})
 
-    def surroundings(self, *, role: str, user: str) -> Surroundings:
+    def surroundings(self, caller: Caller) -> Surroundings:
         """Sort the parameters into what the engine needs; raises QueryError."""
         params, headers = self.params, self.headers
         default_format = params.get("default_format") or headers.get("x-clickhouse-format", "")
@@ -111,7 +111,7 @@ class Request:
             raise QueryError(UNKNOWN_FORMAT, f"Unknown format {default_format!r}")
         session_id = params.get("session_id", "")
         return Surroundings(
-            role=role,
+            caller=caller,
             readonly=self.method != "POST",
             database=params.get("database") or headers.get("x-clickhouse-database", ""),
             default_format=default_format,
@@ -121,7 +121,7 @@ class Request:
                 for name, value in params.items()
                 if name.startswith(_PARAMETER_PREFIX)
             },
-            session_id=f"{user}\0{session_id}" if session_id else "",
+            session_id=f"{caller.user}\0{session_id}" if session_id else "",
             session_timeout_s=_number(params, "session_timeout", _SESSION_TIMEOUT_S),
             native_revision=int(_number(params, "client_protocol_version", 0)),
         )

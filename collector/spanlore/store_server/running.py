@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+import os
 import threading
 from concurrent.futures import Executor
 from typing import Final
@@ -14,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 _PIECES_MAX: Final = 4  # made and not yet taken
 _KILL_AGAIN_S: Final = 0.25
+EXIT_STUCK: Final = 75  # a passing failure, to sysexits(3): the supervisor starts the store again
 
 
 class Running:
@@ -51,11 +54,20 @@ class Running:
         """Say what the statement did, once ``piece`` gave None; raises its QueryError."""
         return self._done.result()
 
-    async def stop(self) -> None:
-        """Kill the statement until its thread is done with it. Safe twice."""
+    async def stop(self, *, stuck_s_max: float = math.inf) -> None:
+        """Kill the statement until its thread is done with it. Safe twice.
+
+        The engine looks for a kill between two blocks of rows. A statement that is within one for
+        longer than ``stuck_s_max`` takes the process with it, as a kill -9 would: what was
+        answered is durable, and nothing else ends a thread.
+        """
         self.job.cancelled.set()
         self._room.release(_PIECES_MAX)
+        give_up_at = self._loop.time() + stuck_s_max
         while not self._done.done():
+            if self._loop.time() > give_up_at:
+                _log.critical("a statement cannot be stopped: %.200s", self.job.statement.sql)
+                os._exit(EXIT_STUCK)
             try:
                 await self._loop.run_in_executor(self._killers, self._engine.kill, self.job.qid)
             except QueryError as error:

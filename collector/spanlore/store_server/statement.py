@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import Final
 
+from spanlore.schemas.credentials import EVERY_TENANT
 from spanlore.store_server.errors import (
     BAD_ARGUMENTS,
     NOT_IMPLEMENTED,
@@ -26,11 +27,20 @@ STREAMED_FORMATS: Final = frozenset(
 _WHOLE_ANSWER_SETTINGS: Final = frozenset({"extremes", "output_format_json_array_of_rows"})
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and of which tenant a reader sees the rows."""
+
+    role: str
+    user: str
+    tenant: str = EVERY_TENANT
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the transport says about a statement."""
 
-    role: str
+    caller: Caller
     readonly: bool
     database: str
     default_format: str

@@ -45,6 +45,7 @@ class Plan:
     http_port: int
     review_port: int
     logs: Path | None
+    unsandboxed_sql: bool
     learn_every_s: float | None = None
 
 
@@ -166,9 +167,10 @@ async def _keep(child: Child, on_restart: Callable[[], object]) -> None:
 
 
 def _store(plan: Plan) -> Child:
+    command = [sys.executable, "-m", "spanlore.store_server", "--data-dir", str(plan.data_dir)]
     return Child(
         "store",
-        [sys.executable, "-m", "spanlore.store_server", "--data-dir", str(plan.data_dir)],
+        [*command, "--unsandboxed-sql"] if plan.unsandboxed_sql else command,
         ports={"port": plan.store_port},
         environment={},
         log=plan.logs and plan.logs / "store.log",

@@ -45,6 +45,12 @@ _LOG_BYTES_MAX = 16 << 20
     help="Also run `spanlore learn`, at most this often: 30m, 1h, 1d. It waits for new runs and "
     "for a quiet moment.",
 )
+@click.option(
+    "--unsandboxed-sql",
+    is_flag=True,
+    help="Answer SQL of the `reader` login also where the store's process cannot be confined: "
+    "not Linux, or an old kernel.",
+)
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--parent-pid", type=int, hidden=True)
@@ -56,6 +62,7 @@ def up_command(
     http_port: int,
     review_port: int,
     learn_every: str | None,
+    unsandboxed_sql: bool,
     detach: bool,
     ready_fd: int | None,
     parent_pid: int | None,
@@ -77,7 +84,13 @@ def up_command(
     }
     every_s = _seconds(learn_every)
     if detach:
-        said = start_detached(directory, store_url, ports=ports, learn_every=learn_every)
+        said = start_detached(
+            directory,
+            store_url,
+            ports=ports,
+            learn_every=learn_every,
+            unsandboxed_sql=unsandboxed_sql,
+        )
         click.echo(said, nl=False)
         return
     _check_store_url(store_url)
@@ -93,6 +106,7 @@ def up_command(
             http_port=http_port,
             review_port=review_port,
             logs=None if ready_fd is None else directory / "logs",
+            unsandboxed_sql=unsandboxed_sql,
             learn_every_s=every_s,
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
@@ -158,6 +172,7 @@ def start_detached(
     ports: dict[str, int],
     outlives_us: bool = True,
     learn_every: str | None = None,
+    unsandboxed_sql: bool = False,
 ) -> str:
     """Run `up` in a session of its own; return what it says when it is ready.
 
@@ -170,6 +185,7 @@ def start_detached(
     command = [sys.executable, "-m", "spanlore.cli", "up", "--data-dir", str(directory)]
     command += [part for name, port in ports.items() for part in (f"--{name}", str(port))]
     command += [] if learn_every is None else ["--learn-every", learn_every]
+    command += ["--unsandboxed-sql"] if unsandboxed_sql else []
     command += [] if outlives_us else ["--parent-pid", str(os.getpid())]
     process = None
     try:
