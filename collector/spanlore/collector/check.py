@@ -1,15 +1,18 @@
 """Bytes of a request → what may go into the log, or a refusal. Pure.
 
-The normal request is parsed once in C and walked once in C; Python looks only at ids.
+The normal request is parsed, walked and scanned for secrets once each, in C; Python looks only at
+ids.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
+from spanlore.collector.redaction.redactor import Redactor
 from spanlore.collector.refusal import malformed, too_large
 from spanlore.collector.repair import (
     NO_SPAN_ID,
@@ -41,13 +44,15 @@ class Limits:
 class Checked:
     """A request fit for the log: its bytes and how many of its records are in them.
 
-    ``rejected`` records are not; ``message`` says why, in English, for the client.
+    ``rejected`` records are not; ``message`` says why, in English, for the client. ``redacted`` is
+    how many secrets of each kind were taken out.
     """
 
     body: bytes
     kept: int
     rejected: int = 0
     mended_strings: int = 0
+    redacted: Mapping[str, int] = field(default_factory=dict)
     message: str = ""
 
 
@@ -58,8 +63,10 @@ _SHAPES: Final = {
 _TAGS: Final = {name: tags_of(shape) for name, shape in _SHAPES.items()}
 
 
-def check(body: bytes, signal: Signal, *, limits: Limits) -> Checked:
-    """Check one request.
+def check(
+    body: bytes, signal: Signal, *, limits: Limits, redactor: Redactor | None = None
+) -> Checked:
+    """Check one request; with a redactor, take secrets out of it.
 
     Raises Refused (permanent): above a limit, or not a request of this signal.
     """
@@ -72,13 +79,14 @@ def check(body: bytes, signal: Signal, *, limits: Limits) -> Checked:
         request = signal.strict.FromString(body)
     except DecodeError:
         # Broken, or whole but with text that is not UTF-8: the rewrite tells which.
-        return _rewritten(body, signal, limits)
+        return _rewritten(body, signal, limits=limits, redactor=redactor)
     kept = count(request, signal)
     _limit_records(kept, signal, limits)
     clean = _spans_are_clean if signal is TRACES else _logs_are_clean
-    if not clean(request) or not request.IsInitialized():
+    suspected = redactor is not None and redactor.suspects(body)
+    if suspected or not clean(request) or not request.IsInitialized():
         del request
-        return _rewritten(body, signal, limits)
+        return _rewritten(body, signal, limits=limits, redactor=redactor if suspected else None)
     return Checked(body=body, kept=kept)
 
 
@@ -138,8 +146,10 @@ def _logs_are_clean(request: Any) -> bool:
     return True
 
 
-def _rewritten(body: bytes, signal: Signal, limits: Limits) -> Checked:
-    rewritten = rewrite(body, signal)
+def _rewritten(
+    body: bytes, signal: Signal, *, limits: Limits, redactor: Redactor | None
+) -> Checked:
+    rewritten = rewrite(body, signal, redactor)
     _limit_records(rewritten.kept + rewritten.rejected, signal, limits)
     message = ""
     if rewritten.rejected:
@@ -154,5 +164,6 @@ def _rewritten(body: bytes, signal: Signal, limits: Limits) -> Checked:
         kept=rewritten.kept,
         rejected=rewritten.rejected,
         mended_strings=rewritten.mended_strings,
+        redacted=rewritten.redacted,
         message=message,
     )

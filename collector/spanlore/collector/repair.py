@@ -1,19 +1,22 @@
 """Rewrites a request that the store could not take as it came. Only flagged requests come here.
 
-A rewrite works on the loose reading (every string as bytes) and does three things: spans with an
-id that identifies nothing are left out, text that is not UTF-8 gets U+FFFD, and a nested value
-becomes ``AnyValue.json_value``.
+A rewrite works on the loose reading (every string as bytes) and does four things: secrets are
+marked instead of kept, spans with an id that identifies nothing are left out, text that is not
+UTF-8 gets U+FFFD, and a nested value becomes ``AnyValue.json_value``.
 """
 
 import base64
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 
+from spanlore.collector.redaction.redactor import Redactor
+from spanlore.collector.redaction.requests import redact_request
 from spanlore.collector.refusal import malformed
 from spanlore.collector.signals import TRACES, Signal
 
@@ -25,16 +28,20 @@ NO_SPAN_ID = bytes(SPAN_ID_BYTES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewritten:
-    """A request the store can take: its bytes, how many records it kept, left out and mended."""
+    """A request the store can take: its bytes, how many records it kept, left out and mended.
+
+    ``redacted`` is how many secrets of each kind were taken out.
+    """
 
     body: bytes
     kept: int
     rejected: int
     mended_strings: int
+    redacted: Mapping[str, int]
 
 
-def rewrite(body: bytes, signal: Signal) -> Rewritten:
-    """Rewrite a request into what the store can take.
+def rewrite(body: bytes, signal: Signal, redactor: Redactor | None = None) -> Rewritten:
+    """Rewrite a request into what the store can take and, with a redactor, what it may hold.
 
     Raises Refused (permanent) where the bytes are no such request at all.
     """
@@ -42,6 +49,7 @@ def rewrite(body: bytes, signal: Signal) -> Rewritten:
         request = signal.loose.FromString(body)
     except DecodeError as error:
         raise malformed("undecodable", f"not an OTLP {signal.name} request: {error}") from error
+    redacted = redact_request(request, redactor) if redactor else {}
     kept = rejected = 0
     for scope in signal.scopes_of(request):
         records = getattr(scope, signal.records)
@@ -52,7 +60,11 @@ def rewrite(body: bytes, signal: Signal) -> Rewritten:
         kept += len(records)
     mended = _mend(request)
     return Rewritten(
-        body=request.SerializeToString(), kept=kept, rejected=rejected, mended_strings=mended
+        body=request.SerializeToString(),
+        kept=kept,
+        rejected=rejected,
+        mended_strings=mended,
+        redacted=redacted,
     )
 
 

@@ -1,0 +1,144 @@
+"""Bytes of one text in, the same without its secrets out."""
+
+import hashlib
+import hmac
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from spanlore.collector.redaction.base64_runs import rewritten_runs
+from spanlore.collector.redaction.escapes import Edit, edited, views_of
+from spanlore.collector.redaction.fields import BARE_FIELDS, FIELDS, field_kind
+from spanlore.collector.redaction.hints import BASE64_HINT, SECRET_HINT, any_of, compiled
+from spanlore.collector.redaction.kinds import KINDS, Kind
+
+_MARK_DIGITS: Final = 8
+# Base64 of base64 is looked into, not more.
+_BASE64_LEVELS_MAX: Final = 2
+# Escapes behind which what an own pattern looks for may hide.
+_ESCAPED: Final = r"%[2-7][0-9A-Fa-f]|\\u00[2-7][0-9A-Fa-f]"
+
+# Finds (start, end, kind) in a text.
+Rule = Callable[[bytes], Iterator[tuple[int, int, str]]]
+
+
+class Redactor:
+    """Knows what to take out, and marks it so that equal secrets stay equal. Safe from any thread.
+
+    A secret becomes ``[redacted:KIND:MARK]``, where the mark is the start of an HMAC of the secret
+    under ``key``: two runs that used one token can be joined, the token cannot be guessed from it.
+    ``own`` are the user's patterns by name.
+    """
+
+    def __init__(self, key: bytes, own: Mapping[str, str] | None = None) -> None:
+        own = own or {}
+        self._key = key
+        self._secret_hint = compiled(SECRET_HINT)
+        self._base64_hint = compiled(BASE64_HINT)
+        self._own_hint = compiled(any_of([*own.values(), _ESCAPED]), is_text=True) if own else None
+        # A token is read with all escapes undone, a value in quotes with as few as can be: undone
+        # once more, a quote within it would look like its end.
+        self._deepest_first = [_kind_rule(kind) for kind in KINDS if not kind.as_written]
+        self._as_written = [
+            *(_kind_rule(kind) for kind in KINDS if kind.as_written),
+            *(_field_rule(pattern, bare=False) for pattern in FIELDS),
+            *(_field_rule(pattern, bare=True) for pattern in BARE_FIELDS),
+            *(_own_rule(name, pattern) for name, pattern in own.items()),
+        ]
+
+    def suspects(self, data: bytes) -> bool:
+        """Say whether anything in these bytes, a request's or a text's, may have to go."""
+        return self._secret_hint.search(data) is not None or (
+            self._own_hint is not None and self._own_hint.search(data) is not None
+        )
+
+    def redact(self, text: bytes, found: Counter[str]) -> bytes:
+        """Give a text without its secrets; count them by kind into ``found``."""
+        return self._redact(text, found, base64_levels=_BASE64_LEVELS_MAX)
+
+    def redact_value(self, name: bytes, value: bytes, *, found: Counter[str]) -> bytes:
+        """Give the value of an attribute whose name promises a secret."""
+        kept = self.redact(value, found)
+        kind = field_kind(name, kept)
+        if kind is None:
+            return kept
+        found[kind] += 1
+        return self._mark(kind, kept)
+
+    def _redact(self, text: bytes, found: Counter[str], *, base64_levels: int) -> bytes:
+        if not self.suspects(text):
+            return text
+        marked = partial(self._edits, found=found)
+        deepest = len(views_of(text))
+        for level in range(deepest, -1, -1):
+            text = _apply(text, level, [partial(marked, rule) for rule in self._deepest_first])
+            if base64_levels:
+                inner = partial(self._redact, found=found, base64_levels=base64_levels - 1)
+                text = _apply(text, level, [partial(self._base64_edits, inner)])
+        for level in range(deepest + 1):
+            text = _apply(text, level, [partial(marked, rule) for rule in self._as_written])
+        return text
+
+    def _edits(self, rule: Rule, text: bytes, *, found: Counter[str]) -> Iterator[Edit]:
+        for start, end, kind in rule(text):
+            found[kind] += 1
+            yield Edit(start, end, self._mark(kind, text[start:end]))
+
+    def _base64_edits(self, rewrite: Callable[[bytes], bytes], text: bytes) -> Iterator[Edit]:
+        if self._base64_hint.search(text) is not None:
+            yield from rewritten_runs(text, rewrite)
+
+    def _mark(self, kind: str, secret: bytes) -> bytes:
+        digest = hmac.new(self._key, secret, hashlib.sha256).hexdigest()
+        return f"[redacted:{kind}:{digest[:_MARK_DIGITS]}]".encode()
+
+
+def _apply(text: bytes, level: int, editors: Sequence[Callable[[bytes], Iterator[Edit]]]) -> bytes:
+    """Give a text after each editor has seen it with ``level`` levels of escapes undone."""
+    path = views_of(text, level)
+    for editor in editors:
+        edits = list(editor(path[-1].text if path else text))
+        if edits:
+            text = edited(text, path, edits)
+            path = views_of(text, level)
+    return text
+
+
+def _kind_rule(kind: Kind) -> Rule:
+    """Find a kind of secret: what its pattern captures, or all of it."""
+    pattern = compiled(f"{kind.border}({kind.pattern})")
+    groups = range(pattern.groups, 0, -1)
+
+    def find(text: bytes) -> Iterator[tuple[int, int, str]]:
+        for match in pattern.finditer(text):
+            group = next(number for number in groups if match[number] is not None)
+            if kind.accepts(match[group]):
+                yield match.start(group), match.end(group), kind.name
+
+    return find
+
+
+def _field_rule(pattern: str, *, bare: bool) -> Rule:
+    """Find the value of a name that promises a secret."""
+    field = compiled(pattern)
+
+    def find(text: bytes) -> Iterator[tuple[int, int, str]]:
+        for match in field.finditer(text):
+            kind = field_kind(match[1], match[2], bare=bare)
+            if kind is not None:
+                yield match.start(2), match.end(2), kind
+
+    return find
+
+
+def _own_rule(name: str, pattern: str) -> Rule:
+    """Find what a pattern of the user's matches."""
+    own = compiled(pattern, is_text=True)
+
+    def find(text: bytes) -> Iterator[tuple[int, int, str]]:
+        for match in own.finditer(text):
+            if match.end() > match.start():
+                yield match.start(), match.end(), name
+
+    return find
