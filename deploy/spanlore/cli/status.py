@@ -221,6 +221,9 @@ def _print_counters(counters: dict[str, Any]) -> None:
     columns = list(dict.fromkeys(key for counts in signals.values() for key in counts))
     rows = [[name, *(counts.get(key) for key in columns)] for name, counts in signals.items()]
     print_table(("since start", *columns), rows)
+    if counters["redacted"]:
+        kinds = (f"{count:,} {kind}" for kind, count in sorted(counters["redacted"].items()))
+        click.echo(f"redacted: {', '.join(kinds)}")
     backlog = counters["backlog"]
     if not backlog["records"]:
         click.echo("everything accepted is loaded")

@@ -45,6 +45,13 @@ _LOG_BYTES_MAX = 16 << 20
     help="Also run `spanlore learn`, at most this often: 30m, 1h, 1d. It waits for new runs and "
     "for a quiet moment.",
 )
+@click.option(
+    "--redact-patterns",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Redact also what these match, such as personal data: a TOML file of name = 'RE2 pattern' "
+    "lines. Secrets (keys, tokens, passwords, card numbers) are always redacted.",
+)
+@click.option("--no-redact", is_flag=True, help="Store secrets as they come.")
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--parent-pid", type=int, hidden=True)
@@ -56,6 +63,8 @@ def up_command(
     http_port: int,
     review_port: int,
     learn_every: str | None,
+    redact_patterns: Path | None,
+    no_redact: bool,
     detach: bool,
     ready_fd: int | None,
     parent_pid: int | None,
@@ -76,8 +85,11 @@ def up_command(
         "review-port": review_port,
     }
     every_s = _seconds(learn_every)
+    redaction = _redaction(redact_patterns, no_redact=no_redact)
     if detach:
-        said = start_detached(directory, store_url, ports=ports, learn_every=learn_every)
+        said = start_detached(
+            directory, store_url, ports=ports, learn_every=learn_every, redaction=redaction
+        )
         click.echo(said, nl=False)
         return
     _check_store_url(store_url)
@@ -94,8 +106,20 @@ def up_command(
             review_port=review_port,
             logs=None if ready_fd is None else directory / "logs",
             learn_every_s=every_s,
+            redaction=redaction,
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
+
+
+def _redaction(patterns: Path | None, *, no_redact: bool) -> tuple[str, ...]:
+    """Return the collector's options for what the two say."""
+    if no_redact and patterns:
+        raise click.UsageError(
+            "--no-redact and --redact-patterns exclude each other: leave out one"
+        )
+    if no_redact:
+        return ("--no-redact",)
+    return ("--redact-patterns", str(patterns.absolute())) if patterns else ()
 
 
 def _seconds(learn_every: str | None) -> float | None:
@@ -158,6 +182,7 @@ def start_detached(
     ports: dict[str, int],
     outlives_us: bool = True,
     learn_every: str | None = None,
+    redaction: tuple[str, ...] = (),
 ) -> str:
     """Run `up` in a session of its own; return what it says when it is ready.
 
@@ -170,6 +195,7 @@ def start_detached(
     command = [sys.executable, "-m", "spanlore.cli", "up", "--data-dir", str(directory)]
     command += [part for name, port in ports.items() for part in (f"--{name}", str(port))]
     command += [] if learn_every is None else ["--learn-every", learn_every]
+    command += redaction
     command += [] if outlives_us else ["--parent-pid", str(os.getpid())]
     process = None
     try:

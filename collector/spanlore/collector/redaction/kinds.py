@@ -65,9 +65,10 @@ _CARD = (
     r"|3[47][0-9]{2}(?:[0-9]{11}| [0-9]{6} [0-9]{5}|-[0-9]{6}-[0-9]{5})"
     r"|3(?:0[0-5]|[68][0-9])[0-9](?:[0-9]{10}| [0-9]{6} [0-9]{4}|-[0-9]{6}-[0-9]{4})"
 )
-# A digit or dot before it makes it a part of a longer number, unless that "digit" is the length
-# byte of a string in the protobuf message: then the tag of such a field stands before it.
-_CARD_BEFORE = r"(?:\A|[^0-9.]|%[0-9a-fA-F]{2}|[\x0a\x12\x1a*:b\x80-\xff][0-9.])"
+_CARD_BORDER = r"[^0-9A-Za-z_.#-]"
+# In raw bytes the character before it may be the length of the text it begins: then the tag of a
+# field with text stands before that.
+_CARD_BEFORE = rf"(?:\A|{_CARD_BORDER}|%[0-9a-fA-F]{{2}}|[\x0a\x12\x1a*:\x80-\xff][0-9A-Za-z_.#-])"
 
 _PEM_BEGIN = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----"
 _PEM_END = r"-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----"
@@ -291,8 +292,9 @@ KINDS: Final = (
         name="basic",
         why="user and password of an Authorization header",
         example="Basic dXNlcjpw…",
-        pattern=r"(?i:basic)[ +]+([A-Za-z0-9+/]{8,}={0,2})",
-        hint=r"(?i:basic)(?: |\+|%20)+[A-Za-z0-9+/%\\]{12}",
+        pattern=r"(?i:basic)[ +]+([A-Za-z0-9+/]{12,}={0,2})",
+        # Not a word, as in "basic connectivity" or "Basic Economy".
+        hint=r"(?i:basic)(?: |\+|%20)+[A-Za-z0-9][a-z]{0,16}[A-Z0-9+/%][A-Za-z0-9+/%=]{7}",
         prefixes=("Basic ", "basic "),
         accepts=is_login,
     ),
@@ -312,7 +314,7 @@ KINDS: Final = (
         name="card",
         why="payment card numbers with a known network and a right check digit",
         example="4111 1111 1111 …",
-        border=r"(?:\A|[^0-9A-Za-z_.#-])",
+        border=rf"(?:\A|{_CARD_BORDER})",
         pattern=f"(?:{_CARD})" + r"\b",
         hint=_CARD_BEFORE + "(?:" + _CARD.replace(" ", "(?: |%20)") + ")",
         accepts=is_card_number,
