@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from spanlore.collector.redaction.kinds import is_card_number
+from spanlore.collector.redaction.kinds import KINDS, is_card_number
 
 _ALNUM = string.ascii_letters + string.digits
 _URL64 = _ALNUM + "-_"
@@ -28,6 +28,11 @@ class Planted:
     secret: str
     text: str
 
+    @property
+    def is_found_in_base64(self) -> bool:
+        """Whether enough of it is fixed to be found without decoding everything."""
+        return self.kind not in {"twilio", "telegram", "card"}
+
 
 def planted(seed: int) -> Iterator[Planted]:
     """Give secrets without end, the kinds in turn."""
@@ -39,7 +44,7 @@ def planted(seed: int) -> Iterator[Planted]:
 
 
 def _some(rng: random.Random, alphabet: str, length: int) -> str:
-    # With a digit and both cases in it, as every generator of tokens gives all but always.
+    # With a digit in it, as every generator of tokens gives all but always.
     return "7" + "".join(rng.choice(alphabet) for _ in range(length - 1))
 
 
@@ -102,6 +107,8 @@ _MAKERS: dict[str, Callable[[random.Random], str | tuple[str, str]]] = {
     "aws secret": _in('aws_secret_access_key = "{}"', _BASE64, 40),
     "github": _token("ghp_", _ALNUM, 36),
     "github fine": _token("github_pat_", _ALNUM + "_", 82),
+    "langfuse": lambda rng: "sk-lf-" + "-".join(_some(rng, _HEX, n) for n in (8, 4, 4, 4, 12)),
+    "mailgun": _token("key-", _HEX, 32),
     "gitlab": _token("glpat-", _URL64, 20),
     "slack": _token("xoxb-", _ALNUM + "-", 50),
     "slack webhook": _in("https://hooks.slack.com/services/{}", _ALNUM + "/", 40),
@@ -129,7 +136,8 @@ _MAKERS: dict[str, Callable[[random.Random], str | tuple[str, str]]] = {
     "yaml": _in("user: ada\ndb_password: {}\nport: 5432", _ALNUM, 14),
     "card": _card,
 }
-KINDS = tuple(_MAKERS)
+FOUND_KINDS = {kind.name for kind in KINDS} | {"password", "credential"}
+MADE_KINDS = len(_MAKERS)
 
 
 def ways(text: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 # JSON within JSON within a JSON string, and that in a URL.
-LEVELS_MAX: Final = 4
+_LEVELS_MAX: Final = 4
 
 _ESCAPE: Final = re.compile(rb"\\(?:u00[0-7][0-9a-fA-F]|[\"\\/bfnrt])|%[0-7][0-9a-fA-F]")
 _CHARACTERS: Final = {
@@ -54,11 +54,11 @@ class View:
             self._shifts.append(gone)
 
 
-def views_of(source: bytes, levels_max: int = LEVELS_MAX) -> list[View]:
+def views_of(source: bytes) -> list[View]:
     """Give the views of a text, each of the one before, as long as there is something to undo."""
     path: list[View] = []
     text = source
-    while len(path) < levels_max:
+    while len(path) < _LEVELS_MAX:
         view = View(text)
         if view.text == text:
             break

@@ -3,12 +3,14 @@
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
+
+import re2
 
 from spanlore.collector.redaction.base64_runs import rewritten_runs
-from spanlore.collector.redaction.escapes import Edit, edited, views_of
+from spanlore.collector.redaction.escapes import Edit, View, edited, views_of
 from spanlore.collector.redaction.fields import BARE_FIELDS, FIELDS, field_kind
 from spanlore.collector.redaction.hints import BASE64_HINT, SECRET_HINT, any_of, compiled
 from spanlore.collector.redaction.kinds import KINDS, Kind
@@ -23,12 +25,22 @@ _ESCAPED: Final = r"%[2-7][0-9A-Fa-f]|\\u00[2-7][0-9A-Fa-f]"
 Rule = Callable[[bytes], Iterator[tuple[int, int, str]]]
 
 
+class Rules(NamedTuple):
+    """Rules, and one pattern that says whether any of them may find something."""
+
+    likely: "re2._Regexp"
+    rules: list[Rule]
+
+
 class Redactor:
     """Knows what to take out, and marks it so that equal secrets stay equal. Safe from any thread.
 
     A secret becomes ``[redacted:KIND:MARK]``, where the mark is the start of an HMAC of the secret
     under ``key``: two runs that used one token can be joined, the token cannot be guessed from it.
     ``own`` are the user's patterns by name.
+
+    ``tokens`` are read with all escapes undone first, ``values`` with as few as can be: undone
+    once more, a quote within a value would look like its end.
     """
 
     def __init__(self, key: bytes, own: Mapping[str, str] | None = None) -> None:
@@ -37,15 +49,20 @@ class Redactor:
         self._secret_hint = compiled(SECRET_HINT)
         self._base64_hint = compiled(BASE64_HINT)
         self._own_hint = compiled(any_of([*own.values(), _ESCAPED]), is_text=True) if own else None
-        # A token is read with all escapes undone, a value in quotes with as few as can be: undone
-        # once more, a quote within it would look like its end.
-        self._deepest_first = [_kind_rule(kind) for kind in KINDS if not kind.as_written]
-        self._as_written = [
-            *(_kind_rule(kind) for kind in KINDS if kind.as_written),
-            *(_field_rule(pattern, bare=False) for pattern in FIELDS),
-            *(_field_rule(pattern, bare=True) for pattern in BARE_FIELDS),
-            *(_own_rule(name, pattern) for name, pattern in own.items()),
+        self.tokens = [_kind_rules(kind for kind in KINDS if not kind.as_written)]
+        self.values = [
+            _kind_rules(kind for kind in KINDS if kind.as_written),
+            Rules(
+                compiled(any_of([*FIELDS, *BARE_FIELDS])),
+                [
+                    *(_field_rule(pattern, bare=False) for pattern in FIELDS),
+                    *(_field_rule(pattern, bare=True) for pattern in BARE_FIELDS),
+                ],
+            ),
         ]
+        if own:
+            likely = compiled(any_of(own.values()), is_text=True)
+            self.values.append(Rules(likely, [_own_rule(*item) for item in own.items()]))
 
     def suspects(self, data: bytes) -> bool:
         """Say whether anything in these bytes, a request's or a text's, may have to go."""
@@ -69,49 +86,84 @@ class Redactor:
     def _redact(self, text: bytes, found: Counter[str], *, base64_levels: int) -> bytes:
         if not self.suspects(text):
             return text
-        marked = partial(self._edits, found=found)
-        deepest = len(views_of(text))
-        for level in range(deepest, -1, -1):
-            text = _apply(text, level, [partial(marked, rule) for rule in self._deepest_first])
+        path = views_of(text)
+        levels = range(len(path) + 1)
+        for level in reversed(levels):
+            text, path = self._ruled(text, path, level=level, sets=self.tokens, found=found)
             if base64_levels:
                 inner = partial(self._redact, found=found, base64_levels=base64_levels - 1)
-                text = _apply(text, level, [partial(self._base64_edits, inner)])
-        for level in range(deepest + 1):
-            text = _apply(text, level, [partial(marked, rule) for rule in self._as_written])
+                text, path = _edited(text, path, level=level, edits=self._base64_edits(inner))
+        for level in levels:
+            text, path = self._ruled(text, path, level=level, sets=self.values, found=found)
         return text
 
-    def _edits(self, rule: Rule, text: bytes, *, found: Counter[str]) -> Iterator[Edit]:
+    def _ruled(
+        self,
+        text: bytes,
+        path: list[View],
+        *,
+        level: int,
+        sets: Iterable[Rules],
+        found: Counter[str],
+    ) -> tuple[bytes, list[View]]:
+        """Give a text, and its views, after rules have seen it so many levels unescaped."""
+        for likely, rules in sets:
+            if likely.search(_seen(text, path[:level])) is None:
+                continue
+            for rule in rules:
+                edits = partial(self._edits, rule, found)
+                text, path = _edited(text, path, level=level, edits=edits)
+        return text, path
+
+    def _edits(self, rule: Rule, found: Counter[str], text: bytes) -> Iterator[Edit]:
         for start, end, kind in rule(text):
             found[kind] += 1
             yield Edit(start, end, self._mark(kind, text[start:end]))
 
-    def _base64_edits(self, rewrite: Callable[[bytes], bytes], text: bytes) -> Iterator[Edit]:
-        if self._base64_hint.search(text) is not None:
-            yield from rewritten_runs(text, rewrite)
+    def _base64_edits(self, rewrite: Callable[[bytes], bytes]) -> Callable[[bytes], Iterator[Edit]]:
+        def edits(text: bytes) -> Iterator[Edit]:
+            if self._base64_hint.search(text) is not None:
+                yield from rewritten_runs(text, rewrite)
+
+        return edits
 
     def _mark(self, kind: str, secret: bytes) -> bytes:
         digest = hmac.new(self._key, secret, hashlib.sha256).hexdigest()
         return f"[redacted:{kind}:{digest[:_MARK_DIGITS]}]".encode()
 
 
-def _apply(text: bytes, level: int, editors: Sequence[Callable[[bytes], Iterator[Edit]]]) -> bytes:
-    """Give a text after each editor has seen it with ``level`` levels of escapes undone."""
-    path = views_of(text, level)
-    for editor in editors:
-        edits = list(editor(path[-1].text if path else text))
-        if edits:
-            text = edited(text, path, edits)
-            path = views_of(text, level)
-    return text
+def _seen(text: bytes, path: Sequence[View]) -> bytes:
+    return path[-1].text if path else text
 
 
-def _kind_rule(kind: Kind) -> Rule:
+def _edited(
+    text: bytes,
+    path: list[View],
+    *,
+    level: int,
+    edits: Callable[[bytes], Iterator[Edit]],
+) -> tuple[bytes, list[View]]:
+    """Give a text, and its views, with the edits that one of them asks for."""
+    asked = list(edits(_seen(text, path[:level])))
+    if not asked:
+        return text, path
+    text = edited(text, path[:level], asked)
+    return text, views_of(text)
+
+
+def _kind_rules(kinds: Iterable[Kind]) -> Rules:
+    patterns = {kind: f"{kind.border}({kind.pattern})" for kind in kinds}
+    likely = compiled(any_of(patterns.values()))
+    return Rules(likely, [_kind_rule(kind, pattern) for kind, pattern in patterns.items()])
+
+
+def _kind_rule(kind: Kind, pattern: str) -> Rule:
     """Find a kind of secret: what its pattern captures, or all of it."""
-    pattern = compiled(f"{kind.border}({kind.pattern})")
-    groups = range(pattern.groups, 0, -1)
+    secret = compiled(pattern)
+    groups = range(secret.groups, 0, -1)
 
     def find(text: bytes) -> Iterator[tuple[int, int, str]]:
-        for match in pattern.finditer(text):
+        for match in secret.finditer(text):
             group = next(number for number in groups if match[number] is not None)
             if kind.accepts(match[group]):
                 yield match.start(group), match.end(group), kind.name
