@@ -158,6 +158,24 @@ def test_own_patterns_are_read_and_what_they_match_is_marked(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b",
+        r"^[0-9]{3}-[0-9]{2}-[0-9]{4}$",
+        r"(?:^|[^0-9])[0-9]{3}-[0-9]{2}-[0-9]{4}(?:$|[^$^0-9])",
+        r"\Q123-45\E-\pN{4}\z",
+        r"\A[[:digit:]-]{11}",
+    ],
+)
+def test_an_own_pattern_may_ask_for_borders_that_raw_bytes_do_not_show(pattern: str) -> None:
+    redactor = Redactor(KEY, {"number": pattern})
+    # A text between a length and a tag that are letters: J is the tag of a span's attributes.
+    assert redactor.suspects(b"\x0aJ123-45-6789J\x12")
+    assert redacted("123-45-6789", redactor)[1] == {"number": 1}
+    assert not redactor.suspects(b"\x0aJ123 45 6789J\x12")
+
+
+@pytest.mark.parametrize(
     ("content", "says"),
     [
         ("email = [", "cannot be read"),
@@ -200,8 +218,8 @@ def work(text: bytes) -> int:
 
         return find
 
-    for rules in (*redactor.tokens, *redactor.values):
-        rules.rules[:] = [counted(rule) for rule in rules.rules]
+    redactor.tokens = [counted(rule) for rule in redactor.tokens]
+    redactor.values = [counted(rule) for rule in redactor.values]
     redactor.redact(text, Counter())
     return given
 

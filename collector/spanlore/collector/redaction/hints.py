@@ -4,6 +4,7 @@ It runs over raw protobuf, so a hint names no border: the byte before a text is 
 one behind it the next field's tag. It may be wrong in one way only, by finding too much.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -16,6 +17,13 @@ from spanlore.collector.redaction.kinds import KINDS
 # No encoder escapes a letter, a digit, a dash or an underscore unless it means to hide it.
 _UNRESERVED = r"(?:2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
 _HIDDEN: Final = (r"\\u00" + _UNRESERVED, r"%" + _UNRESERVED)
+# Behind these a part of what an own pattern looks for may hide.
+_ESCAPED: Final = r"%[0-7][0-9A-Fa-f]|\\(?:u00[0-7]|[\"\\/bfnrt])"
+# The parts of a pattern: quoted text, escapes, classes, single characters.
+_PARTS: Final = re.compile(
+    r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|.", re.DOTALL
+)
+_BORDERS: Final = frozenset({r"\b", r"\B", r"\A", r"\z", "^", "$"})
 # With the automaton's cache full RE2 is linear still, and ten times slower.
 _CACHE_BYTES_MAX = 64 << 20
 
@@ -34,6 +42,19 @@ def compiled(pattern: str, *, is_text: bool = False) -> "re2._Regexp":
 def any_of(patterns: Iterable[str]) -> str:
     """Give the RE2 that finds any of these."""
     return "|".join(f"(?:{pattern})" for pattern in patterns)
+
+
+def own_hint(patterns: Iterable[str]) -> str:
+    """Give the RE2 that finds whatever may hold something that one of these patterns matches.
+
+    It is the patterns without what they say of a text's borders, which raw bytes do not show, and
+    every escape.
+    """
+    return any_of([*(_borderless(pattern) for pattern in patterns), _ESCAPED])
+
+
+def _borderless(pattern: str) -> str:
+    return _PARTS.sub(lambda part: "" if part[0] in _BORDERS else part[0], pattern)
 
 
 BASE64_HINT: Final = hint_of([*(text for kind in KINDS for text in kind.prefixes), *FIELD_PREFIXES])

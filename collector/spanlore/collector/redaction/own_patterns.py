@@ -7,7 +7,7 @@ from pathlib import Path
 
 import re2
 
-from spanlore.collector.redaction.hints import compiled
+from spanlore.collector.redaction.hints import compiled, own_hint
 
 PATTERNS_MAX = 200
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -44,6 +44,7 @@ def _problem(name: str, pattern: object) -> str | None:
     try:
         if compiled(pattern, is_text=True).search(b"") is not None:
             return "matches the empty text, so it would match everywhere: make it ask for something"
+        compiled(own_hint([pattern]), is_text=True)
     except re2.error as error:
         return f"is not RE2's syntax ({error}); it has no look-around and no back-references"
     return None

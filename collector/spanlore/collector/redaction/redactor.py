@@ -3,33 +3,24 @@
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Final, NamedTuple
-
-import re2
+from typing import Final
 
 from spanlore.collector.redaction.base64_runs import rewritten_runs
 from spanlore.collector.redaction.escapes import Edit, View, edited, views_of
 from spanlore.collector.redaction.fields import BARE_FIELDS, FIELDS, field_kind
-from spanlore.collector.redaction.hints import BASE64_HINT, SECRET_HINT, any_of, compiled
+from spanlore.collector.redaction.hints import BASE64_HINT, SECRET_HINT, compiled, own_hint
 from spanlore.collector.redaction.kinds import KINDS, Kind
 
 _MARK_DIGITS: Final = 8
 # Base64 of base64 is looked into, not more.
 _BASE64_LEVELS_MAX: Final = 2
-# Escapes behind which what an own pattern looks for may hide.
-_ESCAPED: Final = r"%[2-7][0-9A-Fa-f]|\\u00[2-7][0-9A-Fa-f]"
 
 # Finds (start, end, kind) in a text.
 Rule = Callable[[bytes], Iterator[tuple[int, int, str]]]
-
-
-class Rules(NamedTuple):
-    """Rules, and one pattern that says whether any of them may find something."""
-
-    likely: "re2._Regexp"
-    rules: list[Rule]
+# Says what to change in a text.
+Editor = Callable[[bytes], Iterator[Edit]]
 
 
 class Redactor:
@@ -39,8 +30,8 @@ class Redactor:
     under ``key``: two runs that used one token can be joined, the token cannot be guessed from it.
     ``own`` are the user's patterns by name.
 
-    ``tokens`` are read with all escapes undone first, ``values`` with as few as can be: undone
-    once more, a quote within a value would look like its end.
+    ``tokens`` are looked for with all escapes undone first, ``values`` with as few as can be:
+    undone once more, a quote within a value would look like its end.
     """
 
     def __init__(self, key: bytes, own: Mapping[str, str] | None = None) -> None:
@@ -48,27 +39,24 @@ class Redactor:
         self._key = key
         self._secret_hint = compiled(SECRET_HINT)
         self._base64_hint = compiled(BASE64_HINT)
-        self._own_hint = compiled(any_of([*own.values(), _ESCAPED]), is_text=True) if own else None
-        self.tokens = [_kind_rules(kind for kind in KINDS if not kind.as_written)]
+        self._own_hint = compiled(own_hint(own.values()), is_text=True) if own else None
+        self.tokens = [_kind_rule(kind) for kind in KINDS if not kind.as_written]
         self.values = [
-            _kind_rules(kind for kind in KINDS if kind.as_written),
-            Rules(
-                compiled(any_of([*FIELDS, *BARE_FIELDS])),
-                [
-                    *(_field_rule(pattern, bare=False) for pattern in FIELDS),
-                    *(_field_rule(pattern, bare=True) for pattern in BARE_FIELDS),
-                ],
-            ),
+            *(_kind_rule(kind) for kind in KINDS if kind.as_written),
+            *(_field_rule(pattern, bare=False) for pattern in FIELDS),
+            *(_field_rule(pattern, bare=True) for pattern in BARE_FIELDS),
         ]
-        if own:
-            likely = compiled(any_of(own.values()), is_text=True)
-            self.values.append(Rules(likely, [_own_rule(*item) for item in own.items()]))
+        self.own = [_own_rule(name, pattern) for name, pattern in own.items()]
 
     def suspects(self, data: bytes) -> bool:
         """Say whether anything in these bytes, a request's or a text's, may have to go."""
-        return self._secret_hint.search(data) is not None or (
-            self._own_hint is not None and self._own_hint.search(data) is not None
-        )
+        return self._may_be_secret(data) or self._may_be_own(data)
+
+    def _may_be_secret(self, data: bytes) -> bool:
+        return self._secret_hint.search(data) is not None
+
+    def _may_be_own(self, data: bytes) -> bool:
+        return self._own_hint is not None and self._own_hint.search(data) is not None
 
     def redact(self, text: bytes, found: Counter[str]) -> bytes:
         """Give a text without its secrets; count them by kind into ``found``."""
@@ -84,82 +72,53 @@ class Redactor:
         return self._mark(kind, kept)
 
     def _redact(self, text: bytes, found: Counter[str], *, base64_levels: int) -> bytes:
-        if not self.suspects(text):
+        secret, own = self._may_be_secret(text), self._may_be_own(text)
+        if not (secret or own):
             return text
+        tokens = [partial(self._edits, rule, found) for rule in self.tokens if secret]
+        if secret and base64_levels:
+            inner = partial(self._redact, found=found, base64_levels=base64_levels - 1)
+            tokens.append(partial(self._base64_edits, inner))
+        rules = [*(self.values if secret else ()), *(self.own if own else ())]
+        values = [partial(self._edits, rule, found) for rule in rules]
         path = views_of(text)
         levels = range(len(path) + 1)
         for level in reversed(levels):
-            text, path = self._ruled(text, path, level=level, sets=self.tokens, found=found)
-            if base64_levels:
-                inner = partial(self._redact, found=found, base64_levels=base64_levels - 1)
-                text, path = _edited(text, path, level=level, edits=self._base64_edits(inner))
+            text, path = _edited(text, path, level=level, editors=tokens)
         for level in levels:
-            text, path = self._ruled(text, path, level=level, sets=self.values, found=found)
+            text, path = _edited(text, path, level=level, editors=values)
         return text
-
-    def _ruled(
-        self,
-        text: bytes,
-        path: list[View],
-        *,
-        level: int,
-        sets: Iterable[Rules],
-        found: Counter[str],
-    ) -> tuple[bytes, list[View]]:
-        """Give a text, and its views, after rules have seen it so many levels unescaped."""
-        for likely, rules in sets:
-            if likely.search(_seen(text, path[:level])) is None:
-                continue
-            for rule in rules:
-                edits = partial(self._edits, rule, found)
-                text, path = _edited(text, path, level=level, edits=edits)
-        return text, path
 
     def _edits(self, rule: Rule, found: Counter[str], text: bytes) -> Iterator[Edit]:
         for start, end, kind in rule(text):
             found[kind] += 1
             yield Edit(start, end, self._mark(kind, text[start:end]))
 
-    def _base64_edits(self, rewrite: Callable[[bytes], bytes]) -> Callable[[bytes], Iterator[Edit]]:
-        def edits(text: bytes) -> Iterator[Edit]:
-            if self._base64_hint.search(text) is not None:
-                yield from rewritten_runs(text, rewrite)
-
-        return edits
+    def _base64_edits(self, rewrite: Callable[[bytes], bytes], text: bytes) -> Iterator[Edit]:
+        if self._base64_hint.search(text) is not None:
+            yield from rewritten_runs(text, rewrite)
 
     def _mark(self, kind: str, secret: bytes) -> bytes:
         digest = hmac.new(self._key, secret, hashlib.sha256).hexdigest()
         return f"[redacted:{kind}:{digest[:_MARK_DIGITS]}]".encode()
 
 
-def _seen(text: bytes, path: Sequence[View]) -> bytes:
-    return path[-1].text if path else text
-
-
 def _edited(
-    text: bytes,
-    path: list[View],
-    *,
-    level: int,
-    edits: Callable[[bytes], Iterator[Edit]],
+    text: bytes, path: list[View], *, level: int, editors: Iterable[Editor]
 ) -> tuple[bytes, list[View]]:
-    """Give a text, and its views, with the edits that one of them asks for."""
-    asked = list(edits(_seen(text, path[:level])))
-    if not asked:
-        return text, path
-    text = edited(text, path[:level], asked)
-    return text, views_of(text)
+    """Give a text, and its views, after editors have seen it so many levels unescaped."""
+    for edits_of in editors:
+        seen = path[:level]
+        edits = list(edits_of(seen[-1].text if seen else text))
+        if edits:
+            text = edited(text, seen, edits)
+            path = views_of(text)
+    return text, path
 
 
-def _kind_rules(kinds: Iterable[Kind]) -> Rules:
-    patterns = {kind: f"{kind.border}({kind.pattern})" for kind in kinds}
-    likely = compiled(any_of(patterns.values()))
-    return Rules(likely, [_kind_rule(kind, pattern) for kind, pattern in patterns.items()])
-
-
-def _kind_rule(kind: Kind, pattern: str) -> Rule:
+def _kind_rule(kind: Kind) -> Rule:
     """Find a kind of secret: what its pattern captures, or all of it."""
-    secret = compiled(pattern)
+    secret = compiled(f"{kind.border}({kind.pattern})")
     groups = range(secret.groups, 0, -1)
 
     def find(text: bytes) -> Iterator[tuple[int, int, str]]:
