@@ -1,11 +1,11 @@
 """Bytes of a request → what may go into the log, or a refusal. Pure.
 
-The normal request is parsed, walked and scanned for secrets once each, in C; Python looks only at
+The normal request is scanned for secrets, parsed and walked once each, in C; Python looks only at
 ids.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -13,12 +13,14 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from spanlore.collector.redaction.redactor import Redactor
+from spanlore.collector.redaction.requests import redact_request
 from spanlore.collector.refusal import malformed, too_large
 from spanlore.collector.repair import (
     NO_SPAN_ID,
     NO_TRACE_ID,
     SPAN_ID_BYTES,
     TRACE_ID_BYTES,
+    read_loose,
     rewrite,
 )
 from spanlore.collector.signals import LOGS, TRACES, Signal
@@ -66,7 +68,7 @@ _TAGS: Final = {name: tags_of(shape) for name, shape in _SHAPES.items()}
 def check(
     body: bytes, signal: Signal, *, limits: Limits, redactor: Redactor | None = None
 ) -> Checked:
-    """Check one request; with a redactor, take secrets out of it.
+    """Check one request; with a redactor, without the secrets in it.
 
     Raises Refused (permanent): above a limit, or not a request of this signal.
     """
@@ -75,18 +77,26 @@ def check(
             f"the request has {len(body)} bytes, the limit is {limits.message_bytes_max}"
         )
     _limit_messages(body, signal, limits)
+    if redactor is None or not redactor.suspects(body):
+        return _fit(body, signal, limits)
+    request = read_loose(body, signal)
+    redacted = redact_request(request, redactor)
+    return replace(_fit(request.SerializeToString(), signal, limits), redacted=redacted)
+
+
+def _fit(body: bytes, signal: Signal, limits: Limits) -> Checked:
+    """Check that the store can take a request, or rewrite it so that it can."""
     try:
         request = signal.strict.FromString(body)
     except DecodeError:
         # Broken, or whole but with text that is not UTF-8: the rewrite tells which.
-        return _rewritten(body, signal, limits=limits, redactor=redactor)
+        return _rewritten(body, signal, limits)
     kept = count(request, signal)
     _limit_records(kept, signal, limits)
     clean = _spans_are_clean if signal is TRACES else _logs_are_clean
-    suspected = redactor is not None and redactor.suspects(body)
-    if suspected or not clean(request) or not request.IsInitialized():
+    if not clean(request) or not request.IsInitialized():
         del request
-        return _rewritten(body, signal, limits=limits, redactor=redactor if suspected else None)
+        return _rewritten(body, signal, limits)
     return Checked(body=body, kept=kept)
 
 
@@ -146,10 +156,8 @@ def _logs_are_clean(request: Any) -> bool:
     return True
 
 
-def _rewritten(
-    body: bytes, signal: Signal, *, limits: Limits, redactor: Redactor | None
-) -> Checked:
-    rewritten = rewrite(body, signal, redactor)
+def _rewritten(body: bytes, signal: Signal, limits: Limits) -> Checked:
+    rewritten = rewrite(body, signal)
     _limit_records(rewritten.kept + rewritten.rejected, signal, limits)
     message = ""
     if rewritten.rejected:
@@ -164,6 +172,5 @@ def _rewritten(
         kept=rewritten.kept,
         rejected=rewritten.rejected,
         mended_strings=rewritten.mended_strings,
-        redacted=rewritten.redacted,
         message=message,
     )

@@ -1,22 +1,19 @@
 """Rewrites a request that the store could not take as it came. Only flagged requests come here.
 
-A rewrite works on the loose reading (every string as bytes) and does four things: secrets are
-marked instead of kept, spans with an id that identifies nothing are left out, text that is not
-UTF-8 gets U+FFFD, and a nested value becomes ``AnyValue.json_value``.
+A rewrite works on the loose reading (every string as bytes) and does three things: spans with an
+id that identifies nothing are left out, text that is not UTF-8 gets U+FFFD, and a nested value
+becomes ``AnyValue.json_value``.
 """
 
 import base64
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 
-from spanlore.collector.redaction.redactor import Redactor
-from spanlore.collector.redaction.requests import redact_request
 from spanlore.collector.refusal import malformed
 from spanlore.collector.signals import TRACES, Signal
 
@@ -28,28 +25,20 @@ NO_SPAN_ID = bytes(SPAN_ID_BYTES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewritten:
-    """A request the store can take: its bytes, how many records it kept, left out and mended.
-
-    ``redacted`` is how many secrets of each kind were taken out.
-    """
+    """A request the store can take: its bytes, how many records it kept, left out and mended."""
 
     body: bytes
     kept: int
     rejected: int
     mended_strings: int
-    redacted: Mapping[str, int]
 
 
-def rewrite(body: bytes, signal: Signal, redactor: Redactor | None = None) -> Rewritten:
-    """Rewrite a request into what the store can take and, with a redactor, what it may hold.
+def rewrite(body: bytes, signal: Signal) -> Rewritten:
+    """Rewrite a request into what the store can take.
 
     Raises Refused (permanent) where the bytes are no such request at all.
     """
-    try:
-        request = signal.loose.FromString(body)
-    except DecodeError as error:
-        raise malformed("undecodable", f"not an OTLP {signal.name} request: {error}") from error
-    redacted = redact_request(request, redactor) if redactor else {}
+    request = read_loose(body, signal)
     kept = rejected = 0
     for scope in signal.scopes_of(request):
         records = getattr(scope, signal.records)
@@ -60,12 +49,16 @@ def rewrite(body: bytes, signal: Signal, redactor: Redactor | None = None) -> Re
         kept += len(records)
     mended = _mend(request)
     return Rewritten(
-        body=request.SerializeToString(),
-        kept=kept,
-        rejected=rejected,
-        mended_strings=mended,
-        redacted=redacted,
+        body=request.SerializeToString(), kept=kept, rejected=rejected, mended_strings=mended
     )
+
+
+def read_loose(body: bytes, signal: Signal) -> Any:
+    """Read a request with every string as bytes. Raises Refused where it is no such request."""
+    try:
+        return signal.loose.FromString(body)
+    except DecodeError as error:
+        raise malformed("undecodable", f"not an OTLP {signal.name} request: {error}") from error
 
 
 def is_identified(trace_id: bytes, span_id: bytes) -> bool:

@@ -24,14 +24,11 @@ _PARTS: Final = re.compile(
     r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|.", re.DOTALL
 )
 _BORDERS: Final = frozenset({r"\b", r"\B", r"\A", r"\z", "^", "$"})
-# With the automaton's cache full RE2 is linear still, and ten times slower.
-_CACHE_BYTES_MAX = 64 << 20
 
 
 def compiled(pattern: str, *, is_text: bool = False) -> "re2._Regexp":
     """Compile RE2; over bytes, or over UTF-8 where the user wrote it (``is_text``)."""
     options = re2.Options()
-    options.max_mem = _CACHE_BYTES_MAX
     options.log_errors = False
     if is_text:
         return re2.compile(pattern, options)

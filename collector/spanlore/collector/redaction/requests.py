@@ -25,6 +25,8 @@ def redact_request(request: Any, redactor: Redactor) -> Counter[str]:
     stack: list[tuple[Any, bytes]] = [(request, b"")]
     while stack:
         message, name = stack.pop()
+        if not (name or redactor.suspects(message.SerializeToString())):
+            continue  # most of a request is as clean as most requests
         if message.DESCRIPTOR.name == "KeyValue" and is_secret_name(message.key):
             name = message.key
         for field, value in message.ListFields():
