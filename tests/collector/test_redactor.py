@@ -1,6 +1,7 @@
 import base64
 import json
 import random
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from tests.collector.planted_secrets import (
 )
 from tests.collector.revealed import revealed
 
+ROOT = Path(__file__).parents[2]
 KEY = b"k" * 32
 REDACTOR = Redactor(KEY)
 SEED = 20261128
@@ -67,6 +69,13 @@ def test_a_kind_says_why_it_is_one_and_is_named_once() -> None:
     names = [kind.name for kind in KINDS]
     assert len(set(names)) == len(names) >= 20
     assert all(kind.why and kind.example for kind in KINDS)
+
+
+def test_the_documentation_lists_every_kind_as_the_table_has_it() -> None:
+    document = (ROOT / "collector" / "docs" / "redaction.md").read_text()
+    rows = re.findall(r"^\| ([a-z-]+) \| (.+) \| `(.+)` \|$", document, re.MULTILINE)
+    ours = [(kind.name, kind.why, kind.example.replace("\n", "\\n")) for kind in KINDS]
+    assert [row for row in rows if row[0] not in ("kind", "password", "credential")] == ours
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from spanlore.collector.redaction.redactor import Redactor
 
 # Trace and span ids are up to this long; nothing that short is looked into when it is one.
 _ID_BYTES_MAX = 16
+# Below an attribute, where messages nest within each other.
+_VALUES = frozenset({"AnyValue", "ArrayValue", "KeyValueList"})
 _IDS = frozenset({"trace_id", "span_id", "parent_span_id"})
 
 
@@ -25,9 +27,11 @@ def redact_request(request: Any, redactor: Redactor) -> Counter[str]:
     stack: list[tuple[Any, bytes]] = [(request, b"")]
     while stack:
         message, name = stack.pop()
-        if not (name or redactor.suspects(message.SerializeToString())):
-            continue  # most of a request is as clean as most requests
-        if message.DESCRIPTOR.name == "KeyValue" and is_secret_name(message.key):
+        kind = message.DESCRIPTOR.name
+        # Most of a request that holds a secret is as clean as most requests are.
+        if not (name or kind in _VALUES or redactor.suspects(message.SerializeToString())):
+            continue
+        if kind == "KeyValue" and is_secret_name(message.key):
             name = message.key
         for field, value in message.ListFields():
             if field.message_type is not None:
