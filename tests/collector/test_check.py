@@ -71,7 +71,7 @@ def places(request: ExportTraceServiceRequest) -> list[Any]:
     group = request.resource_spans[0]
     scope = group.scope_spans[0]
     span = scope.spans[0]
-    event = span.events[0] if span.events else span.events.add(name="event")
+    event = span.events[0] if span.events else span.events.add()
     link = span.links[0] if span.links else span.links.add(trace_id=b"1" * 16, span_id=b"2" * 8)
     lists: list[Any] = [group.resource, scope.scope, span, event, link]
     return [item.attributes for item in lists]
@@ -222,12 +222,14 @@ def test_keys_names_and_repeated_strings_are_mended_too() -> None:
     request.resource_spans[0].resource.entity_refs.add(type="t").id_keys.append("IDKEY")
     span = spans_of(request)[0]
     span.name, span.status.message = "NAME1", "STATUS"
+    span.events.add(name="EVENT")
+    span.links.add(trace_id=b"1" * 16, span_id=b"2" * 8, trace_state="STATE")
     span.attributes[1].value.array_value.values[0].string_value = "ARRAY"
     body = request.SerializeToString()
-    for text in (b"IDKEY", b"NAME1", b"STATUS", b"ARRAY"):
+    for text in (b"IDKEY", b"NAME1", b"STATUS", b"ARRAY", b"EVENT", b"STATE"):
         body = body.replace(text, b"\xff" * len(text))
     checked = check(body, TRACES, limits=LIMITS)
-    assert checked.mended_strings == 4
+    assert checked.mended_strings == 6
     assert spans_of(ExportTraceServiceRequest.FromString(checked.body))[0].name == "�" * 5
 
 

@@ -13,12 +13,23 @@ import click
 from spanlore.collector.config import Config, ConfigError
 from spanlore.collector.grpc_door import PortError
 from spanlore.collector.recover import LogDirectoryError
+from spanlore.collector.redaction.key import KeyFileError
+from spanlore.collector.redaction.own_patterns import PatternError, read_patterns
 from spanlore.collector.sealer import Sealer
 from spanlore.collector.server import Collector, Hooks
 from spanlore.schemas.credentials import CredentialsError, load_or_create
 from spanlore.schemas.store import Store
 
 _CANNOT_OPEN = 3
+_CANNOT_START = (
+    ConfigError,
+    CredentialsError,
+    KeyFileError,
+    LogDirectoryError,
+    PatternError,
+    PortError,
+    OSError,
+)
 
 
 @click.command()
@@ -29,6 +40,12 @@ _CANNOT_OPEN = 3
 @click.option("--http-port", default=4318, show_default=True, help="0 takes a free port.")
 @click.option("--allow-host", multiple=True, help="A further name the HTTP port answers to.")
 @click.option("--insecure", is_flag=True, help="Listen beyond loopback without a token.")
+@click.option("--no-redact", is_flag=True, help="Store secrets as they come.")
+@click.option(
+    "--redact-patterns",
+    type=click.Path(path_type=Path),
+    help="A TOML file of further patterns to redact: name = 'RE2 pattern' lines.",
+)
 @click.option("--disk-free-min", type=int, default=1 << 30, help="Bytes the disk must keep free.")
 @click.option("--log-max", type=int, default=4 << 30, help="Bytes the write-ahead log may hold.")
 def main(  # noqa: PLR0913 - one argument an option
@@ -40,13 +57,15 @@ def main(  # noqa: PLR0913 - one argument an option
     http_port: int,
     allow_host: tuple[str, ...],
     insecure: bool,
+    no_redact: bool,
+    redact_patterns: Path | None,
     disk_free_min: int,
     log_max: int,
 ) -> None:
     """Take OTLP on --grpc-port and --http-port, keep it in a log, load it into the store.
 
-    Prints one JSON line when it listens. Exit code 3: a port, the directory or the credentials
-    cannot be had.
+    Prints one JSON line when it listens. Exit code 3: a port, the directory, the credentials
+    or the patterns cannot be had.
     """
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
@@ -61,6 +80,8 @@ def main(  # noqa: PLR0913 - one argument an option
             http_port=http_port,
             allowed_hosts=allow_host,
             insecure=insecure,
+            redact=not no_redact,
+            redact_patterns=read_patterns(redact_patterns) if redact_patterns else {},
             disk_free_bytes_min=disk_free_min,
             log_bytes_max=log_max,
         )
@@ -68,7 +89,7 @@ def main(  # noqa: PLR0913 - one argument an option
         hooks = Hooks(on_loaded=sealer.loaded, on_idle=sealer.idle, on_flush=sealer.flush)
         collector = Collector(config, partial(Store.connect, store_url), hooks=hooks)
         ports = collector.start()
-    except (ConfigError, CredentialsError, LogDirectoryError, PortError, OSError) as error:
+    except _CANNOT_START as error:
         click.echo(f"the collector cannot start: {error}", err=True)
         sys.exit(_CANNOT_OPEN)
     ready = {"ready": True, "grpc_port": ports.grpc_port, "http_port": ports.http_port}

@@ -1,10 +1,11 @@
 """Bytes of a request → what may go into the log, or a refusal. Pure.
 
-The normal request is parsed once in C and walked once in C; Python looks only at ids.
+The normal request is scanned for secrets, parsed and walked once each, in C; Python looks only at
+ids.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -12,12 +13,15 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
+from spanlore.collector.redaction.redactor import Redactor
+from spanlore.collector.redaction.requests import redact_request
 from spanlore.collector.refusal import malformed, too_large
 from spanlore.collector.repair import (
     NO_SPAN_ID,
     NO_TRACE_ID,
     SPAN_ID_BYTES,
     TRACE_ID_BYTES,
+    read_loose,
     rewrite,
 )
 from spanlore.collector.signals import LOGS, METRICS, TRACES, Signal, data_points_of
@@ -43,13 +47,15 @@ class Limits:
 class Checked:
     """A request fit for the log: its bytes and how many of its records are in them.
 
-    ``rejected`` records are not; ``message`` says why, in English, for the client.
+    ``rejected`` records are not; ``message`` says why, in English, for the client. ``redacted`` is
+    how many secrets of each kind were taken out.
     """
 
     body: bytes
     kept: int
     rejected: int = 0
     mended_strings: int = 0
+    redacted: Mapping[str, int] = field(default_factory=dict)
     message: str = ""
 
 
@@ -61,8 +67,10 @@ _SHAPES: Final = {
 _TAGS: Final = {name: tags_of(shape) for name, shape in _SHAPES.items()}
 
 
-def check(body: bytes, signal: Signal, *, limits: Limits) -> Checked:
-    """Check one request.
+def check(
+    body: bytes, signal: Signal, *, limits: Limits, redactor: Redactor | None = None
+) -> Checked:
+    """Check one request; with a redactor, without the secrets in it.
 
     Raises Refused (permanent): above a limit, or not a request of this signal.
     """
@@ -71,6 +79,15 @@ def check(body: bytes, signal: Signal, *, limits: Limits) -> Checked:
             f"the request has {len(body)} bytes, the limit is {limits.message_bytes_max}"
         )
     _limit_messages(body, signal, limits)
+    if redactor is None or not redactor.suspects(body):
+        return _fit(body, signal, limits)
+    request = read_loose(body, signal)
+    redacted = redact_request(request, redactor)
+    return replace(_fit(request.SerializeToString(), signal, limits), redacted=redacted)
+
+
+def _fit(body: bytes, signal: Signal, limits: Limits) -> Checked:
+    """Check that the store can take a request, or rewrite it so that it can."""
     try:
         request = signal.strict.FromString(body)
     except DecodeError:

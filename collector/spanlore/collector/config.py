@@ -1,6 +1,7 @@
 """What the collector can be told, checked once at the start."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spanlore.schemas.loopback import is_loopback
@@ -19,7 +20,8 @@ class Config:
 
     Port 0 takes a free port. ``token`` opens `/flush` and `/status`. ``allowed_hosts`` are
     further names (without a port) that the HTTP door answers to, besides loopback and ``host``.
-    Raises ConfigError where a value cannot work.
+    ``redact_patterns`` are the user's own patterns of what is taken out of requests besides
+    secrets, by name; without ``redact`` nothing is. Raises ConfigError where a value cannot work.
     """
 
     data_dir: Path
@@ -39,6 +41,8 @@ class Config:
     log_bytes_max: int = 4096 * MEBIBYTE
     disk_free_bytes_min: int = 1024 * MEBIBYTE
     drain_s_max: float = 10.0
+    redact: bool = True
+    redact_patterns: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("grpc_port", "http_port"):
@@ -47,6 +51,10 @@ class Config:
                 raise ConfigError(
                     f"{name} is {port}, which is no port: give 0 (a free one) to 65535"
                 )
+        if self.redact_patterns and not self.redact:
+            raise ConfigError(
+                "patterns to redact are given, and redaction is off: leave out one of them"
+            )
         if not self.token:
             raise ConfigError("the collector's token is empty: /flush and /status would stand open")
         if self.segment_bytes_target > self.segment_bytes_max:

@@ -2,7 +2,8 @@
 
 For each signal ``accepted + rejected + quarantined = received``, always: a span moves from
 accepted to quarantined when the store refuses it for good. Requests that were refused whole are
-not in it, since their spans were not counted; ``refused`` has them by reason.
+not in it, since their spans were not counted; ``refused`` has them by reason. ``redacted`` counts
+secrets that were taken out of requests, by kind; one that a client sent again counts again.
 """
 
 import threading
@@ -23,6 +24,7 @@ class Counters:
         self._items = {signal.name: Counter(dict.fromkeys(KINDS, 0)) for signal in SIGNALS}
         self._refused: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
+        self._redacted: Counter[str] = Counter()
 
     def took(self, signal: str, *, accepted: int, rejected: int) -> None:
         """Count a request that was answered: what is in the log and what was rejected."""
@@ -49,6 +51,12 @@ class Counters:
         with self._lock:
             self._refused[reason] += 1
 
+    def redacted(self, kinds: Mapping[str, int]) -> None:
+        """Count secrets that were taken out of a request, by kind."""
+        if kinds:
+            with self._lock:
+                self._redacted.update(kinds)
+
     def event(self, name: str, number: int = 1) -> None:
         """Count anything else worth knowing."""
         with self._lock:
@@ -61,4 +69,5 @@ class Counters:
                 **{signal: dict(items) for signal, items in self._items.items()},
                 "refused": dict(self._refused),
                 "events": dict(self._events),
+                "redacted": dict(self._redacted),
             }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from spanlore.collector.check import Checked, Limits, check
 from spanlore.collector.counters import Counters
 from spanlore.collector.log import Entry, Log
+from spanlore.collector.redaction.redactor import Redactor
 from spanlore.collector.refusal import overloaded
 from spanlore.collector.signals import Signal
 
@@ -60,13 +61,20 @@ class Intake:
     """The common way in. Safe from any thread."""
 
     def __init__(
-        self, log: Log, counters: Counters, *, limits: Limits, inflight_bytes_max: int
+        self,
+        log: Log,
+        counters: Counters,
+        *,
+        limits: Limits,
+        inflight_bytes_max: int,
+        redactor: Redactor | None,
     ) -> None:
         self._log = log
         self._counters = counters
         # One large parse at a time: its tree can be ninety times the request, and it holds the
         # interpreter's lock anyway.
         self._parsing = threading.Lock()
+        self._redactor = redactor
         self.limits = limits
         self.budget = Budget(inflight_bytes_max)
 
@@ -76,7 +84,8 @@ class Intake:
         Raises Refused. The future in what is given may raise it too (retryable).
         """
         with self._parsing if len(body) > SMALL_BYTES_MAX else nullcontext():
-            checked = check(body, signal, limits=self.limits)
+            checked = check(body, signal, limits=self.limits, redactor=self._redactor)
+        self._counters.redacted(checked.redacted)
         if checked.mended_strings:
             self._counters.event("strings_mended", checked.mended_strings)
         answer = signal.answer(checked.rejected, checked.message)

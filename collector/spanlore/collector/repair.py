@@ -39,10 +39,7 @@ def rewrite(body: bytes, signal: Signal) -> Rewritten:
 
     Raises Refused (permanent) where the bytes are no such request at all.
     """
-    try:
-        request = signal.loose.FromString(body)
-    except DecodeError as error:
-        raise malformed("undecodable", f"not an OTLP request of {signal.words}: {error}") from error
+    request = read_loose(body, signal)
     rejected = 0
     for scope in signal.scopes_of(request):
         if signal is TRACES:
@@ -58,6 +55,14 @@ def rewrite(body: bytes, signal: Signal) -> Rewritten:
         rejected=rejected,
         mended_strings=mended,
     )
+
+
+def read_loose(body: bytes, signal: Signal) -> Any:
+    """Read a request with every string as bytes. Raises Refused where it is no such request."""
+    try:
+        return signal.loose.FromString(body)
+    except DecodeError as error:
+        raise malformed("undecodable", f"not an OTLP request of {signal.words}: {error}") from error
 
 
 def is_identified(trace_id: bytes, span_id: bytes) -> bool:

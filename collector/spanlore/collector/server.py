@@ -18,6 +18,8 @@ from spanlore.collector.intake import Intake, count_durable
 from spanlore.collector.load import Loader, SegmentStore
 from spanlore.collector.log import Log, LogLimits
 from spanlore.collector.recover import OpenedDirectory, open_directory
+from spanlore.collector.redaction.key import load_or_create_key
+from spanlore.collector.redaction.redactor import Redactor
 from spanlore.schemas.listening import listen
 from spanlore.schemas.store import StoreError
 
@@ -67,7 +69,7 @@ class Collector:
     def start(self) -> Ports:
         """Recover the log, begin to load, open the doors.
 
-        Raises LogDirectoryError or PortError; then nothing is left running.
+        Raises LogDirectoryError, KeyFileError or PortError; then nothing is left running.
         """
         with ExitStack() as starting:
             ports = self._start(starting)
@@ -124,6 +126,7 @@ class Collector:
             self._counters,
             limits=limits,
             inflight_bytes_max=config.inflight_bytes_max,
+            redactor=_redactor(config),
         )
         listener = _listen(config.host, config.http_port)
         http_port = listener.getsockname()[1]
@@ -189,6 +192,12 @@ class Collector:
             "log_error": self._log.last_error,
             "store_error": self._loader.last_error,
         }
+
+
+def _redactor(config: Config) -> Redactor | None:
+    if not config.redact:
+        return None
+    return Redactor(load_or_create_key(config.data_dir), config.redact_patterns)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -10,7 +10,7 @@ Two private readings of each request are built from OTLP's own descriptors:
   and knows ``AnyValue.json_value``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -162,12 +162,17 @@ def _make_strict(file: _File) -> None:
 
 def _make_loose(file: _File) -> None:
     _make_lean(file)
-    for message in file.message_type:
+    _take_text_as_bytes(file.message_type)
+    if file.name == _COMMON:
+        _add_json_value(_message(file, "AnyValue"))
+
+
+def _take_text_as_bytes(messages: Iterable[descriptor_pb2.DescriptorProto]) -> None:
+    for message in messages:
+        _take_text_as_bytes(message.nested_type)
         for field in message.field:
             if field.type == _Field.TYPE_STRING:
                 field.type = _Field.TYPE_BYTES
-    if file.name == _COMMON:
-        _add_json_value(_message(file, "AnyValue"))
 
 
 def _build(change: Callable[[_File], None]) -> Callable[[Descriptor], type[Any]]:

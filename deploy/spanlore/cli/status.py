@@ -225,6 +225,9 @@ def _print_counters(counters: dict[str, Any]) -> None:
         for name, counts in signals.items()
     ]
     print_table(("since start", *columns), rows)
+    if counters["redacted"]:
+        kinds = (f"{count:,} {kind}" for kind, count in sorted(counters["redacted"].items()))
+        click.echo(f"redacted: {', '.join(kinds)}")
     backlog = counters["backlog"]
     if not backlog["records"]:
         click.echo("everything accepted is loaded")

@@ -51,6 +51,13 @@ _LOG_BYTES_MAX = 16 << 20
     help="Answer SQL of the `reader` login also where the store's process cannot be confined: "
     "not Linux, or an old kernel.",
 )
+@click.option(
+    "--redact-patterns",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Redact also what these match, such as personal data: a TOML file of name = 'RE2 pattern' "
+    "lines. Secrets (keys, tokens, passwords, card numbers) are always redacted.",
+)
+@click.option("--no-redact", is_flag=True, help="Store secrets as they come.")
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--parent-pid", type=int, hidden=True)
@@ -63,6 +70,8 @@ def up_command(
     review_port: int,
     learn_every: str | None,
     unsandboxed_sql: bool,
+    redact_patterns: Path | None,
+    no_redact: bool,
     detach: bool,
     ready_fd: int | None,
     parent_pid: int | None,
@@ -83,6 +92,7 @@ def up_command(
         "review-port": review_port,
     }
     every_s = _seconds(learn_every)
+    redaction = _redaction(redact_patterns, no_redact=no_redact)
     if detach:
         said = start_detached(
             directory,
@@ -90,6 +100,7 @@ def up_command(
             ports=ports,
             learn_every=learn_every,
             unsandboxed_sql=unsandboxed_sql,
+            redaction=redaction,
         )
         click.echo(said, nl=False)
         return
@@ -108,8 +119,20 @@ def up_command(
             logs=None if ready_fd is None else directory / "logs",
             unsandboxed_sql=unsandboxed_sql,
             learn_every_s=every_s,
+            redaction=redaction,
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
+
+
+def _redaction(patterns: Path | None, *, no_redact: bool) -> tuple[str, ...]:
+    """Return the collector's options for what the two say."""
+    if no_redact and patterns:
+        raise click.UsageError(
+            "--no-redact and --redact-patterns exclude each other: leave out one"
+        )
+    if no_redact:
+        return ("--no-redact",)
+    return ("--redact-patterns", str(patterns.absolute())) if patterns else ()
 
 
 def _seconds(learn_every: str | None) -> float | None:
@@ -173,6 +196,7 @@ def start_detached(
     outlives_us: bool = True,
     learn_every: str | None = None,
     unsandboxed_sql: bool = False,
+    redaction: tuple[str, ...] = (),
 ) -> str:
     """Run `up` in a session of its own; return what it says when it is ready.
 
@@ -186,6 +210,7 @@ def start_detached(
     command += [part for name, port in ports.items() for part in (f"--{name}", str(port))]
     command += [] if learn_every is None else ["--learn-every", learn_every]
     command += ["--unsandboxed-sql"] if unsandboxed_sql else []
+    command += redaction
     command += [] if outlives_us else ["--parent-pid", str(os.getpid())]
     process = None
     try:

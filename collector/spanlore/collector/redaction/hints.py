@@ -1,0 +1,60 @@
+"""The one scan of a request's bytes, which says whether anything in it looks like a secret.
+
+It runs over raw protobuf, so a hint names no border: the byte before a text is its length, the
+one behind it the next field's tag. It may be wrong in one way only, by finding too much.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import re2
+
+from spanlore.collector.redaction.base64_runs import hint_of
+from spanlore.collector.redaction.fields import FIELD_HINTS, FIELD_PREFIXES
+from spanlore.collector.redaction.kinds import KINDS
+
+# No encoder escapes a letter, a digit, a dash or an underscore unless it means to hide it.
+_UNRESERVED = r"(?:2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
+_HIDDEN: Final = (r"\\u00" + _UNRESERVED, r"%" + _UNRESERVED)
+# Behind these a part of what an own pattern looks for may hide.
+_ESCAPED: Final = r"%[0-7][0-9A-Fa-f]|\\(?:u00[0-7]|[\"\\/bfnrt])"
+# The parts of a pattern: quoted text, escapes, classes, single characters.
+_PARTS: Final = re.compile(
+    r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|.", re.DOTALL
+)
+_BORDERS: Final = frozenset({r"\b", r"\B", r"\A", r"\z", "^", "$"})
+
+
+def compiled(pattern: str, *, is_text: bool = False) -> "re2._Regexp":
+    """Compile RE2; over bytes, or over UTF-8 where the user wrote it (``is_text``)."""
+    options = re2.Options()
+    options.log_errors = False
+    if is_text:
+        return re2.compile(pattern, options)
+    options.encoding = re2.Options.Encoding.LATIN1
+    return re2.compile(pattern.encode(), options)
+
+
+def any_of(patterns: Iterable[str]) -> str:
+    """Give the RE2 that finds any of these."""
+    return "|".join(f"(?:{pattern})" for pattern in patterns)
+
+
+def own_hint(patterns: Iterable[str]) -> str:
+    """Give the RE2 that finds whatever may hold something that one of these patterns matches.
+
+    It is the patterns without what they say of a text's borders, which raw bytes do not show, and
+    every escape.
+    """
+    return any_of([*(_borderless(pattern) for pattern in patterns), _ESCAPED])
+
+
+def _borderless(pattern: str) -> str:
+    return _PARTS.sub(lambda part: "" if part[0] in _BORDERS else part[0], pattern)
+
+
+BASE64_HINT: Final = hint_of([*(text for kind in KINDS for text in kind.prefixes), *FIELD_PREFIXES])
+SECRET_HINT: Final = any_of(
+    [*(kind.hint or kind.pattern for kind in KINDS), *FIELD_HINTS, *_HIDDEN, BASE64_HINT]
+)
