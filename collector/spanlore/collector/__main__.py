@@ -28,6 +28,7 @@ _CANNOT_OPEN = 3
 @click.option("--grpc-port", default=4317, show_default=True, help="0 takes a free port.")
 @click.option("--http-port", default=4318, show_default=True, help="0 takes a free port.")
 @click.option("--allow-host", multiple=True, help="A further name the HTTP port answers to.")
+@click.option("--allow-origin", multiple=True, help="The origin of a web page that may send.")
 @click.option("--insecure", is_flag=True, help="Listen beyond loopback without a token.")
 @click.option("--disk-free-min", type=int, default=1 << 30, help="Bytes the disk must keep free.")
 @click.option("--log-max", type=int, default=4 << 30, help="Bytes the write-ahead log may hold.")
@@ -39,6 +40,7 @@ def main(  # noqa: PLR0913 - one argument an option
     grpc_port: int,
     http_port: int,
     allow_host: tuple[str, ...],
+    allow_origin: tuple[str, ...],
     insecure: bool,
     disk_free_min: int,
     log_max: int,
@@ -60,6 +62,7 @@ def main(  # noqa: PLR0913 - one argument an option
             grpc_port=grpc_port,
             http_port=http_port,
             allowed_hosts=allow_host,
+            allowed_origins=allow_origin,
             insecure=insecure,
             disk_free_bytes_min=disk_free_min,
             log_bytes_max=log_max,

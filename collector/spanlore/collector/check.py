@@ -3,6 +3,7 @@
 The normal request is parsed once in C and walked once in C; Python looks only at ids.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from spanlore.collector.repair import (
     NO_TRACE_ID,
     SPAN_ID_BYTES,
     TRACE_ID_BYTES,
+    Rewritten,
+    is_parent,
     rewrite,
 )
 from spanlore.collector.signals import LOGS, TRACES, Signal
@@ -48,6 +51,7 @@ class Checked:
     kept: int
     rejected: int = 0
     mended_strings: int = 0
+    bad_parents: int = 0
     message: str = ""
 
 
@@ -108,17 +112,19 @@ def _limit_records(found: int, signal: Signal, limits: Limits) -> None:
 
 
 def _spans_are_clean(request: Any) -> bool:
-    """Whether every span has two ids that identify it, and no parent of eight zeros."""
+    """Whether every span has two ids that identify it, and a parent that can be one or none."""
     for group in request.resource_spans:
         for scope in group.scope_spans:
             for span in scope.spans:
                 trace_id = span.trace_id
                 span_id = span.span_id
+                parent_id = span.parent_span_id
                 if (
                     len(trace_id) != TRACE_ID_BYTES
                     or len(span_id) != SPAN_ID_BYTES
                     or trace_id == NO_TRACE_ID
-                    or NO_SPAN_ID in (span_id, span.parent_span_id)
+                    or NO_SPAN_ID in (span_id, parent_id)
+                    or not is_parent(parent_id)
                 ):
                     return False
     return True
@@ -141,18 +147,24 @@ def _logs_are_clean(request: Any) -> bool:
 def _rewritten(body: bytes, signal: Signal, limits: Limits) -> Checked:
     rewritten = rewrite(body, signal)
     _limit_records(rewritten.kept + rewritten.rejected, signal, limits)
-    message = ""
-    if rewritten.rejected:
-        message = (
-            f"{rewritten.rejected} spans were rejected: trace_id must be 16 bytes and span_id 8, "
-            "neither all zero"
-        )
-    elif rewritten.mended_strings:
-        message = f"{rewritten.mended_strings} strings were not UTF-8 and were mended with U+FFFD"
     return Checked(
         body=rewritten.body,
         kept=rewritten.kept,
         rejected=rewritten.rejected,
         mended_strings=rewritten.mended_strings,
-        message=message,
+        bad_parents=rewritten.bad_parents,
+        message="; ".join(_remarks(rewritten)),
     )
+
+
+def _remarks(rewritten: Rewritten) -> Iterator[str]:
+    """Say what the client should know, though its request was taken."""
+    if rewritten.rejected:
+        yield (
+            f"{rewritten.rejected} spans were rejected: trace_id must be 16 bytes and span_id 8, "
+            "neither all zero"
+        )
+    if rewritten.mended_strings:
+        yield f"{rewritten.mended_strings} strings were not UTF-8 and were mended with U+FFFD"
+    if rewritten.bad_parents:
+        yield f"{rewritten.bad_parents} spans have a parent_span_id that is not 8 bytes"

@@ -1,5 +1,6 @@
 """What the collector can be told, checked once at the start."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from spanlore.schemas.loopback import is_loopback
 
 MEBIBYTE = 1 << 20
 _PORT_MAX = 65535
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 
 
 class ConfigError(Exception):
@@ -14,11 +16,22 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientLimits:
+    """How long a client may take, or say nothing, and how many may be connected to one door."""
+
+    header_s_max: float = 10.0
+    body_s_max: float = 30.0
+    idle_s_max: int = 60
+    connections_max: int = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Settings of one collector. Sizes are bytes, times the unit in the name.
 
     Port 0 takes a free port. ``token`` opens `/flush` and `/status`. ``allowed_hosts`` are
-    further names (without a port) that the HTTP door answers to, besides loopback and ``host``.
+    further names (without a port) that the HTTP door answers to, besides loopback and ``host``;
+    ``allowed_origins`` are the web pages' origins (scheme://host:port) that may send to it.
     Raises ConfigError where a value cannot work.
     """
 
@@ -29,6 +42,7 @@ class Config:
     http_port: int = 4318
     insecure: bool = False
     allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     message_bytes_max: int = 64 * MEBIBYTE
     inflight_bytes_max: int = 256 * MEBIBYTE
     spans_max: int = 50_000
@@ -39,6 +53,7 @@ class Config:
     log_bytes_max: int = 4096 * MEBIBYTE
     disk_free_bytes_min: int = 1024 * MEBIBYTE
     drain_s_max: float = 10.0
+    clients: ClientLimits = ClientLimits()
 
     def __post_init__(self) -> None:
         for name in ("grpc_port", "http_port"):
@@ -46,6 +61,12 @@ class Config:
             if not 0 <= port <= _PORT_MAX:
                 raise ConfigError(
                     f"{name} is {port}, which is no port: give 0 (a free one) to 65535"
+                )
+        for origin in self.allowed_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ConfigError(
+                    f"{origin!r} is no origin: give scheme://host or scheme://host:port, as "
+                    "browsers send it"
                 )
         if not self.token:
             raise ConfigError("the collector's token is empty: /flush and /status would stand open")

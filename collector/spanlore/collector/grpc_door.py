@@ -7,14 +7,16 @@ from typing import Any, NoReturn
 
 import grpc
 
+from spanlore.collector.config import ClientLimits
 from spanlore.collector.counters import Counters
-from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake
+from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake, unknown_signal
 from spanlore.collector.refusal import Code, Refused, overloaded, retry_info, status
 from spanlore.collector.signals import SIGNALS, Signal
 
 # A thread waits while its request is synced, so there are as many as requests in one group.
 _THREADS = 64
 _GRACE_S = 5.0
+_STREAMS_MAX = 100
 _STATUS = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
     Code.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
@@ -23,11 +25,6 @@ _STATUS = {
     Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Code.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
 }
-_OTHER_SERVICES = (
-    "opentelemetry.proto.collector.metrics.v1.MetricsService",
-    "opentelemetry.proto.collector.profiles.v1development.ProfilesService",
-)
-
 Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
 
 
@@ -38,16 +35,21 @@ class PortError(Exception):
 class GrpcDoor:
     """The gRPC server. ``start`` gives its port; ``stop`` finishes what is in flight."""
 
-    def __init__(self, intake: Intake, counters: Counters, *, message_bytes_max: int) -> None:
+    def __init__(self, intake: Intake, counters: Counters, *, limits: ClientLimits) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc")
         self._server = grpc.server(
             self._threads,
             handlers=list(_services(intake, counters)),
             options=(
-                ("grpc.max_receive_message_length", message_bytes_max),
+                ("grpc.max_receive_message_length", intake.limits.message_bytes_max),
                 ("grpc.so_reuseport", 0),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                ("grpc.keepalive_time_ms", _ms(limits.idle_s_max)),
+                ("grpc.keepalive_timeout_ms", _ms(limits.header_s_max)),
+                ("grpc.server_handshake_timeout_ms", _ms(limits.header_s_max)),
+                ("grpc.max_concurrent_streams", _STREAMS_MAX),
+                ("grpc.max_allowed_incoming_connections", limits.connections_max),
             ),
         )
 
@@ -74,9 +76,7 @@ def _services(intake: Intake, counters: Counters) -> Iterator[Any]:
     for signal in SIGNALS:
         export = grpc.unary_unary_rpc_method_handler(_export(intake, counters, signal))
         yield grpc.method_handlers_generic_handler(signal.service, {"Export": export})
-    unimplemented = grpc.unary_unary_rpc_method_handler(_unimplemented(counters))
-    for service in _OTHER_SERVICES:
-        yield grpc.method_handlers_generic_handler(service, {"Export": unimplemented})
+    yield _Others(counters)
 
 
 def _export(intake: Intake, counters: Counters, signal: Signal) -> Behaviour:
@@ -95,22 +95,34 @@ def _export(intake: Intake, counters: Counters, signal: Signal) -> Behaviour:
     return export
 
 
-def _unimplemented(counters: Counters) -> Behaviour:
-    def answer(_: bytes, context: grpc.ServicerContext) -> bytes:
-        message = "spanlore takes traces and logs; this signal is not stored"
-        _abort(context, counters, Refused("signal", message, code=Code.UNIMPLEMENTED))
+class _Others(grpc.GenericRpcHandler):  # type: ignore[type-arg]
+    """Whatever no signal of ours is called: told so at once, before any message is read."""
 
-    return answer
+    def __init__(self, counters: Counters) -> None:
+        def refuse(_: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            _abort(context, counters, unknown_signal())
+
+        self._handler = grpc.stream_stream_rpc_method_handler(refuse)
+
+    def service(self, _: grpc.HandlerCallDetails) -> Any:
+        """Give the handler of a method."""
+        return self._handler
 
 
 def _abort(context: grpc.ServicerContext, counters: Counters, refused: Refused) -> NoReturn:
     """Answer a refusal: the status twice, since clients read one trailer or the other."""
     counters.refused(refused.reason)
-    trailers: list[tuple[str, bytes]] = [("grpc-status-details-bin", status(refused))]
+    trailers: list[tuple[str, bytes]] = [
+        ("grpc-status-details-bin", status(refused).SerializeToString())
+    ]
     if refused.retryable:
         trailers.append(("google.rpc.retryinfo-bin", retry_info(refused)))
     context.set_trailing_metadata(_metadata(trailers))
     context.abort(_STATUS[refused.code], refused.message)
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
 
 
 def _metadata(trailers: Sequence[tuple[str, bytes]]) -> Any:

@@ -2,7 +2,8 @@
 
 A rewrite works on the loose reading (every string as bytes) and does three things: spans with an
 id that identifies nothing are left out, text that is not UTF-8 gets U+FFFD, and a nested value
-becomes ``AnyValue.json_value``.
+becomes ``AnyValue.json_value``. A parent that can be none is counted and stays as it is: without
+it the span would be taken for a root.
 """
 
 import base64
@@ -21,6 +22,8 @@ TRACE_ID_BYTES = 16
 SPAN_ID_BYTES = 8
 NO_TRACE_ID = bytes(TRACE_ID_BYTES)
 NO_SPAN_ID = bytes(SPAN_ID_BYTES)
+# Values within values. Maps could not be read any deeper: protobuf follows a hundred messages.
+DEPTH_MAX = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class Rewritten:
     kept: int
     rejected: int
     mended_strings: int
+    bad_parents: int
 
 
 def rewrite(body: bytes, signal: Signal) -> Rewritten:
@@ -41,19 +45,31 @@ def rewrite(body: bytes, signal: Signal) -> Rewritten:
     try:
         request = signal.loose.FromString(body)
     except DecodeError as error:
-        raise malformed("undecodable", f"not an OTLP {signal.name} request: {error}") from error
-    kept = rejected = 0
+        # The decoder says it in no other way.
+        reason = "too_deep" if "MaxDepth" in str(error) else "undecodable"
+        raise malformed(reason, f"not an OTLP {signal.name} request: {error}") from error
+    kept = rejected = bad_parents = 0
     for scope in signal.scopes_of(request):
         records = getattr(scope, signal.records)
         if signal is TRACES:
             rejected += _drop_unidentified(records)
+            bad_parents += sum(not is_parent(span.parent_span_id) for span in records)
         else:
             _clear_bad_ids(records)
         kept += len(records)
     mended = _mend(request)
     return Rewritten(
-        body=request.SerializeToString(), kept=kept, rejected=rejected, mended_strings=mended
+        body=request.SerializeToString(),
+        kept=kept,
+        rejected=rejected,
+        mended_strings=mended,
+        bad_parents=bad_parents,
     )
+
+
+def is_parent(span_id: bytes) -> bool:
+    """Say whether this can be a parent's id, or says that there is no parent."""
+    return len(span_id) in {0, SPAN_ID_BYTES}
 
 
 def is_identified(trace_id: bytes, span_id: bytes) -> bool:
@@ -155,24 +171,26 @@ def _is_nested(array: Any) -> bool:
 def to_json(value: Any) -> bytes:
     """Give an AnyValue of the loose reading as compact JSON, UTF-8.
 
-    Bytes are base64, integers JSON integers, NaN and the infinities strings, no value null. The
-    depth is bounded by the parser, which refuses more than a hundred levels.
+    Bytes are base64, integers JSON integers, NaN and the infinities strings, no value null. Raises
+    Refused (permanent) for more than DEPTH_MAX values within each other.
     """
     return json.dumps(
-        _plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        _plain(value, deep=1), ensure_ascii=False, separators=(",", ":"), allow_nan=False
     ).encode()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, *, deep: int) -> Any:
+    if deep > DEPTH_MAX:
+        raise malformed("too_deep", f"more than {DEPTH_MAX} values nested in each other")
     kind = value.WhichOneof("value")
     match kind:
         case "kvlist_value":
             return {
-                item.key.decode("utf-8", "replace"): _plain(item.value)
+                item.key.decode("utf-8", "replace"): _plain(item.value, deep=deep + 1)
                 for item in value.kvlist_value.values
             }
         case "array_value":
-            return [_plain(item) for item in value.array_value.values]
+            return [_plain(item, deep=deep + 1) for item in value.array_value.values]
         case _:
             return _plain_scalar(kind, value)
 
