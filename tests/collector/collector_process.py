@@ -33,11 +33,16 @@ class CollectorProcess:
     """One `python -m spanlore.collector` on free ports."""
 
     def __init__(
-        self, data_dir: Path, store_url: str, *more: str, prefix: tuple[str, ...] = ()
+        self,
+        data_dir: Path,
+        store_url: str,
+        *more: str,
+        prefix: tuple[str, ...] = (),
+        module: str = "spanlore.collector",
     ) -> None:
         self.data_dir = data_dir
         self.token = load_or_create(data_dir).collector_token
-        command = [sys.executable, "-m", "spanlore.collector", "--data-dir", str(data_dir)]
+        command = [sys.executable, "-m", module, "--data-dir", str(data_dir)]
         ports = ["--grpc-port", "0", "--http-port", "0", "--disk-free-min", "0"]
         self.process = subprocess.Popen(
             [*prefix, *command, "--store-url", store_url, *ports, *more],

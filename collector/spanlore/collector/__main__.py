@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 from functools import partial
@@ -19,6 +20,8 @@ from spanlore.schemas.credentials import CredentialsError, load_or_create
 from spanlore.schemas.store import Store
 
 _CANNOT_OPEN = 3
+# Segments, connections to the store, the interpreter's own.
+_OTHER_FILES = 512
 
 
 @click.command()
@@ -67,6 +70,7 @@ def main(  # noqa: PLR0913 - one argument an option
             disk_free_bytes_min=disk_free_min,
             log_bytes_max=log_max,
         )
+        _allow_files(2 * config.clients.connections_max + _OTHER_FILES)
         sealer = Sealer(partial(Store.connect, store_url), note=config.log_dir / "unsealed.json")
         hooks = Hooks(on_loaded=sealer.loaded, on_idle=sealer.idle, on_flush=sealer.flush)
         collector = Collector(config, partial(Store.connect, store_url), hooks=hooks)
@@ -80,6 +84,14 @@ def main(  # noqa: PLR0913 - one argument an option
     os.read(told, 1)
     collector.stop()
     sealer.close()
+
+
+def _allow_files(count: int) -> None:
+    """Let the process have so many files open, as far as it may: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen_for_end() -> int:
