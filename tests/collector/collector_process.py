@@ -116,6 +116,10 @@ class CollectorProcess:
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
 
+    def open_files(self) -> int:
+        """Count what the process has open, connections among it."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
     def kill(self) -> None:
         """Kill it as a power button does not: without a word."""
         self.process.kill()

@@ -81,10 +81,9 @@ def test_a_body_that_comes_too_slowly_is_refused_and_may_come_again(
     with connect(hurried.url) as slow:
         slow.sendall(HEAD % 1000 + b"half")
         assert is_served(hurried)
-        found = slow.recv(65536)
-        assert found.startswith(b"HTTP/1.1 503 ")
-        assert b"retry-after: " in found
-        assert read_to_end(slow) == b""
+        found = read_to_end(slow)
+    assert found.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: " in found
     assert hurried.status()["refused"]["slow"] >= 1
 
 
@@ -118,6 +117,19 @@ def test_who_waits_longest_gives_way_when_too_many_are_connected(
         assert hurried.client.post(
             "/v1/traces", content=b"", headers={"content-type": PROTOBUF, "connection": "close"}
         )
+
+
+def test_grpc_keeps_no_more_connections_than_the_limit(hurried: CollectorProcess) -> None:
+    def is_bounded() -> bool:
+        return hurried.open_files() <= before + LIMITS.connections_max
+
+    wait_until(lambda: is_served(hurried))
+    before = hurried.open_files()
+    with ExitStack() as stack:
+        for _ in range(LIMITS.connections_max * 5):
+            stack.enter_context(connect(hurried.grpc_address))
+        wait_until(is_bounded, deadline_s=LIMITS.header_s_max / 2)
+        assert is_served(hurried)
 
 
 def test_a_connection_is_told_to_come_back_while_all_others_are_busy(

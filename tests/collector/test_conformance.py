@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -31,7 +31,7 @@ def _zstd(body: bytes) -> bytes:
     return packer.compress(body) + packer.flush()
 
 
-PACKERS = {
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "identity": bytes,
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,
@@ -41,8 +41,8 @@ PACKERS = {
 PACKED = {name: pack for name, pack in PACKERS.items() if name != "identity"}
 
 
-def post_json(door: CollectorProcess, body: bytes, **headers: str) -> httpx.Response:
-    return door.post(body, content_type=JSON, **headers)
+def post_json(door: CollectorProcess, body: bytes, encoding: str = "identity") -> httpx.Response:
+    return door.post(body, content_type=JSON, content_encoding=encoding)
 
 
 def json_status(answer: httpx.Response) -> status_pb2.Status:
@@ -86,7 +86,7 @@ def test_a_body_that_is_not_what_its_encoding_says_or_is_cut_off_is_bad_data(
 ) -> None:
     packed = PACKED[encoding](as_json(traces(50)))
     for body in (b"neither", packed[:-5], packed[:-5] + b"12345", packed + b"more"):
-        answer = post_json(door, body, content_encoding=encoding)
+        answer = post_json(door, body, encoding)
         assert answer.status_code == 400
         assert json_status(answer).details[0].Is(error_details_pb2.BadRequest.DESCRIPTOR)
 
@@ -212,7 +212,8 @@ def test_an_overload_carries_its_delay_in_every_way_a_client_may_read_it(
 def _delay_s(found: status_pb2.Status) -> float:
     info = error_details_pb2.RetryInfo()
     assert found.details[0].Unpack(info)
-    return info.retry_delay.ToMilliseconds() / 1000
+    delay_ms: int = info.retry_delay.ToMilliseconds()
+    return delay_ms / 1000
 
 
 def test_the_trailers_of_the_longest_refusal_fit_a_grpc_client() -> None:
@@ -229,7 +230,7 @@ def test_a_grpc_method_that_is_nothing_is_unimplemented_whatever_it_is_called(
         with pytest.raises(grpc.RpcError) as refused:
             unary(door.channel, method)(b"")
         assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    stream = door.channel.stream_stream(
+    stream: Any = door.channel.stream_stream(
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         request_serializer=None,
         response_deserializer=None,

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_INFO
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from spanlore.collector.check import Limits, check
@@ -57,7 +58,7 @@ def test_a_request_as_json_becomes_the_bytes_of_the_same_request(values: list[An
 
 def test_logs_go_the_same_way() -> None:
     sent = logs(2, body="grüße 你好 🎈")
-    sent.resource_logs[0].scope_logs[0].log_records[0].severity_number = 9
+    sent.resource_logs[0].scope_logs[0].log_records[0].severity_number = SEVERITY_NUMBER_INFO
     found = request_of(as_json(sent), LOGS, messages_max=MESSAGES_MAX)
     assert found == sent.SerializeToString()
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -56,7 +57,6 @@ def main(  # noqa: PLR0913 - one argument an option
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
-    told = listen_for_end()
     try:
         config = Config(
             data_dir=data_dir,
@@ -70,20 +70,33 @@ def main(  # noqa: PLR0913 - one argument an option
             disk_free_bytes_min=disk_free_min,
             log_bytes_max=log_max,
         )
+    except (ConfigError, CredentialsError, OSError) as error:
+        _cannot_start(error)
+    serve(config, store_url)
+
+
+def serve(config: Config, store_url: str) -> None:
+    """Run a collector until the process is asked to end; exit where it cannot start."""
+    told = listen_for_end()
+    try:
         _allow_files(2 * config.clients.connections_max + _OTHER_FILES)
         sealer = Sealer(partial(Store.connect, store_url), note=config.log_dir / "unsealed.json")
         hooks = Hooks(on_loaded=sealer.loaded, on_idle=sealer.idle, on_flush=sealer.flush)
         collector = Collector(config, partial(Store.connect, store_url), hooks=hooks)
         ports = collector.start()
-    except (ConfigError, CredentialsError, LogDirectoryError, PortError, OSError) as error:
-        click.echo(f"the collector cannot start: {error}", err=True)
-        sys.exit(_CANNOT_OPEN)
+    except (LogDirectoryError, PortError, OSError) as error:
+        _cannot_start(error)
     ready = {"ready": True, "grpc_port": ports.grpc_port, "http_port": ports.http_port}
     click.echo(json.dumps(ready))
     sys.stdout.flush()
     os.read(told, 1)
     collector.stop()
     sealer.close()
+
+
+def _cannot_start(error: Exception) -> NoReturn:
+    click.echo(f"the collector cannot start: {error}", err=True)
+    sys.exit(_CANNOT_OPEN)
 
 
 def _allow_files(count: int) -> None:
