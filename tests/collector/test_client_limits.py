@@ -7,11 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
+import grpc
 import httpx
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
+from spanlore.collector.signals import TRACES
 from tests.collector.collector_process import PROTOBUF, CollectorProcess
 from tests.collector.conftest import NOWHERE
 from tests.collector.hurried_collector import INFLIGHT_BYTES_MAX, LIMITS
@@ -85,6 +88,28 @@ def test_a_body_that_comes_too_slowly_is_refused_and_may_come_again(
     assert found.startswith(b"HTTP/1.1 503 ")
     assert b"retry-after: " in found
     assert hurried.status()["refused"]["slow"] >= 1
+
+
+def test_grpc_calls_without_a_message_are_ended_before_they_hold_every_thread(
+    hurried: CollectorProcess,
+) -> None:
+    done = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        done.wait(SLACK_S)
+        yield from ()
+
+    method = f"/{TRACES.service}/Export"
+    with grpc.insecure_channel(hurried.grpc_address) as channel:
+        call: Any = channel.stream_unary(
+            method, request_serializer=None, response_deserializer=None
+        )
+        # More than the door has threads.
+        calls = [call.future(nothing()) for _ in range(70)]
+        assert hurried.export(traces(1)) == b""
+        codes = {one.exception(timeout=SLACK_S).code() for one in calls}
+        done.set()
+    assert codes == {grpc.StatusCode.CANCELLED}
 
 
 def test_a_client_that_says_nothing_is_let_go_at_both_doors(hurried: CollectorProcess) -> None:

@@ -18,7 +18,6 @@ from spanlore.collector.repair import (
     SPAN_ID_BYTES,
     TRACE_ID_BYTES,
     Rewritten,
-    is_parent,
     rewrite,
 )
 from spanlore.collector.signals import LOGS, TRACES, Signal
@@ -124,7 +123,7 @@ def _spans_are_clean(request: Any) -> bool:
                     or len(span_id) != SPAN_ID_BYTES
                     or trace_id == NO_TRACE_ID
                     or NO_SPAN_ID in (span_id, parent_id)
-                    or not is_parent(parent_id)
+                    or (parent_id and len(parent_id) != SPAN_ID_BYTES)
                 ):
                     return False
     return True

@@ -1,5 +1,7 @@
 """OTLP over gRPC (:4317): bytes in, a status we chose out."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -10,13 +12,14 @@ import grpc
 from spanlore.collector.config import ClientLimits
 from spanlore.collector.counters import Counters
 from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake, unknown_signal
-from spanlore.collector.refusal import Code, Refused, overloaded, retry_info, status
+from spanlore.collector.refusal import Code, Refused, malformed, overloaded, retry_info, status
 from spanlore.collector.signals import SIGNALS, Signal
 
 # A thread waits while its request is synced, so there are as many as requests in one group.
 _THREADS = 64
 _GRACE_S = 5.0
 _STREAMS_MAX = 100
+_WATCH_S = 0.5
 _STATUS = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
     Code.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
@@ -25,7 +28,8 @@ _STATUS = {
     Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Code.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
 }
-Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
+
+Behaviour = Callable[[Iterator[bytes], grpc.ServicerContext], bytes]
 
 
 class PortError(Exception):
@@ -37,9 +41,10 @@ class GrpcDoor:
 
     def __init__(self, intake: Intake, counters: Counters, *, limits: ClientLimits) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc")
+        self._arrivals = Arrivals(limits.body_s_max)
         self._server = grpc.server(
             self._threads,
-            handlers=list(_services(intake, counters)),
+            handlers=list(_services(intake, counters, arrivals=self._arrivals)),
             options=(
                 ("grpc.max_receive_message_length", intake.limits.message_bytes_max),
                 ("grpc.so_reuseport", 0),
@@ -62,6 +67,7 @@ class GrpcDoor:
                 f"port {port} on {host} is taken: stop what listens there, "
                 "or give another --grpc-port"
             ) from error
+        self._arrivals.start()
         self._server.start()
         return int(bound)
 
@@ -69,19 +75,64 @@ class GrpcDoor:
         """Refuse new calls, finish those in flight. Safe twice."""
         self._server.stop(_GRACE_S).wait()
         self._threads.shutdown()
+        self._arrivals.stop()
 
 
-def _services(intake: Intake, counters: Counters) -> Iterator[Any]:
-    """Give the handlers by service. Requests stay bytes, so that every status code is ours."""
+class Arrivals:
+    """Ends the calls whose message does not come in time, since each of them holds a thread.
+
+    ``start``, then ``stop`` (safe twice and without start).
+    """
+
+    def __init__(self, s_max: float) -> None:
+        self._s_max = s_max
+        self._due: dict[grpc.ServicerContext, float] = {}
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="grpc-arrivals", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._stopping.set()
+
+    def message(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        """Wait for the one message of a call. Raises Refused, or RpcError once it was ended."""
+        self._due[context] = time.monotonic() + self._s_max
+        try:
+            return next(messages)
+        except StopIteration as error:
+            raise malformed("undecodable", "the call ended without a message") from error
+        finally:
+            del self._due[context]
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(_WATCH_S):
+            now = time.monotonic()
+            for context, due in self._due.copy().items():
+                if due < now:
+                    context.cancel()  # type: ignore[no-untyped-call]
+
+
+def _services(intake: Intake, counters: Counters, *, arrivals: Arrivals) -> Iterator[Any]:
+    """Give the handlers by service. Requests stay bytes, so that every status code is ours.
+
+    To a server a call with one message is a stream of one; only so is there a context to end it by.
+    """
     for signal in SIGNALS:
-        export = grpc.unary_unary_rpc_method_handler(_export(intake, counters, signal))
+        export = grpc.stream_unary_rpc_method_handler(
+            _export(intake, counters, signal=signal, arrivals=arrivals)
+        )
         yield grpc.method_handlers_generic_handler(signal.service, {"Export": export})
     yield _Others(counters)
 
 
-def _export(intake: Intake, counters: Counters, signal: Signal) -> Behaviour:
-    def export(body: bytes, context: grpc.ServicerContext) -> bytes:
+def _export(intake: Intake, counters: Counters, *, signal: Signal, arrivals: Arrivals) -> Behaviour:
+    def export(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         try:
+            body = arrivals.message(messages, context)
             with intake.budget.hold(len(body)):
                 taken = intake.take(body, signal)
                 if taken.durable is not None:

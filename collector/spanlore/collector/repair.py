@@ -53,7 +53,9 @@ def rewrite(body: bytes, signal: Signal) -> Rewritten:
         records = getattr(scope, signal.records)
         if signal is TRACES:
             rejected += _drop_unidentified(records)
-            bad_parents += sum(not is_parent(span.parent_span_id) for span in records)
+            bad_parents += sum(
+                len(span.parent_span_id) not in {0, SPAN_ID_BYTES} for span in records
+            )
         else:
             _clear_bad_ids(records)
         kept += len(records)
@@ -67,11 +69,6 @@ def rewrite(body: bytes, signal: Signal) -> Rewritten:
     )
 
 
-def is_parent(span_id: bytes) -> bool:
-    """Say whether this can be a parent's id, or says that there is no parent."""
-    return len(span_id) in {0, SPAN_ID_BYTES}
-
-
 def is_identified(trace_id: bytes, span_id: bytes) -> bool:
     """Say whether the two ids are of the right length and not all zero."""
     return (
@@ -80,6 +77,10 @@ def is_identified(trace_id: bytes, span_id: bytes) -> bool:
         and trace_id != NO_TRACE_ID
         and span_id != NO_SPAN_ID
     )
+
+
+def _has_bad_parent(span: Any) -> bool:
+    return len(span.parent_span_id) not in {0, SPAN_ID_BYTES}
 
 
 def _drop_unidentified(spans: Any) -> int:
