@@ -33,11 +33,16 @@ class CollectorProcess:
     """One `python -m spanlore.collector` on free ports."""
 
     def __init__(
-        self, data_dir: Path, store_url: str, *more: str, prefix: tuple[str, ...] = ()
+        self,
+        data_dir: Path,
+        store_url: str,
+        *more: str,
+        prefix: tuple[str, ...] = (),
+        module: str = "spanlore.collector",
     ) -> None:
         self.data_dir = data_dir
         self.token = load_or_create(data_dir).collector_token
-        command = [sys.executable, "-m", "spanlore.collector", "--data-dir", str(data_dir)]
+        command = [sys.executable, "-m", module, "--data-dir", str(data_dir)]
         ports = ["--grpc-port", "0", "--http-port", "0", "--disk-free-min", "0"]
         self.process = subprocess.Popen(
             [*prefix, *command, "--store-url", store_url, *ports, *more],
@@ -110,6 +115,10 @@ class CollectorProcess:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
+
+    def open_files(self) -> int:
+        """Count what the process has open, connections among it."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def kill(self) -> None:
         """Kill it as a power button does not: without a word."""

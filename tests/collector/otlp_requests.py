@@ -1,10 +1,14 @@
 """Builds OTLP requests for tests."""
 
+import base64
 import itertools
+import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
+from google.protobuf import json_format
+from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -75,3 +79,20 @@ def metrics(numbers: Sequence[int], *, name: str = "calls") -> ExportMetricsServ
         point = total.data_points.add(as_int=number, time_unix_nano=START_NS)
         point.attributes.add(key="number").value.int_value = number
     return request
+def as_json(request: Message) -> bytes:
+    """Write a request as OTLP's JSON: as protobuf's, but ids in hex and enums as numbers."""
+    document = json_format.MessageToDict(request, use_integers_for_enums=True)
+    return json.dumps(_with_hex_ids(document), ensure_ascii=False).encode()
+
+
+def _with_hex_ids(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_hex_ids(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: base64.b64decode(item).hex()
+        if key in ("traceId", "spanId", "parentSpanId")
+        else _with_hex_ids(item)
+        for key, item in value.items()
+    }

@@ -160,19 +160,18 @@ def test_a_request_just_under_the_limit_is_taken(door: CollectorProcess) -> None
     assert door.post(request, is_gzip=True).status_code == 200
 
 
-def test_json_is_answered_with_what_to_send_instead(door: CollectorProcess) -> None:
-    answer = door.post(b"{}", content_type="application/json")
-    assert answer.status_code == 415
-    assert answer.headers["content-type"].startswith("text/plain")
-    assert "application/x-protobuf" in answer.text
-
-
-def test_unknown_types_encodings_and_methods_are_named(door: CollectorProcess) -> None:
-    assert door.post(b"", content_type="text/csv").status_code == 415
-    assert door.post(b"", content_encoding="zstd").status_code == 415
-    wrong = door.client.get("/v1/traces")
-    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
-    assert wrong.headers["content-type"].startswith("text/plain")
+def test_unknown_types_encodings_and_methods_are_named_in_text(door: CollectorProcess) -> None:
+    for content_type in ("text/csv", "", "application/x-www-form-urlencoded"):
+        answer = door.post(b"", content_type=content_type)
+        assert answer.status_code == 415
+        assert answer.headers["content-type"].startswith("text/plain")
+        assert "application/x-protobuf or application/json" in answer.text
+    answer = door.post(b"", content_encoding="br")
+    assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "deflate, gzip, zstd")
+    for method in ("GET", "PUT", "DELETE", "OPTIONS"):
+        wrong = door.client.request(method, "/v1/traces")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+        assert wrong.headers["content-type"].startswith("text/plain")
 
 
 def test_profiles_are_not_implemented(door: CollectorProcess) -> None:

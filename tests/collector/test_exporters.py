@@ -134,7 +134,7 @@ class Overloaded:
         self.delays.append(refused.retry_after_s)
         context.set_trailing_metadata(
             (
-                ("grpc-status-details-bin", status(refused)),
+                ("grpc-status-details-bin", status(refused).SerializeToString()),
                 ("google.rpc.retryinfo-bin", retry_info(refused)),
             )
         )

@@ -10,7 +10,8 @@ import httpx
 import lz4.frame
 import pytest
 
-from spanlore.store_server import blocks, native, zstandard
+from spanlore.schemas import zstandard
+from spanlore.store_server import blocks, native
 from tests.store_server.store_process import StoreProcess
 
 

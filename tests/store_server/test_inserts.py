@@ -11,8 +11,8 @@ import lz4.frame
 import pytest
 from clickhouse_cityhash.cityhash import CityHash128
 
+from spanlore.schemas.zstandard import compressor
 from spanlore.store_server import blocks
-from spanlore.store_server.zstandard import compressor
 from tests.store_server.store_process import StoreProcess, until
 
 ROWS = b"".join(b"%d\trow %d\n" % (number, number) for number in range(20_000))

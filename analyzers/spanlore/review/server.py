@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 import time
-from asyncio import Transport
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,13 +19,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from spanlore.review.access import Access
 from spanlore.review.desk import Desk
 from spanlore.review.door import Door
 from spanlore.review.exposures import ExposureQueue
 from spanlore.review.lock import locked
+from spanlore.schemas.bounded_http import HttpBounds, bounded_protocol
 from spanlore.schemas.credentials import load_or_create
 from spanlore.schemas.listening import listen
 from spanlore.schemas.loopback import is_loopback
@@ -36,10 +35,10 @@ __all__ = ["Arguments", "CannotStart", "run"]
 
 _log = logging.getLogger(__name__)
 
-_CONNECTIONS_MAX: Final = 1024
-_HEADERS_S_MAX: Final = 10.0
-_BODY_S_MAX: Final = 40.0  # a bit more than the door waits before it answers that it was too slow
-_READ_S_MAX: Final = 30.0
+# A bit more for a body than the door waits before it answers that it was too slow.
+_BOUNDS: Final = HttpBounds(
+    header_s_max=10.0, body_s_max=40.0, read_s_max=30.0, connections_max=1024
+)
 _KEEP_ALIVE_S: Final = 75
 _GRACE_S: Final = 10
 _DRAIN_S: Final = 5.0
@@ -107,54 +106,6 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-class _BoundedProtocol(HttpToolsProtocol):
-    """HTTP with an end to how long a client may take to send a request, and to read an answer."""
-
-    _sending: asyncio.TimerHandle | None = None
-    _reading: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._must_send_within(_HEADERS_S_MAX)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._must_send_within(None)
-        self._may_read()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        self._must_send_within(_HEADERS_S_MAX)
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._must_send_within(_BODY_S_MAX)
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._must_send_within(None)
-        super().on_message_complete()
-
-    def pause_writing(self) -> None:
-        self._reading = self.loop.call_later(_READ_S_MAX, self.transport.abort)
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self._may_read()
-        super().resume_writing()
-
-    def _may_read(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
-
-    def _must_send_within(self, seconds: float | None) -> None:
-        if self._sending is not None:
-            self._sending.cancel()
-        self._sending = (
-            None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
-        )
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -233,7 +184,7 @@ async def _read_on(desk: Desk) -> None:
 def _configuration(door: Callable[..., Any]) -> uvicorn.Config:
     return uvicorn.Config(
         door,
-        http=_BoundedProtocol,
+        http=bounded_protocol(_BOUNDS),
         loop="asyncio",
         interface="asgi3",
         lifespan="off",
@@ -242,7 +193,6 @@ def _configuration(door: Callable[..., Any]) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_CONNECTIONS_MAX,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )

@@ -3,10 +3,12 @@
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -30,6 +32,8 @@ _CANNOT_START = (
     PortError,
     OSError,
 )
+# Segments, connections to the store, the interpreter's own.
+_OTHER_FILES = 512
 
 
 @click.command()
@@ -39,6 +43,7 @@ _CANNOT_START = (
 @click.option("--grpc-port", default=4317, show_default=True, help="0 takes a free port.")
 @click.option("--http-port", default=4318, show_default=True, help="0 takes a free port.")
 @click.option("--allow-host", multiple=True, help="A further name the HTTP port answers to.")
+@click.option("--allow-origin", multiple=True, help="The origin of a web page that may send.")
 @click.option("--insecure", is_flag=True, help="Listen beyond loopback without a token.")
 @click.option("--no-redact", is_flag=True, help="Store secrets as they come.")
 @click.option(
@@ -56,6 +61,7 @@ def main(  # noqa: PLR0913 - one argument an option
     grpc_port: int,
     http_port: int,
     allow_host: tuple[str, ...],
+    allow_origin: tuple[str, ...],
     insecure: bool,
     no_redact: bool,
     redact_patterns: Path | None,
@@ -70,7 +76,6 @@ def main(  # noqa: PLR0913 - one argument an option
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
-    told = listen_for_end()
     try:
         config = Config(
             data_dir=data_dir,
@@ -79,25 +84,48 @@ def main(  # noqa: PLR0913 - one argument an option
             grpc_port=grpc_port,
             http_port=http_port,
             allowed_hosts=allow_host,
+            allowed_origins=allow_origin,
             insecure=insecure,
             redact=not no_redact,
             redact_patterns=read_patterns(redact_patterns) if redact_patterns else {},
             disk_free_bytes_min=disk_free_min,
             log_bytes_max=log_max,
         )
+    except _CANNOT_START as error:
+        _cannot_start(error)
+    serve(config, store_url)
+
+
+def serve(config: Config, store_url: str) -> None:
+    """Run a collector until the process is asked to end; exit where it cannot start."""
+    told = listen_for_end()
+    try:
+        _allow_files(2 * config.clients.connections_max + _OTHER_FILES)
         sealer = Sealer(partial(Store.connect, store_url), note=config.log_dir / "unsealed.json")
         hooks = Hooks(on_loaded=sealer.loaded, on_idle=sealer.idle, on_flush=sealer.flush)
         collector = Collector(config, partial(Store.connect, store_url), hooks=hooks)
         ports = collector.start()
     except _CANNOT_START as error:
-        click.echo(f"the collector cannot start: {error}", err=True)
-        sys.exit(_CANNOT_OPEN)
+        _cannot_start(error)
     ready = {"ready": True, "grpc_port": ports.grpc_port, "http_port": ports.http_port}
     click.echo(json.dumps(ready))
     sys.stdout.flush()
     os.read(told, 1)
     collector.stop()
     sealer.close()
+
+
+def _cannot_start(error: Exception) -> NoReturn:
+    click.echo(f"the collector cannot start: {error}", err=True)
+    sys.exit(_CANNOT_OPEN)
+
+
+def _allow_files(count: int) -> None:
+    """Let the process have so many files open, as far as it may: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen_for_end() -> int:

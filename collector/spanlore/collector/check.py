@@ -4,7 +4,7 @@ The normal request is scanned for secrets, parsed and walked once each, in C; Py
 ids.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from spanlore.collector.repair import (
     NO_TRACE_ID,
     SPAN_ID_BYTES,
     TRACE_ID_BYTES,
+    Rewritten,
     read_loose,
     rewrite,
 )
@@ -56,6 +57,7 @@ class Checked:
     rejected: int = 0
     mended_strings: int = 0
     redacted: Mapping[str, int] = field(default_factory=dict)
+    bad_parents: int = 0
     message: str = ""
 
 
@@ -122,17 +124,19 @@ def _limit_records(found: int, signal: Signal, limits: Limits) -> None:
 
 
 def _spans_are_clean(request: Any) -> bool:
-    """Whether every span has two ids that identify it, and no parent of eight zeros."""
+    """Whether every span has two ids that identify it, and a parent that can be one or none."""
     for group in request.resource_spans:
         for scope in group.scope_spans:
             for span in scope.spans:
                 trace_id = span.trace_id
                 span_id = span.span_id
+                parent_id = span.parent_span_id
                 if (
                     len(trace_id) != TRACE_ID_BYTES
                     or len(span_id) != SPAN_ID_BYTES
                     or trace_id == NO_TRACE_ID
-                    or NO_SPAN_ID in (span_id, span.parent_span_id)
+                    or NO_SPAN_ID in (span_id, parent_id)
+                    or (parent_id and len(parent_id) != SPAN_ID_BYTES)
                 ):
                     return False
     return True
@@ -179,15 +183,21 @@ _REJECTED: Final = {
 def _rewritten(body: bytes, signal: Signal, limits: Limits) -> Checked:
     rewritten = rewrite(body, signal)
     _limit_records(rewritten.kept + rewritten.rejected, signal, limits)
-    message = ""
-    if rewritten.rejected:
-        message = f"{rewritten.rejected} {signal.words} were rejected: {_REJECTED[signal.name]}"
-    elif rewritten.mended_strings:
-        message = f"{rewritten.mended_strings} strings were not UTF-8 and were mended with U+FFFD"
     return Checked(
         body=rewritten.body,
         kept=rewritten.kept,
         rejected=rewritten.rejected,
         mended_strings=rewritten.mended_strings,
-        message=message,
+        bad_parents=rewritten.bad_parents,
+        message="; ".join(_remarks(rewritten, signal)),
     )
+
+
+def _remarks(rewritten: Rewritten, signal: Signal) -> Iterator[str]:
+    """Say what the client should know, though its request was taken."""
+    if rewritten.rejected:
+        yield f"{rewritten.rejected} {signal.words} were rejected: {_REJECTED[signal.name]}"
+    if rewritten.mended_strings:
+        yield f"{rewritten.mended_strings} strings were not UTF-8 and were mended with U+FFFD"
+    if rewritten.bad_parents:
+        yield f"{rewritten.bad_parents} spans have a parent_span_id that is not 8 bytes"

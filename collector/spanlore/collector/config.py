@@ -1,5 +1,6 @@
 """What the collector can be told, checked once at the start."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from spanlore.schemas.loopback import is_loopback
 
 MEBIBYTE = 1 << 20
 _PORT_MAX = 65535
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 
 
 class ConfigError(Exception):
@@ -15,11 +17,22 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientLimits:
+    """How long a client may take, or say nothing, and how many may be connected to one door."""
+
+    header_s_max: float = 10.0
+    body_s_max: float = 30.0
+    idle_s_max: int = 60
+    connections_max: int = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Settings of one collector. Sizes are bytes, times the unit in the name.
 
     Port 0 takes a free port. ``token`` opens `/flush` and `/status`. ``allowed_hosts`` are
-    further names (without a port) that the HTTP door answers to, besides loopback and ``host``.
+    further names (without a port) that the HTTP door answers to, besides loopback and ``host``;
+    ``allowed_origins`` are the web pages' origins (scheme://host:port) that may send to it.
     ``redact_patterns`` are the user's own patterns of what is taken out of requests besides
     secrets, by name; without ``redact`` nothing is. Raises ConfigError where a value cannot work.
     """
@@ -31,6 +44,7 @@ class Config:
     http_port: int = 4318
     insecure: bool = False
     allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     message_bytes_max: int = 64 * MEBIBYTE
     inflight_bytes_max: int = 256 * MEBIBYTE
     spans_max: int = 50_000
@@ -43,6 +57,7 @@ class Config:
     drain_s_max: float = 10.0
     redact: bool = True
     redact_patterns: Mapping[str, str] = field(default_factory=dict)
+    clients: ClientLimits = ClientLimits()
 
     def __post_init__(self) -> None:
         for name in ("grpc_port", "http_port"):
@@ -55,6 +70,12 @@ class Config:
             raise ConfigError(
                 "patterns to redact are given, and redaction is off: leave out one of them"
             )
+        for origin in self.allowed_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ConfigError(
+                    f"{origin!r} is no origin: give scheme://host or scheme://host:port, as "
+                    "browsers send it"
+                )
         if not self.token:
             raise ConfigError("the collector's token is empty: /flush and /status would stand open")
         if self.segment_bytes_target > self.segment_bytes_max:

@@ -1,5 +1,7 @@
 """OTLP over gRPC (:4317): bytes in, a status we chose out."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -7,14 +9,17 @@ from typing import Any, NoReturn
 
 import grpc
 
+from spanlore.collector.config import ClientLimits
 from spanlore.collector.counters import Counters
-from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake
-from spanlore.collector.refusal import Code, Refused, overloaded, retry_info, status
+from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake, unknown_signal
+from spanlore.collector.refusal import Code, Refused, malformed, overloaded, retry_info, status
 from spanlore.collector.signals import SIGNALS, Signal
 
 # A thread waits while its request is synced, so there are as many as requests in one group.
 _THREADS = 64
 _GRACE_S = 5.0
+_STREAMS_MAX = 100
+_WATCH_S = 0.5
 _STATUS = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
     Code.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
@@ -23,9 +28,8 @@ _STATUS = {
     Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Code.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
 }
-_PROFILES_SERVICE = "opentelemetry.proto.collector.profiles.v1development.ProfilesService"
 
-Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
+Behaviour = Callable[[Iterator[bytes], grpc.ServicerContext], bytes]
 
 
 class PortError(Exception):
@@ -35,16 +39,22 @@ class PortError(Exception):
 class GrpcDoor:
     """The gRPC server. ``start`` gives its port; ``stop`` finishes what is in flight."""
 
-    def __init__(self, intake: Intake, counters: Counters, *, message_bytes_max: int) -> None:
+    def __init__(self, intake: Intake, counters: Counters, *, limits: ClientLimits) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc")
+        self._arrivals = Arrivals(limits.body_s_max)
         self._server = grpc.server(
             self._threads,
-            handlers=list(_services(intake, counters)),
+            handlers=list(_services(intake, counters, arrivals=self._arrivals)),
             options=(
-                ("grpc.max_receive_message_length", message_bytes_max),
+                ("grpc.max_receive_message_length", intake.limits.message_bytes_max),
                 ("grpc.so_reuseport", 0),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                ("grpc.keepalive_time_ms", _ms(limits.idle_s_max)),
+                ("grpc.keepalive_timeout_ms", _ms(limits.header_s_max)),
+                ("grpc.server_handshake_timeout_ms", _ms(limits.header_s_max)),
+                ("grpc.max_concurrent_streams", _STREAMS_MAX),
+                ("grpc.max_allowed_incoming_connections", limits.connections_max),
             ),
         )
 
@@ -57,6 +67,7 @@ class GrpcDoor:
                 f"port {port} on {host} is taken: stop what listens there, "
                 "or give another --grpc-port"
             ) from error
+        self._arrivals.start()
         self._server.start()
         return int(bound)
 
@@ -64,20 +75,64 @@ class GrpcDoor:
         """Refuse new calls, finish those in flight. Safe twice."""
         self._server.stop(_GRACE_S).wait()
         self._threads.shutdown()
+        self._arrivals.stop()
 
 
-def _services(intake: Intake, counters: Counters) -> Iterator[Any]:
-    """Give the handlers by service. Requests stay bytes, so that every status code is ours."""
-    for signal in SIGNALS:
-        export = grpc.unary_unary_rpc_method_handler(_export(intake, counters, signal))
-        yield grpc.method_handlers_generic_handler(signal.service, {"Export": export})
-    unimplemented = grpc.unary_unary_rpc_method_handler(_unimplemented(counters))
-    yield grpc.method_handlers_generic_handler(_PROFILES_SERVICE, {"Export": unimplemented})
+class Arrivals:
+    """Ends the calls whose message does not come in time, since each of them holds a thread.
 
+    ``start``, then ``stop`` (safe twice and without start).
+    """
 
-def _export(intake: Intake, counters: Counters, signal: Signal) -> Behaviour:
-    def export(body: bytes, context: grpc.ServicerContext) -> bytes:
+    def __init__(self, s_max: float) -> None:
+        self._s_max = s_max
+        self._due: dict[grpc.ServicerContext, float] = {}
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="grpc-arrivals", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._stopping.set()
+
+    def message(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        """Wait for the one message of a call. Raises Refused, or RpcError once it was ended."""
+        self._due[context] = time.monotonic() + self._s_max
         try:
+            return next(messages)
+        except StopIteration as error:
+            raise malformed("undecodable", "the call ended without a message") from error
+        finally:
+            del self._due[context]
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(_WATCH_S):
+            now = time.monotonic()
+            for context, due in self._due.copy().items():
+                if due < now:
+                    context.cancel()  # type: ignore[no-untyped-call]
+
+
+def _services(intake: Intake, counters: Counters, *, arrivals: Arrivals) -> Iterator[Any]:
+    """Give the handlers by service. Requests stay bytes, so that every status code is ours.
+
+    To a server a call with one message is a stream of one; only so is there a context to end it by.
+    """
+    for signal in SIGNALS:
+        export = grpc.stream_unary_rpc_method_handler(
+            _export(intake, counters, signal=signal, arrivals=arrivals)
+        )
+        yield grpc.method_handlers_generic_handler(signal.service, {"Export": export})
+    yield _Others(counters)
+
+
+def _export(intake: Intake, counters: Counters, *, signal: Signal, arrivals: Arrivals) -> Behaviour:
+    def export(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        try:
+            body = arrivals.message(messages, context)
             with intake.budget.hold(len(body)):
                 taken = intake.take(body, signal)
                 if taken.durable is not None:
@@ -91,22 +146,34 @@ def _export(intake: Intake, counters: Counters, signal: Signal) -> Behaviour:
     return export
 
 
-def _unimplemented(counters: Counters) -> Behaviour:
-    def answer(_: bytes, context: grpc.ServicerContext) -> bytes:
-        message = "spanlore takes traces, logs and metrics; this signal is not stored"
-        _abort(context, counters, Refused("signal", message, code=Code.UNIMPLEMENTED))
+class _Others(grpc.GenericRpcHandler):  # type: ignore[type-arg]
+    """Whatever no signal of ours is called: told so at once, before any message is read."""
 
-    return answer
+    def __init__(self, counters: Counters) -> None:
+        def refuse(_: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            _abort(context, counters, unknown_signal())
+
+        self._handler = grpc.stream_stream_rpc_method_handler(refuse)
+
+    def service(self, _: grpc.HandlerCallDetails) -> Any:
+        """Give the handler of a method."""
+        return self._handler
 
 
 def _abort(context: grpc.ServicerContext, counters: Counters, refused: Refused) -> NoReturn:
     """Answer a refusal: the status twice, since clients read one trailer or the other."""
     counters.refused(refused.reason)
-    trailers: list[tuple[str, bytes]] = [("grpc-status-details-bin", status(refused))]
+    trailers: list[tuple[str, bytes]] = [
+        ("grpc-status-details-bin", status(refused).SerializeToString())
+    ]
     if refused.retryable:
         trailers.append(("google.rpc.retryinfo-bin", retry_info(refused)))
     context.set_trailing_metadata(_metadata(trailers))
     context.abort(_STATUS[refused.code], refused.message)
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
 
 
 def _metadata(trailers: Sequence[tuple[str, bytes]]) -> Any:

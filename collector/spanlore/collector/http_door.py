@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import json
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,45 +13,44 @@ from urllib.parse import parse_qs
 
 import uvicorn
 
+from spanlore.collector.config import ClientLimits
 from spanlore.collector.counters import Counters
-from spanlore.collector.inflate import inflate
-from spanlore.collector.intake import DURABLE_WAIT_S_MAX, SMALL_BYTES_MAX, Intake, Taken
-from spanlore.collector.refusal import (
-    Code,
-    Refused,
-    malformed,
-    overloaded,
-    retry_after_header,
-    status,
-    too_large,
+from spanlore.collector.http_answer import (
+    JSON,
+    PROTOBUF,
+    Answer,
+    document,
+    media_type,
+    refusal,
+    text,
 )
+from spanlore.collector.http_body import Body, DisconnectedError, Receive
+from spanlore.collector.inflate import ENCODINGS, inflate
+from spanlore.collector.intake import (
+    DURABLE_WAIT_S_MAX,
+    SMALL_BYTES_MAX,
+    Intake,
+    Taken,
+    unknown_signal,
+)
+from spanlore.collector.origins import Origins
+from spanlore.collector.refusal import Refused, overloaded
 from spanlore.collector.signals import SIGNALS, Signal
+from spanlore.schemas.bounded_http import HttpBounds, bounded_protocol
+from spanlore.schemas.inflating import INFLATERS
 
-PROTOBUF = "application/x-protobuf"
-_TEXT = "text/plain; charset=utf-8"
-_JSON = "application/json"
-_BODY_S_MAX = 30.0
 _FLUSH_S_DEFAULT = 60.0
 _FLUSH_S_MAX = 600.0
-_IDLE_S_MAX = 60
+_READ_S_MAX = 30.0
+# For the answer that a body came too slowly to leave before the connection is cut.
+_ANSWER_S = 5.0
 _GRACE_S = 5
 _WORKERS = 4
 _SIGNALS = {signal.path: signal for signal in SIGNALS}
-_OTLP_PREFIXES = ("/v1/", "/v1development/")
+_OPERATIONS = {"/flush": "POST", "/status": "GET"}
 
 Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A response: status, body, its content type and further headers."""
-
-    status: HTTPStatus
-    body: bytes
-    content_type: str
-    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,31 +61,28 @@ class Operations:
     status: Callable[[], Mapping[str, Any]]
 
 
-class DisconnectedError(Exception):
-    """The client went away before its request was whole."""
-
-
 class HttpDoor:
     """The HTTP server, in a thread of its own. ``start`` on a bound socket, then ``stop``."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        counters: Counters,
-        *,
-        operations: Operations,
-        token: str,
-        hosts: frozenset[str],
-    ) -> None:
-        self._app = Application(intake, counters, operations=operations, token=token, hosts=hosts)
+    def __init__(self, application: "Application", *, limits: ClientLimits) -> None:
+        self._app = application
+        bounds = HttpBounds(
+            header_s_max=limits.header_s_max,
+            body_s_max=limits.body_s_max + _ANSWER_S,
+            read_s_max=_READ_S_MAX,
+            connections_max=limits.connections_max,
+        )
         config = uvicorn.Config(
             self._app,
+            http=bounded_protocol(bounds),
+            interface="asgi3",
             lifespan="off",
             ws="none",
             access_log=False,
             log_config=None,
             server_header=False,
-            timeout_keep_alive=_IDLE_S_MAX,
+            proxy_headers=False,
+            timeout_keep_alive=limits.idle_s_max,
             timeout_graceful_shutdown=_GRACE_S,
         )
         self._server = uvicorn.Server(config)
@@ -109,7 +104,7 @@ class HttpDoor:
 
 
 class Application:
-    """The plain ASGI callable."""
+    """The plain ASGI callable. ``token`` opens the collector's own paths."""
 
     def __init__(
         self,
@@ -118,13 +113,15 @@ class Application:
         *,
         operations: Operations,
         token: str,
-        hosts: frozenset[str],
+        origins: Origins,
+        body_s_max: float,
     ) -> None:
         self._intake = intake
         self._counters = counters
         self._operations = operations
         self._bearer = f"Bearer {token}".encode()
-        self._hosts = hosts
+        self._origins = origins
+        self._body_s_max = body_s_max
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="http")
 
     def close(self) -> None:
@@ -133,165 +130,120 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        headers = dict(scope["headers"])
         try:
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(scope, headers, receive=receive)
         except Refused as refused:
             self._counters.refused(refused.reason)
-            answer = _refusal(refused)
+            answer = refusal(refused, media_type(headers))
         except DisconnectedError:
             return
-        headers = [
+        sent = [
             (b"content-type", answer.content_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
             *answer.headers,
+            *self._origins.permission(headers),
         ]
-        await send(
-            {"type": "http.response.start", "status": int(answer.status), "headers": headers}
-        )
+        await send({"type": "http.response.start", "status": int(answer.status), "headers": sent})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        headers = dict(scope["headers"])
-        self._check_origin(headers)
-        path = scope["path"]
-        if path in _SIGNALS:
-            return await self._export(scope, headers, receive=receive)
-        if path in ("/flush", "/status"):
-            return await self._operate(scope, headers)
-        if path.startswith(_OTLP_PREFIXES):
-            message = "spanlore takes traces, logs and metrics; this signal is not stored"
-            raise Refused("signal", message, code=Code.UNIMPLEMENTED)
-        return _text(HTTPStatus.NOT_FOUND, f"nothing at {path}; OTLP is at {', '.join(_SIGNALS)}")
-
-    def _check_origin(self, headers: Mapping[bytes, bytes]) -> None:
-        """Keep web pages out: their Host (after DNS rebinding) or Origin is not one of ours."""
-        host = headers.get(b"host", b"").decode("latin-1")
-        if host not in self._hosts:
-            message = f"this server does not answer to the host {host!r}"
-            raise Refused("host", message, code=Code.PERMISSION_DENIED)
-        origin = headers.get(b"origin")
-        if origin is not None and origin.decode("latin-1").partition("://")[2] not in self._hosts:
-            message = "requests from other web pages are not taken"
-            raise Refused("origin", message, code=Code.PERMISSION_DENIED)
-
-    async def _export(
+    async def _answer(
         self, scope: Scope, headers: Mapping[bytes, bytes], *, receive: Receive
     ) -> Answer:
+        self._origins.check(headers)
+        path = scope["path"]
+        if path in _OPERATIONS:
+            return await self._operate(scope, headers)
+        if path not in _SIGNALS:
+            raise unknown_signal()
+        preflight = self._origins.preflight(scope["method"], headers)
+        if preflight:
+            return text(HTTPStatus.OK, "send", *preflight)
         if scope["method"] != "POST":
-            return _text(HTTPStatus.METHOD_NOT_ALLOWED, "use POST", (b"allow", b"POST"))
-        kind = (
-            headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
-        )
-        if kind != PROTOBUF:
-            return _text(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _content_type_message(kind))
-        encoding = headers.get(b"content-encoding", b"identity").strip().lower()
-        if encoding not in (b"identity", b"gzip", b""):
-            return _text(
+            return _use("POST")
+        return await self._export(path, headers, receive=receive)
+
+    async def _export(
+        self, path: str, headers: Mapping[bytes, bytes], *, receive: Receive
+    ) -> Answer:
+        media = media_type(headers)
+        if media not in (PROTOBUF, JSON):
+            return text(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                f"content encoding {encoding.decode('latin-1')!r} is not taken: use gzip or none",
-                (b"accept-encoding", b"gzip"),
+                f"content type {media!r} is not taken: send {PROTOBUF} or {JSON}",
             )
-        reader = _Body(self._intake, headers)
+        encoding = headers.get(b"content-encoding", b"").strip().lower().decode("latin-1")
+        if encoding not in ("", "identity", *INFLATERS):
+            known = ", ".join(ENCODINGS)
+            return text(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                f"content encoding {encoding!r} is not taken: use {known} or none",
+                (b"accept-encoding", known.encode()),
+            )
+        body = Body(self._intake, headers, body_s_max=self._body_s_max)
         try:
-            body = await reader.read(receive)
-            taken = await self._take(
-                body, _SIGNALS[scope["path"]], is_gzip=encoding == b"gzip", reader=reader
-            )
+            sent = await body.read(receive)
+            taken = await self._take(sent, _Reading(_SIGNALS[path], media, encoding), body)
             if taken.durable is not None:
                 async with asyncio.timeout(DURABLE_WAIT_S_MAX):
                     await asyncio.wrap_future(taken.durable)
         except TimeoutError as error:
             raise overloaded("log_slow", "the disk is too slow: send again") from error
         finally:
-            reader.release()
-        return Answer(status=HTTPStatus.OK, body=taken.answer, content_type=PROTOBUF)
+            body.release()
+        return Answer(status=HTTPStatus.OK, body=taken.answer, content_type=media)
 
-    async def _take(self, body: bytes, signal: Signal, *, is_gzip: bool, reader: "_Body") -> Taken:
+    async def _take(self, sent: bytes, reading: "_Reading", body: Body) -> Taken:
         def take() -> Taken:
-            plain = body
-            if is_gzip:
+            plain = sent
+            if reading.encoding in INFLATERS:
                 # Counted once its size is known: no more than the few workers inflate at once.
-                plain = inflate(body, bytes_max=self._intake.limits.message_bytes_max)
-                reader.reserve(len(plain))
-            return self._intake.take(plain, signal)
+                bytes_max = self._intake.limits.message_bytes_max
+                plain = inflate(sent, reading.encoding, bytes_max=bytes_max)
+                body.reserve(len(plain))
+            if reading.media == JSON:
+                return self._intake.take_json(plain, reading.signal)
+            return self._intake.take(plain, reading.signal)
 
-        if len(body) <= SMALL_BYTES_MAX and not is_gzip:
+        if len(sent) <= SMALL_BYTES_MAX and reading.is_plain():
             # Handing it to a thread would cost more than the check.
             return take()
         return await asyncio.get_running_loop().run_in_executor(self._workers, take)
 
     async def _operate(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer:
         if not hmac.compare_digest(headers.get(b"authorization", b""), self._bearer):
-            return _text(
+            return text(
                 HTTPStatus.UNAUTHORIZED,
                 "give the collector_token of credentials.json as a bearer token",
                 (b"www-authenticate", b"Bearer"),
             )
-        method = "POST" if scope["path"] == "/flush" else "GET"
+        method = _OPERATIONS[scope["path"]]
         if scope["method"] != method:
-            return _text(
-                HTTPStatus.METHOD_NOT_ALLOWED, f"use {method}", (b"allow", method.encode())
-            )
+            return _use(method)
         if method == "GET":
-            return _json(self._operations.status())
+            return document(self._operations.status())
         try:
             timeout_s = _timeout_s(scope)
         except ValueError:
-            return _text(HTTPStatus.BAD_REQUEST, "timeout_s is a number of seconds")
+            return text(HTTPStatus.BAD_REQUEST, "timeout_s is a number of seconds")
         loop = asyncio.get_running_loop()
         try:
-            return _json(await loop.run_in_executor(None, self._operations.flush, timeout_s))
+            return document(await loop.run_in_executor(None, self._operations.flush, timeout_s))
         except TimeoutError as error:
-            return _text(HTTPStatus.GATEWAY_TIMEOUT, f"not loaded within {timeout_s} s: {error}")
+            return text(HTTPStatus.GATEWAY_TIMEOUT, f"not loaded within {timeout_s} s: {error}")
 
 
-class _Body:
-    """Reads one request's body within the budget, and knows what it holds of it."""
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How a request's bytes are to be read: as which signal, in which format, how compressed."""
 
-    def __init__(self, intake: Intake, headers: Mapping[bytes, bytes]) -> None:
-        self._budget = intake.budget
-        self._bytes_max = intake.limits.message_bytes_max
-        self._length = headers.get(b"content-length")
-        self._held = 0
+    signal: Signal
+    media: str
+    encoding: str
 
-    def reserve(self, size: int) -> None:
-        """Take bytes out of the budget for this request. Raises Refused (retryable)."""
-        self._budget.take(size)
-        self._held += size
-
-    def release(self) -> None:
-        """Give back all that was taken."""
-        self._budget.give(self._held)
-        self._held = 0
-
-    async def read(self, receive: Receive) -> bytes:
-        """Read the body. Raises Refused (too large, too slow, busy) or DisconnectedError."""
-        if self._length is not None and int(self._length) > self._bytes_max:
-            raise too_large(
-                f"the request has {int(self._length)} bytes, the limit is {self._bytes_max}"
-            )
-        try:
-            async with asyncio.timeout(_BODY_S_MAX):
-                return await self._chunks(receive)
-        except TimeoutError as error:
-            raise malformed("slow", f"the body did not come within {_BODY_S_MAX:g} s") from error
-
-    async def _chunks(self, receive: Receive) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise DisconnectedError
-            chunk = message.get("body", b"")
-            more = message.get("more_body", False)
-            size += len(chunk)
-            if size > self._bytes_max:
-                raise too_large(f"the request has more than {self._bytes_max} bytes")
-            self.reserve(len(chunk))
-            chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    def is_plain(self) -> bool:
+        """Say whether there is nothing to do before the check."""
+        return self.media == PROTOBUF and self.encoding not in INFLATERS
 
 
 def _timeout_s(scope: Scope) -> float:
@@ -299,29 +251,5 @@ def _timeout_s(scope: Scope) -> float:
     return min(_FLUSH_S_MAX, max(0.0, float(query.get("timeout_s", [_FLUSH_S_DEFAULT])[0])))
 
 
-def _content_type_message(kind: str) -> str:
-    if kind == _JSON:
-        return (
-            "OTLP as JSON is not taken by this version: send application/x-protobuf "
-            "(OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)"
-        )
-    return f"content type {kind!r} is not taken: send application/x-protobuf"
-
-
-def _refusal(refused: Refused) -> Answer:
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    if refused.retryable:
-        headers = ((b"retry-after", retry_after_header(refused).encode()),)
-    return Answer(
-        status=refused.http_status, body=status(refused), content_type=PROTOBUF, headers=headers
-    )
-
-
-def _text(code: HTTPStatus, message: str, *headers: tuple[bytes, bytes]) -> Answer:
-    return Answer(
-        status=code, body=f"{message}\n".encode(), content_type=_TEXT, headers=tuple(headers)
-    )
-
-
-def _json(document: Mapping[str, Any]) -> Answer:
-    return Answer(status=HTTPStatus.OK, body=json.dumps(document).encode(), content_type=_JSON)
+def _use(method: str) -> Answer:
+    return text(HTTPStatus.METHOD_NOT_ALLOWED, f"use {method}", (b"allow", method.encode()))

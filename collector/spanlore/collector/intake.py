@@ -4,15 +4,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
+from spanlore.collector import otlp_json
 from spanlore.collector.check import Checked, Limits, check
 from spanlore.collector.counters import Counters
 from spanlore.collector.log import Entry, Log
 from spanlore.collector.redaction.redactor import Redactor
-from spanlore.collector.refusal import overloaded
-from spanlore.collector.signals import Signal
+from spanlore.collector.refusal import Code, Refused, overloaded, shortened
+from spanlore.collector.signals import SIGNALS, Signal
 
 # A disk that takes longer than this to sync is as good as gone for a client.
 DURABLE_WAIT_S_MAX = 30.0
@@ -83,16 +84,35 @@ class Intake:
 
         Raises Refused. The future in what is given may raise it too (retryable).
         """
-        with self._parsing if len(body) > SMALL_BYTES_MAX else nullcontext():
+        with self._one_large_at_a_time(body):
             checked = check(body, signal, limits=self.limits, redactor=self._redactor)
         self._counters.redacted(checked.redacted)
         if checked.mended_strings:
             self._counters.event("strings_mended", checked.mended_strings)
-        answer = signal.answer(checked.rejected, checked.message)
+        if checked.bad_parents:
+            self._counters.event("bad_parents", checked.bad_parents)
+        answer = signal.answer(checked.rejected, shortened(checked.message))
         if not checked.kept:
             self._counters.took(signal.name, accepted=0, rejected=checked.rejected)
             return Taken(answer=answer, durable=None)
         return Taken(answer=answer, durable=self._log.append(_entry(checked, signal)))
+
+    def take_json(self, body: bytes, signal: Signal) -> Taken:
+        """Check a request that came as JSON and put it into the log; raises as ``take`` does."""
+        with self._one_large_at_a_time(body):
+            request = otlp_json.request_of(body, signal, messages_max=self.limits.submessages_max)
+        taken = self.take(request, signal)
+        return Taken(answer=otlp_json.answer_of(taken.answer, signal), durable=taken.durable)
+
+    def _one_large_at_a_time(self, body: bytes) -> AbstractContextManager[object]:
+        return self._parsing if len(body) > SMALL_BYTES_MAX else nullcontext()
+
+
+def unknown_signal() -> Refused:
+    """Make the answer to what is no signal of ours."""
+    taken = " and ".join(signal.path.removeprefix("/v1/") for signal in SIGNALS)
+    message = f"spanlore takes {taken}; there is nothing else here"
+    return Refused("signal", message, code=Code.UNIMPLEMENTED)
 
 
 def _entry(checked: Checked, signal: Signal) -> Entry:

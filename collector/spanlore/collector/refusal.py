@@ -16,7 +16,9 @@ from google.rpc import error_details_pb2, status_pb2
 # The stock Python exporter drops a batch when the delay is above what is left of its ten seconds.
 RETRY_AFTER_S_MIN = 1.0
 RETRY_AFTER_S_MAX = 3.0
-_MESSAGE_CHARS_MAX = 4000
+# A gRPC client takes about 8 KiB of trailers, and a message stands in them three times. OTLP's own
+# limit, 4 MiB for an answer, is far above what is left.
+_MESSAGE_BYTES_MAX = 1024
 
 
 class Code(IntEnum):
@@ -49,7 +51,7 @@ class Refused(Exception):
     def __init__(self, reason: str, message: str, *, code: Code) -> None:
         super().__init__(message)
         self.reason = reason
-        self.message = message[:_MESSAGE_CHARS_MAX]
+        self.message = shortened(message)
         self.code = code
         self.retry_after_s = (
             random.uniform(RETRY_AFTER_S_MIN, RETRY_AFTER_S_MAX)  # noqa: S311 - spreads clients
@@ -66,6 +68,11 @@ class Refused(Exception):
     def http_status(self) -> HTTPStatus:
         """The HTTP status of this answer."""
         return _HTTP_STATUS[self.code]
+
+
+def shortened(message: str) -> str:
+    """Cut a message to what every answer has room for."""
+    return message.encode("utf-8", "replace")[:_MESSAGE_BYTES_MAX].decode("utf-8", "ignore")
 
 
 def overloaded(reason: str, message: str) -> Refused:
@@ -90,8 +97,8 @@ def retry_info(refused: Refused) -> bytes:
     return bytes(info.SerializeToString())
 
 
-def status(refused: Refused) -> bytes:
-    """Serialize `google.rpc.Status` of a refusal, with its RetryInfo or BadRequest detail."""
+def status(refused: Refused) -> status_pb2.Status:
+    """Make `google.rpc.Status` of a refusal, with its RetryInfo or BadRequest detail."""
     answer = status_pb2.Status(code=int(refused.code), message=refused.message)
     detail = any_pb2.Any()
     if refused.retryable:
@@ -101,9 +108,9 @@ def status(refused: Refused) -> bytes:
         violation = error_details_pb2.BadRequest.FieldViolation(description=refused.message)
         detail.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
     else:
-        return bytes(answer.SerializeToString())
+        return answer
     answer.details.append(detail)
-    return bytes(answer.SerializeToString())
+    return answer
 
 
 def retry_after_header(refused: Refused) -> str:

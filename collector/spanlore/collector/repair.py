@@ -2,7 +2,8 @@
 
 A rewrite works on the loose reading (every string as bytes) and does three things: spans with an
 id that identifies nothing and data points without a name or time are left out, text that is not
-UTF-8 gets U+FFFD, and a nested value becomes ``AnyValue.json_value``.
+UTF-8 gets U+FFFD, and a nested value becomes ``AnyValue.json_value``. A parent that can be none is
+counted and stays as it is: without it the span would be taken for a root.
 """
 
 import base64
@@ -22,6 +23,8 @@ TRACE_ID_BYTES = 16
 SPAN_ID_BYTES = 8
 NO_TRACE_ID = bytes(TRACE_ID_BYTES)
 NO_SPAN_ID = bytes(SPAN_ID_BYTES)
+# Values within values. Maps could not be read any deeper: protobuf follows a hundred messages.
+DEPTH_MAX = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,7 @@ class Rewritten:
     kept: int
     rejected: int
     mended_strings: int
+    bad_parents: int
 
 
 def rewrite(body: bytes, signal: Signal) -> Rewritten:
@@ -40,10 +44,11 @@ def rewrite(body: bytes, signal: Signal) -> Rewritten:
     Raises Refused (permanent) where the bytes are no such request at all.
     """
     request = read_loose(body, signal)
-    rejected = 0
+    rejected = bad_parents = 0
     for scope in signal.scopes_of(request):
         if signal is TRACES:
             rejected += _drop_unidentified(scope.spans)
+            bad_parents += sum(map(_has_bad_parent, scope.spans))
         elif signal is LOGS:
             _clear_bad_ids(scope.log_records)
         else:
@@ -54,6 +59,7 @@ def rewrite(body: bytes, signal: Signal) -> Rewritten:
         kept=signal.count(request),
         rejected=rejected,
         mended_strings=mended,
+        bad_parents=bad_parents,
     )
 
 
@@ -62,7 +68,9 @@ def read_loose(body: bytes, signal: Signal) -> Any:
     try:
         return signal.loose.FromString(body)
     except DecodeError as error:
-        raise malformed("undecodable", f"not an OTLP request of {signal.words}: {error}") from error
+        # The decoder says it in no other way.
+        reason = "too_deep" if "MaxDepth" in str(error) else "undecodable"
+        raise malformed(reason, f"not an OTLP request of {signal.words}: {error}") from error
 
 
 def is_identified(trace_id: bytes, span_id: bytes) -> bool:
@@ -73,6 +81,10 @@ def is_identified(trace_id: bytes, span_id: bytes) -> bool:
         and trace_id != NO_TRACE_ID
         and span_id != NO_SPAN_ID
     )
+
+
+def _has_bad_parent(span: Any) -> bool:
+    return len(span.parent_span_id) not in {0, SPAN_ID_BYTES}
 
 
 def _drop_unidentified(spans: Any) -> int:
@@ -177,24 +189,26 @@ def _is_nested(array: Any) -> bool:
 def to_json(value: Any) -> bytes:
     """Give an AnyValue of the loose reading as compact JSON, UTF-8.
 
-    Bytes are base64, integers JSON integers, NaN and the infinities strings, no value null. The
-    depth is bounded by the parser, which refuses more than a hundred levels.
+    Bytes are base64, integers JSON integers, NaN and the infinities strings, no value null. Raises
+    Refused (permanent) for more than DEPTH_MAX values within each other.
     """
     return json.dumps(
-        _plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        _plain(value, deep=1), ensure_ascii=False, separators=(",", ":"), allow_nan=False
     ).encode()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, *, deep: int) -> Any:
+    if deep > DEPTH_MAX:
+        raise malformed("too_deep", f"more than {DEPTH_MAX} values nested in each other")
     kind = value.WhichOneof("value")
     match kind:
         case "kvlist_value":
             return {
-                item.key.decode("utf-8", "replace"): _plain(item.value)
+                item.key.decode("utf-8", "replace"): _plain(item.value, deep=deep + 1)
                 for item in value.kvlist_value.values
             }
         case "array_value":
-            return [_plain(item) for item in value.array_value.values]
+            return [_plain(item, deep=deep + 1) for item in value.array_value.values]
         case _:
             return _plain_scalar(kind, value)
 

@@ -13,10 +13,11 @@ from spanlore.collector.check import Limits
 from spanlore.collector.config import Config
 from spanlore.collector.counters import Counters
 from spanlore.collector.grpc_door import GrpcDoor, PortError
-from spanlore.collector.http_door import HttpDoor, Operations
+from spanlore.collector.http_door import Application, HttpDoor, Operations
 from spanlore.collector.intake import Intake, count_durable
 from spanlore.collector.load import Loader, SegmentStore
 from spanlore.collector.log import Log, LogLimits
+from spanlore.collector.origins import Origins
 from spanlore.collector.recover import OpenedDirectory, open_directory
 from spanlore.collector.redaction.key import load_or_create_key
 from spanlore.collector.redaction.redactor import Redactor
@@ -130,14 +131,18 @@ class Collector:
         )
         listener = _listen(config.host, config.http_port)
         http_port = listener.getsockname()[1]
-        http = HttpDoor(
+        application = Application(
             intake,
             self._counters,
             operations=Operations(flush=self.flush, status=self.status),
             token=config.token,
-            hosts=_hosts(config, http_port),
+            origins=Origins(
+                hosts=_hosts(config, http_port), allowed=frozenset(config.allowed_origins)
+            ),
+            body_s_max=config.clients.body_s_max,
         )
-        grpc = GrpcDoor(intake, self._counters, message_bytes_max=config.message_bytes_max)
+        http = HttpDoor(application, limits=config.clients)
+        grpc = GrpcDoor(intake, self._counters, limits=config.clients)
         try:
             grpc_port = grpc.start(config.host, config.grpc_port)
         except PortError:

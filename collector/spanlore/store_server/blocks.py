@@ -12,7 +12,7 @@ from typing import Final
 import lz4.block
 from clickhouse_cityhash.cityhash import CityHash128
 
-from spanlore.store_server import zstandard
+from spanlore.schemas import zstandard
 from spanlore.store_server.errors import CANNOT_DECOMPRESS, CHECKSUM_DOESNT_MATCH, QueryError
 
 _HASH_BYTES: Final = 16

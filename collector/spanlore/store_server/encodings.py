@@ -1,25 +1,18 @@
 """HTTP Content-Encoding, both ways: bodies decoded with a bound, answers encoded as they stream."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 import lz4.frame
-from isal import igzip_lib, isal_zlib
+from isal import isal_zlib
 
-from spanlore.store_server import blocks, zstandard
+from spanlore.schemas import zstandard
+from spanlore.schemas.inflating import INFLATERS, DamagedError, Inflater, Inflating
+from spanlore.store_server import blocks
 from spanlore.store_server.errors import CANNOT_DECOMPRESS, NOT_IMPLEMENTED, QueryError
 
-PIECE_BYTES_MAX: Final = 1024 * 1024  # what one step of decoding may give
 _GZIP_WINDOW: Final = 31
 _ISAL_LEVEL: Final = 1
-
-
-_DAMAGE: Final = (
-    cast("type[Exception]", igzip_lib.IsalError),
-    zstandard.ZstdError,
-    RuntimeError,  # lz4
-    EOFError,
-)
 
 
 class Decoder(Protocol):
@@ -36,18 +29,6 @@ class Encoder(Protocol):
     def finish(self) -> bytes: ...
 
 
-class _Inflating(Protocol):
-    """What the decompressors of bz2's shape have in common."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
 class Plain:
     """A body that is what it is."""
 
@@ -59,31 +40,23 @@ class Plain:
         yield from ()
 
 
-class Inflater:
-    """Decode one or more concatenated frames, at most PIECE_BYTES_MAX a step."""
+class Unpacked:
+    """A packed body, as it was before."""
 
-    def __init__(self, make: Callable[[], _Inflating]) -> None:
-        self._make = make
-        self._stream: _Inflating | None = None
+    def __init__(self, make: Callable[[], Inflating]) -> None:
+        self._inflater = Inflater(make)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        while data or (self._stream is not None and not self._stream.needs_input):
-            stream = self._stream or self._make()
-            self._stream = stream
-            try:
-                piece = stream.decompress(data, PIECE_BYTES_MAX)
-            except _DAMAGE as bad:
-                raise QueryError(CANNOT_DECOMPRESS, f"the body is damaged: {bad}") from bad
-            if piece:
-                yield piece
-            data = b""
-            if stream.eof:
-                data = stream.unused_data or b""
-                self._stream = None
+        try:
+            yield from self._inflater.feed(data)
+        except DamagedError as bad:
+            raise QueryError(CANNOT_DECOMPRESS, str(bad)) from bad
 
     def finish(self) -> Iterator[bytes]:
-        if self._stream is not None:
-            raise QueryError(CANNOT_DECOMPRESS, "the compressed body ends too early")
+        try:
+            self._inflater.finish()
+        except DamagedError as bad:
+            raise QueryError(CANNOT_DECOMPRESS, str(bad)) from bad
         yield from ()
 
 
@@ -104,13 +77,7 @@ class Chain:
         yield from self._inner.finish()
 
 
-_INFLATERS: Final[dict[str, Callable[[], _Inflating]]] = {
-    "gzip": lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP),
-    "x-gzip": lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP),
-    "deflate": lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_ZLIB),
-    "zstd": zstandard.decompressor,
-    "lz4": lz4.frame.LZ4FrameDecompressor,
-}
+_DECODERS: Final = {**INFLATERS, "lz4": lz4.frame.LZ4FrameDecompressor}
 
 
 def decoder(content_encoding: str, *, native_blocks: bool) -> Decoder:
@@ -119,10 +86,10 @@ def decoder(content_encoding: str, *, native_blocks: bool) -> Decoder:
     name = content_encoding.strip().lower()
     if name in {"", "identity"}:
         outer = Plain()
-    elif name in _INFLATERS:
-        outer = Inflater(_INFLATERS[name])
+    elif name in _DECODERS:
+        outer = Unpacked(_DECODERS[name])
     else:
-        known = ", ".join(sorted(_INFLATERS))
+        known = ", ".join(sorted(_DECODERS))
         raise QueryError(NOT_IMPLEMENTED, f"Content-Encoding {name!r} is not one of {known}")
     return Chain(outer, blocks.BlockReader()) if native_blocks else outer
 

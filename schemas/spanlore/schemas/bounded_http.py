@@ -1,0 +1,105 @@
+"""HTTP/1.1 for a port of ours, with an end to what one client may hold and for how long."""
+
+import asyncio
+from asyncio import Transport
+from dataclasses import dataclass
+from typing import ClassVar, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+__all__ = ["HttpBounds", "bounded_protocol"]
+
+_FULL_TEXT: Final = b"too many connections: come back soon\n"
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n"
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n\r\n%s"
+) % (len(_FULL_TEXT), _FULL_TEXT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpBounds:
+    """How long a client may take to send a header, to send a body, and to read an answer.
+
+    Of more than ``connections_max`` the one that has waited longest for a request gives way; where
+    all are busy the new one is told to come back.
+    """
+
+    header_s_max: float
+    body_s_max: float
+    read_s_max: float
+    connections_max: int
+
+
+def bounded_protocol(bounds: HttpBounds) -> type[asyncio.Protocol]:
+    """Give the protocol for uvicorn's ``http`` setting."""
+    return type("BoundedProtocol", (_BoundedProtocol,), {"bounds": bounds})
+
+
+class _BoundedProtocol(HttpToolsProtocol):
+    bounds: ClassVar[HttpBounds]
+    _sending: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
+    _waits_since_s: float = 0.0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._waits_since_s = self.loop.time()
+        self._must_send_within(self.bounds.header_s_max)
+        if len(self.connections) > self.bounds.connections_max:
+            self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._must_send_within(None)
+        self._may_read()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._must_send_within(self.bounds.header_s_max)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._must_send_within(self.bounds.body_s_max)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._must_send_within(None)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._waits_since_s = self.loop.time()
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        self._reading = self.loop.call_later(self.bounds.read_s_max, self.transport.abort)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._may_read()
+        super().resume_writing()
+
+    def _make_room(self) -> None:
+        """Let go of who has waited longest for a request, or of this new one."""
+        others = cast("set[_BoundedProtocol]", self.connections)
+        waiting = [one for one in others if one is not self and one.waits_for_request()]
+        if waiting:
+            min(waiting, key=lambda one: one._waits_since_s).transport.abort()  # noqa: SLF001
+        else:
+            self.transport.write(_FULL)
+            self.transport.close()
+
+    def waits_for_request(self) -> bool:
+        """Say whether no request is being sent or answered here."""
+        is_idle = self.cycle is None or self.cycle.response_complete
+        return is_idle and not self.transport.is_closing()
+
+    def _may_read(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def _must_send_within(self, seconds: float | None) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+        self._sending = (
+            None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
+        )
