@@ -216,8 +216,8 @@ _RUNS: Final = (
         defaults=_MISSING,
         fields={
             "Error rate": {**_RATE, **thresholds(_ERRORS), **_COLORED},
-            "p50": {"unit": "ms"},
-            "p95": {"unit": "ms"},
+            "Duration p50": {"unit": "ms"},
+            "Duration p95": {"unit": "ms"},
         },
         options=_TABLE,
     ),
@@ -329,7 +329,7 @@ _COLLECTOR: Final = (
     Panel(
         title="States of runs",
         kind="stat",
-        description="Runs received in the time range; a stalled one's root never ended.",
+        description="Runs received in the time range; a stalled one's root is missing or open.",
         queries=[queries.RUN_STATES],
         width=4,
         steps=_PLAIN,

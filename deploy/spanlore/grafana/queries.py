@@ -7,12 +7,13 @@ versions and duplicates only when it merges. Names of result columns are what pe
 from typing import Final
 
 from spanlore.schemas import learning_tables, lesson_state, semconv, tables
+from spanlore.schemas.effect_records import LATEST_EFFECTS_SQL
+from spanlore.schemas.lesson_records import LATEST_LESSONS_SQL
 
 VARIABLES: Final = {"tenant": "TenantId", "agent": "AgentName", "user": "UserId"}
 
-# A run whose source gave no times stands at the time it was received. The plugin's macros are
-# given names alone: some of its versions split an expression at its commas.
-_RUN_TIME: Final = "if(TimeUnknown, LastReceivedAt, StartedAt) AS Time"
+# A run whose source gave no times stands at the time it was received.
+_BEGAN: Final = "if(TimeUnknown, LastReceivedAt, StartedAt)"
 _VARIABLE_VALUES_MAX: Final = 1_000
 _RUNS_SHOWN_MAX: Final = 100
 _ROWS_SHOWN_MAX: Final = 50
@@ -27,24 +28,31 @@ def _chosen(*names: str) -> str:
     return " AND ".join(tests)
 
 
-# The latest version of the runs of the time range. Only runs with a version in the range are
-# sorted; whether the latest one is in it too is asked again afterwards.
-_RUNS: Final = f"""SELECT *, {_RUN_TIME}
+def _latest_runs(time: str, *chosen: str) -> str:
+    """SQL for the latest version of the runs whose ``time`` is in range, with it as ``Time``.
+
+    Only runs with a version in the range are sorted; whether the latest one is in it too is asked
+    again afterwards. Macros are given a name: some versions of the plugin split an expression at
+    its commas.
+    """
+    return f"""SELECT *, {time} AS Time
     FROM (
         SELECT * FROM {tables.RUNS}
         WHERE TraceId IN (
-            WITH {_RUN_TIME} SELECT TraceId FROM {tables.RUNS} WHERE $__timeFilter(Time)
+            WITH {time} AS Time SELECT TraceId FROM {tables.RUNS} WHERE $__timeFilter(Time)
         )
         {tables.LATEST_RUN}
     )
-    WHERE $__timeFilter(Time) AND {_chosen(*VARIABLES)}"""
+    WHERE $__timeFilter(Time) AND {_chosen(*chosen)}"""
+
+
+_RUNS: Final = _latest_runs(_BEGAN, *VARIABLES)
+_RUNS_RECEIVED: Final = _latest_runs("LastReceivedAt", "tenant")
 
 _JUDGED: Final = "Outcome IN ('pass', 'fail')"
 _SUCCESS: Final = f"countIf(Outcome = 'pass') / nullIf(countIf({_JUDGED}), 0)"
 _TOOL_ERROR_RATE: Final = "sum(ToolErrors) / nullIf(sum(ToolCalls), 0)"
-_TOKENS: Final = "sumOrNull(InputTokens + OutputTokens)"
-
-
+_TOKENS: Final = "(InputTokens + OutputTokens)"
 # Result column: the share of runs that a sum over them is about.
 KNOWN: Final = "Known for"
 
@@ -67,7 +75,7 @@ def variable_values(name: str) -> str:
     """SQL for what may be chosen in a variable: what runs of the time range have."""
     column = VARIABLES[name]
     return (
-        f"WITH {_RUN_TIME} SELECT DISTINCT {column} FROM {tables.RUNS} "
+        f"WITH {_BEGAN} AS Time SELECT DISTINCT {column} FROM {tables.RUNS} "
         f"WHERE {column} != '' AND $__timeFilter(Time) "
         f"ORDER BY {column} LIMIT {_VARIABLE_VALUES_MAX}"
     )
@@ -76,7 +84,7 @@ def variable_values(name: str) -> str:
 RUNS = _of_runs('count() AS "Runs"')
 SUCCESS = _of_runs(f'{_SUCCESS} AS "Success"')
 JUDGED = _of_runs(f'countIf({_JUDGED}) / nullIf(count(), 0) AS "Judged"')
-TOKENS = _of_runs(f'{_TOKENS} AS "Tokens", {_known("InputTokens + OutputTokens")}')
+TOKENS = _of_runs(f'sumOrNull({_TOKENS}) AS "Tokens", {_known(_TOKENS)}')
 COST = _of_runs(f'sumOrNull(CostUsd) AS "Cost", {_known("CostUsd")}')
 TOOL_ERRORS = _of_runs(f'{_TOOL_ERROR_RATE} AS "Tool errors"')
 
@@ -101,14 +109,14 @@ RECENT_RUNS = _of_runs(
     "concat(TaskType, if(TaskId = '', '', concat('/', TaskId))) AS \"Task\", "
     'Model AS "Model", Outcome AS "Outcome", if(TimeUnknown, NULL, DurationMs) AS "Duration", '
     'Steps AS "Steps", ToolCalls AS "Tool calls", ToolErrors AS "Tool errors", '
-    'InputTokens + OutputTokens AS "Tokens", CostUsd AS "Cost"',
+    f'{_TOKENS} AS "Tokens", CostUsd AS "Cost"',
     f"ORDER BY Time DESC, TraceId LIMIT {_RUNS_SHOWN_MAX}",
 )
 HARNESSES = _of_runs(
     'AgentName AS "Agent", Model AS "Model", substring(HarnessHash, 1, 8) AS "Harness", '
     f'count() AS "Runs", {_SUCCESS} AS "Success", {_TOOL_ERROR_RATE} AS "Tool errors", '
-    "sumOrNullIf(InputTokens + OutputTokens, Outcome = 'pass') "
-    "/ nullIf(countIf(Outcome = 'pass' AND isNotNull(InputTokens + OutputTokens)), 0) "
+    f"sumOrNullIf({_TOKENS}, Outcome = 'pass') "
+    f"/ nullIf(countIf(Outcome = 'pass' AND isNotNull({_TOKENS})), 0) "
     'AS "Tokens a passed run", sumOrNull(CostUsd) AS "Cost", '
     'min(Time) AS "First seen", max(Time) AS "Last seen"',
     f'GROUP BY AgentName, Model, "Harness" ORDER BY "Runs" DESC LIMIT {_ROWS_SHOWN_MAX}',
@@ -120,7 +128,7 @@ TOOLS = f"""WITH runs AS (
 )
 SELECT ToolName AS "Tool", count() AS "Calls", countIf(failed) AS "Errors",
     countIf(failed) / count() AS "Error rate",
-    quantile(0.5)(known_ms) AS "p50", quantile(0.95)(known_ms) AS "p95",
+    quantile(0.5)(known_ms) AS "Duration p50", quantile(0.95)(known_ms) AS "Duration p95",
     topKIf(1)(if(StatusMessage = '', ErrorType, substring(StatusMessage, 1, 120)), failed)[1]
         AS "Most frequent error"
 FROM (
@@ -144,12 +152,6 @@ def _stage(number: int, name: str, sql: str) -> str:
     return f"SELECT {number} AS position, '{name}' AS stage, ({sql}) AS n"
 
 
-_LATEST_LESSONS: Final = (
-    f"SELECT * FROM {learning_tables.LESSONS} ORDER BY Version DESC LIMIT 1 BY LessonId"
-)
-_LATEST_EFFECTS: Final = (
-    f"SELECT * FROM {learning_tables.EFFECTS} ORDER BY At DESC LIMIT 1 BY LessonId"
-)
 _LATEST_OUTCOMES: Final = f"SELECT Outcome FROM {tables.RUNS} {tables.LATEST_RUN}"
 
 # As `spanlore status` counts, of all that is stored: a lesson of today rests on runs of last month.
@@ -160,11 +162,11 @@ _STAGES: Final = {
     "WHERE Confirmed",
     "lessons": f"SELECT uniqExact(LessonId) FROM {learning_tables.LESSONS}",
     "in force": f"SELECT countIf(State IN {tuple(sorted(lesson_state.DELIVERED))}) "
-    f"FROM ({_LATEST_LESSONS})",
+    f"FROM ({LATEST_LESSONS_SQL.strip()})",
     "runs given one": f"SELECT uniqExact(TraceId) FROM {learning_tables.EXPOSURES} "
     f"WHERE Arm = '{semconv.ARM_EXPOSED}'",
     "effects measured": f"SELECT uniqExact(LessonId) FROM {learning_tables.EFFECTS}",
-    "improved": f"SELECT countIf(Verdict = 'improved') FROM ({_LATEST_EFFECTS})",
+    "improved": f"SELECT countIf(Verdict = 'improved') FROM ({LATEST_EFFECTS_SQL.strip()})",
 }
 FLYWHEEL = (
     "SELECT stage, n FROM (\n    "
@@ -178,8 +180,8 @@ LESSONS = f"""SELECT lesson.At AS "Changed", lesson.State AS "State", lesson.Lay
     effect.Verdict AS "Effect", effect.Metric AS "Measured by",
     effect.ExposedRate AS "With it", effect.OtherRate AS "Without it",
     effect.IntervalLow AS "Difference from", effect.IntervalHigh AS "Difference to"
-FROM ({_LATEST_LESSONS}) AS lesson
-LEFT JOIN ({_LATEST_EFFECTS}) AS effect ON lesson.LessonId = effect.LessonId
+FROM ({LATEST_LESSONS_SQL.strip()}) AS lesson
+LEFT JOIN ({LATEST_EFFECTS_SQL.strip()}) AS effect ON lesson.LessonId = effect.LessonId
 WHERE $__conditionalAll(lesson.TenantId IN (${{tenant:singlequote}}, ''), $tenant)
 ORDER BY "Changed" DESC, lesson.LessonId
 LIMIT {_ROWS_SHOWN_MAX}"""
@@ -198,23 +200,19 @@ LAST_RECEIVED = (
     f'SELECT max(ReceivedAt) AS "Last span"\nFROM {tables.TRACES}\n'
     f"WHERE $__timeFilter(ReceivedAt) AND {_chosen('tenant')}\nHAVING count() > 0"
 )
-_SEALED_RUNS: Final = f"""SELECT * FROM (
-        SELECT * FROM {tables.RUNS}
-        WHERE TraceId IN (SELECT TraceId FROM {tables.RUNS} WHERE $__timeFilter(LastReceivedAt))
-        {tables.LATEST_RUN}
-    )
-    WHERE $__timeFilter(LastReceivedAt) AND {_chosen("tenant")}"""
-SEALING_DELAY = f"""SELECT $__timeInterval(LastReceivedAt) AS time,
+SEALING_DELAY = f"""SELECT $__timeInterval(Time) AS time,
     quantile(0.5)(delay_s) AS "p50", quantile(0.95)(delay_s) AS "p95", max(delay_s) AS "longest"
 FROM (
-    SELECT LastReceivedAt,
+    SELECT Time,
         (toUnixTimestamp64Nano(SealedAt) - toUnixTimestamp64Nano(LastReceivedAt)) / 1e9 AS delay_s
-    FROM ({_SEALED_RUNS})
+    FROM (
+    {_RUNS_RECEIVED}
+    )
     WHERE State = 'sealed'
 )
 GROUP BY time ORDER BY time"""
 RUN_STATES = f"""SELECT countIf(State = 'sealed') AS "sealed", countIf(State = 'open') AS "open",
     countIf(State = 'stalled') AS "stalled"
 FROM (
-    {_SEALED_RUNS}
+    {_RUNS_RECEIVED}
 )"""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from spanlore.grafana.provisioning import datasources
 from spanlore.schemas import migrate, tables
 from spanlore.schemas.store import Store
 from tests.deploy.grafana.grafana_macros import View, expand
@@ -15,8 +16,8 @@ from tests.store_server.store_process import StoreProcess
 
 # The login that Grafana is given, by its name in the store's credentials.
 READER_LOGIN = "ingest"
-# What the plugin sends with every statement, by its queryTimeout.
-SETTINGS = {"max_execution_time": "60"}
+# What clickhouse-go sends with every statement: the plugin's time-out and five seconds.
+SENT_TIMEOUT_S = int(datasources()["datasources"][0]["jsonData"]["queryTimeout"]) + 5
 INTERVAL_S = 3_600
 
 
@@ -52,7 +53,7 @@ class Grafana:
             login=getattr(self.process, READER_LOGIN),
             database=tables.DATABASE,
             default_format="JSON",
-            **SETTINGS,
+            max_execution_time=str(SENT_TIMEOUT_S),
         )
         answer = json.loads(said)
         types = {column["name"]: column["type"] for column in answer["meta"]}

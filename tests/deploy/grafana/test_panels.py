@@ -20,8 +20,6 @@ QUERIES = [
 CHOICES: list[dict[str, str]] = [
     {},
     {"tenant": "acme"},
-    {"agent": "booking"},
-    {"user": "user1"},
     {"tenant": "acme", "agent": "booking", "user": "user1"},
 ]
 NUMBER = re.compile(r"(Nullable\()?(U?Int|Float)\d+\)?")

@@ -50,3 +50,8 @@ def test_the_trace_search_finds_the_roots_of_runs_whose_times_are_known(grafana:
     assert len(timed) == ACME_RUNS + GLOBEX_RUNS - 1
     assert sorted(found.column("traceID")) == sorted(timed)
     assert found.column("startTime") == sorted(found.column("startTime"), reverse=True)
+
+
+def test_the_plugin_sees_that_the_table_of_trace_times_is_there(grafana: Grafana) -> None:
+    tables = grafana.ask('SHOW TABLES FROM "spanlore"')
+    assert "otel_traces_trace_id_ts" in tables.column("name")
