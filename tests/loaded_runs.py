@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spanlore.collector import seal
+from spanlore.collector.signals import LOGS, TRACES
 from spanlore.instrumentation.history import json_text
 from spanlore.instrumentation.history.batches import batches
 from spanlore.instrumentation.history.formats import Format, trajectory_object
@@ -34,11 +35,11 @@ def load_requests(
 ) -> None:
     """Store OTLP export requests (serialised) and seal the runs of what was ever received."""
     folder.mkdir(parents=True, exist_ok=True)
-    bodies = [(body, False) for body in traces] + [(body, True) for body in logs]
-    for body, is_log in bodies:
+    bodies = [(body, TRACES) for body in traces] + [(body, LOGS) for body in logs]
+    for body, signal in bodies:
         seq = next(_segment_numbers)
         path = folder / f"{segments.LOG_ID:08x}-{seq:016x}.wal"
-        path.write_bytes(segments.record(body, seq=seq, logs=is_log))
+        path.write_bytes(segments.record(body, seq=seq, signal=signal.log_field))
         store.insert_segment(path, token=f"{folder}{path.stem}")
         path.unlink()
     seal.seal_received(store, since_ns=0, now_ns=SEALED_NS)

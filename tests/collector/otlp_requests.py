@@ -79,6 +79,8 @@ def metrics(numbers: Sequence[int], *, name: str = "calls") -> ExportMetricsServ
         point = total.data_points.add(as_int=number, time_unix_nano=START_NS)
         point.attributes.add(key="number").value.int_value = number
     return request
+
+
 def as_json(request: Message) -> bytes:
     """Write a request as OTLP's JSON: as protobuf's, but ids in hex and enums as numbers."""
     document = json_format.MessageToDict(request, use_integers_for_enums=True)

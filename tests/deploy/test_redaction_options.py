@@ -28,7 +28,7 @@ def patterns(tmp_path: Path) -> Path:
 def test_up_hands_its_patterns_on_and_status_counts_by_kind(
     directory: Path, patterns: Path
 ) -> None:
-    options = ("--data-dir", directory, *FREE_PORTS, "--redact-patterns", patterns)
+    options = ["--data-dir", str(directory), *FREE_PORTS, "--redact-patterns", str(patterns)]
     ended = run_cli("up", "--detach", *options)
     assert ended.code == 0, ended.err
     file = directory / "runs.jsonl"

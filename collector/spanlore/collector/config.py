@@ -1,7 +1,7 @@
 """What the collector can be told, checked once at the start."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,12 +70,7 @@ class Config:
             raise ConfigError(
                 "patterns to redact are given, and redaction is off: leave out one of them"
             )
-        for origin in self.allowed_origins:
-            if not _ORIGIN.fullmatch(origin):
-                raise ConfigError(
-                    f"{origin!r} is no origin: give scheme://host or scheme://host:port, as "
-                    "browsers send it"
-                )
+        _check_origins(self.allowed_origins)
         if not self.token:
             raise ConfigError("the collector's token is empty: /flush and /status would stand open")
         if self.segment_bytes_target > self.segment_bytes_max:
@@ -95,3 +90,12 @@ class Config:
     def quarantine_dir(self) -> Path:
         """Where bytes go that the log or the store refused."""
         return self.data_dir / "quarantine"
+
+
+def _check_origins(origins: Sequence[str]) -> None:
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ConfigError(
+                f"{origin!r} is no origin: give scheme://host or scheme://host:port, as "
+                "browsers send it"
+            )
