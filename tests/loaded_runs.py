@@ -10,6 +10,7 @@ from spanlore.instrumentation.history import json_text
 from spanlore.instrumentation.history.batches import batches
 from spanlore.instrumentation.history.formats import Format, trajectory_object
 from spanlore.instrumentation.history.trajectory import Trajectory, trajectory_of
+from spanlore.schemas import otlp
 from spanlore.schemas.store import Store
 from tests.schemas import segments
 
@@ -34,12 +35,13 @@ def load_requests(
 ) -> None:
     """Store OTLP export requests (serialised) and seal the runs of what was ever received."""
     folder.mkdir(parents=True, exist_ok=True)
-    bodies = [(body, False) for body in traces] + [(body, True) for body in logs]
-    for body, is_log in bodies:
+    bodies = [(body, 10, otlp.TRACES_IN) for body in traces]
+    bodies += [(body, 11, otlp.LOGS_IN) for body in logs]
+    for body, signal, table in bodies:
         seq = next(_segment_numbers)
         path = folder / f"{segments.LOG_ID:08x}-{seq:016x}.wal"
-        path.write_bytes(segments.record(body, seq=seq, logs=is_log))
-        store.insert_segment(path, token=f"{folder}{path.stem}")
+        path.write_bytes(segments.record(body, seq=seq, signal=signal))
+        store.insert_segment(path, token=f"{folder}{path.stem}", into=(table,))
         path.unlink()
     seal.seal_received(store, since_ns=0, now_ns=SEALED_NS)
 
