@@ -11,6 +11,7 @@ from spanlore.instrumentation.history import json_text
 from spanlore.instrumentation.history.batches import batches
 from spanlore.instrumentation.history.formats import Format, trajectory_object
 from spanlore.instrumentation.history.trajectory import Trajectory, trajectory_of
+from spanlore.schemas import otlp
 from spanlore.schemas.store import Store
 from tests.schemas import segments
 
@@ -40,7 +41,7 @@ def load_requests(
         seq = next(_segment_numbers)
         path = folder / f"{segments.LOG_ID:08x}-{seq:016x}.wal"
         path.write_bytes(segments.record(body, seq=seq, signal=signal.log_field))
-        store.insert_segment(path, token=f"{folder}{path.stem}")
+        store.insert_segment(path, token=f"{folder}{path.stem}", into=(signal.table_in,))
         path.unlink()
     seal.seal_received(store, since_ns=0, now_ns=SEALED_NS)
 

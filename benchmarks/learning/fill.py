@@ -136,5 +136,5 @@ def _load(store: Store, bodies: Sequence[tuple[Signal, bytes]]) -> None:
                 body, signal, tenant="", received_ns=now_ns, seq=seq, log_id=log_id
             )
             path.write_bytes(head + body)
-            store.insert_segment(path, token=f"{now_ns}-{log_id}-{seq}")
+            store.insert_segment(path, token=f"{now_ns}-{log_id}-{seq}", into=(signal.table_in,))
     seal.seal_loaded(store, log_id=log_id, first_seq=1, last_seq=len(bodies), now_ns=time.time_ns())

@@ -6,7 +6,7 @@ from typing import Any
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-from spanlore.schemas import semconv
+from spanlore.schemas import otlp, semconv
 from spanlore.schemas.learning_tables import EXPOSURES, OVERRIDES
 from spanlore.schemas.store import Store
 from tests.schemas.segments import segment
@@ -39,7 +39,7 @@ def event(name: str, at_ns: int, **values: str | int) -> ExportLogsServiceReques
 
 def load(store: Store, folder: Path, *requests: ExportLogsServiceRequest) -> None:
     path = segment(folder, requests)
-    store.insert_segment(path, token=path.stem)
+    store.insert_segment(path, token=path.stem, into=(otlp.LOGS_IN,))
 
 
 def rows(store: Store, table: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from spanlore.collector import seal
 from spanlore.collector.run_sql import RUN_ROWS_SQL
-from spanlore.schemas import semconv, tables
+from spanlore.schemas import otlp, semconv, tables
 from spanlore.schemas.store import Store, StoreRefused
 from tests.schemas.segments import LOG_ID, RECEIVED_NS, segment
 
@@ -83,7 +83,7 @@ def load(store: Store, tmp_path: Path) -> Load:
     def loaded(*requests: Any, now_ns: int = SOON_NS) -> None:
         numbers = [next(seqs) for _ in requests]
         path = segment(tmp_path, requests, first_seq=numbers[0])
-        store.insert_segment(path, token=path.stem)
+        store.insert_segment(path, token=path.stem, into=(otlp.TRACES_IN, otlp.LOGS_IN))
         seal.seal_loaded(
             store, log_id=LOG_ID, first_seq=numbers[0], last_seq=numbers[-1], now_ns=now_ns
         )

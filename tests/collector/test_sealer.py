@@ -8,7 +8,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from spanlore.collector.sealer import Sealer
-from spanlore.schemas import semconv, tables
+from spanlore.schemas import otlp, semconv, tables
 from spanlore.schemas.store import Store, StoreUnreachable
 from tests.schemas.segments import LOG_ID, RECEIVED_NS, segment
 
@@ -34,7 +34,7 @@ def run(
 def load(store: Store, folder: Path, first: int, last: int) -> None:
     requests = [run(number) for number in range(first, last + 1)]
     path = segment(folder, requests, first_seq=first)
-    store.insert_segment(path, token=path.stem)
+    store.insert_segment(path, token=path.stem, into=(otlp.TRACES_IN,))
 
 
 def told(store: Store) -> tuple[str, int]:

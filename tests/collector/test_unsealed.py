@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from spanlore.collector.sealer import Sealer
-from spanlore.schemas import semconv, tables
+from spanlore.schemas import otlp, semconv, tables
 from spanlore.schemas.store import Store, StoreUnreachable
 from tests.collector.test_seal import LATE_NS, judged, request, span
 from tests.schemas.segments import LOG_ID, RECEIVED_NS, segment
@@ -32,7 +32,7 @@ def start(store_url: str, tmp_path: Path) -> Start:
 def stored(store: Store, folder: Path, seq: int, *requests: Any) -> tuple[int, int, int]:
     """Load a segment; return what the loader tells of it."""
     path = segment(folder, requests, first_seq=seq)
-    store.insert_segment(path, token=path.stem)
+    store.insert_segment(path, token=path.stem, into=(otlp.TRACES_IN, otlp.LOGS_IN))
     return LOG_ID, seq, seq + len(requests) - 1
 
 

@@ -127,6 +127,7 @@ def test_status_for_a_person_shows_the_flywheel(directory: Path) -> None:
     ended = run_cli("status", "--data-dir", directory)
     assert ended.code == 0
     assert "0 runs → 0 judged → 0 findings → 0 lessons" in ended.out
+    assert "data points" in ended.out
     assert "everything accepted is loaded" in ended.out
 
 
