@@ -28,8 +28,8 @@ def patterns(tmp_path: Path) -> Path:
 def test_up_hands_its_patterns_on_and_status_counts_by_kind(
     directory: Path, patterns: Path
 ) -> None:
-    options = ("--data-dir", directory, *FREE_PORTS, "--redact-patterns", patterns)
-    ended = run_cli("up", "--detach", *options)
+    told = ("--redact-patterns", patterns)
+    ended = run_cli("up", "--detach", "--data-dir", directory, *FREE_PORTS, *told)
     assert ended.code == 0, ended.err
     file = directory / "runs.jsonl"
     message = {"role": "user", "content": "I am ada@example.org, password=hunter2"}
