@@ -11,7 +11,6 @@ from spanlore.instrumentation.history import json_text
 from spanlore.instrumentation.history.batches import batches
 from spanlore.instrumentation.history.formats import Format, trajectory_object
 from spanlore.instrumentation.history.trajectory import Trajectory, trajectory_of
-from spanlore.schemas import otlp
 from spanlore.schemas.store import Store
 from tests.schemas import segments
 

@@ -4,6 +4,7 @@ Three ways: quoted (JSON, code), assigned (environments, URL queries, connection
 alone on a line (YAML, headers).
 """
 
+import re
 from typing import Final
 
 from spanlore.collector.redaction.kinds import has_digit, is_placeholder
@@ -37,6 +38,7 @@ FIELD_PREFIXES: Final = tuple(
     for style in (str.lower, str.upper, str.title)
 )
 
+_SECRET_NAME: Final = re.compile(f"{_NAMES}\\Z".encode())
 # The kinds.
 _PASSWORD: Final = "password"  # noqa: S105 - a kind, not one
 _CREDENTIAL: Final = "credential"
@@ -51,7 +53,7 @@ _TOKEN_BYTES_MIN = 16
 
 
 def field_kind(name: bytes, value: bytes, *, bare: bool = False) -> str | None:
-    """Give the kind of secret that a named value is, None where it is none.
+    """Give the kind of secret that the value of a name that promises one is, None where it is none.
 
     ``bare`` is a value without quotes, which in code is an expression.
     """
@@ -60,7 +62,7 @@ def field_kind(name: bytes, value: bytes, *, bare: bool = False) -> str | None:
         return None
     if lower.endswith(_PASSWORDS):
         return _PASSWORD if len(value) >= _PASSWORD_BYTES_MIN else None
-    if not lower.endswith(_SECRET_NAMES) or len(value.split(None, 1)) != 1:
+    if len(value.split(None, 1)) != 1:
         return None
     if lower.endswith(b"token"):
         enough = len(value) >= _TOKEN_BYTES_MIN and has_digit(value)
@@ -70,18 +72,9 @@ def field_kind(name: bytes, value: bytes, *, bare: bool = False) -> str | None:
     return _CREDENTIAL if len(value) >= _KEY_BYTES_MIN else None
 
 
-_KEYS = (b"api", b"access", b"private", b"secret", b"signing", b"encryption", b"account", b"auth")
-_SECRET_NAMES: Final = (
-    b"secret",
-    b"token",
-    *_VAGUE,
-    *(word + separator + b"key" for word in _KEYS for separator in (b"", b"_", b".", b"-")),
-)
-
-
 def is_secret_name(name: bytes) -> bool:
     """Say whether an attribute of this name may hold a secret."""
-    return name.lower().endswith(_PASSWORDS + _SECRET_NAMES)
+    return _SECRET_NAME.search(name) is not None
 
 
 def _is_expression(value: bytes) -> bool:
