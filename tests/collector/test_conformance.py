@@ -15,11 +15,11 @@ from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
 from spanlore.collector.refusal import Code, Refused, overloaded, retry_info, status
-from spanlore.collector.signals import LOGS, SIGNALS, TRACES, Signal
+from spanlore.collector.signals import LOGS, METRICS, SIGNALS, TRACES, Signal
 from spanlore.schemas import zstandard
 from tests.collector.collector_process import PROTOBUF, CollectorProcess, unary
 from tests.collector.conftest import NOWHERE
-from tests.collector.otlp_requests import as_json, logs, new_ids, traces
+from tests.collector.otlp_requests import as_json, logs, metrics, new_ids, traces
 from tests.collector.waiting import wait_until
 
 JSON = "application/json"
@@ -177,14 +177,14 @@ def test_a_path_that_is_nothing_says_what_there_is_as_text(door: CollectorProces
     answer = door.client.get("/")
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/plain")
-    assert "traces and logs" in answer.text
+    assert "traces, logs and metrics" in answer.text
 
 
 @pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
 def test_an_overload_carries_its_delay_in_every_way_a_client_may_read_it(
     tmp_path_factory: pytest.TempPathFactory, signal: Signal
 ) -> None:
-    request = traces(1) if signal is TRACES else logs(1)
+    request = {TRACES.name: traces(1), LOGS.name: logs(1), METRICS.name: metrics([1])}[signal.name]
     data_dir = tmp_path_factory.mktemp("full") / "data"
     with CollectorProcess(data_dir, NOWHERE, "--log-max", "1") as full:
         with pytest.raises(grpc.RpcError) as refused:
@@ -238,7 +238,7 @@ def test_a_grpc_method_that_is_nothing_is_unimplemented_whatever_it_is_called(
     with pytest.raises(grpc.RpcError) as refused:
         next(stream(_nothing_until_answered()))
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert "traces and logs" in (refused.value.details() or "")
+    assert "traces, logs and metrics" in (refused.value.details() or "")
 
 
 def _nothing_until_answered() -> Iterator[bytes]:

@@ -110,8 +110,8 @@ class Intake:
 
 def unknown_signal() -> Refused:
     """Make the answer to what is no signal of ours."""
-    taken = " and ".join(signal.path.removeprefix("/v1/") for signal in SIGNALS)
-    message = f"spanlore takes {taken}; there is nothing else here"
+    *most, last = (signal.path.removeprefix("/v1/") for signal in SIGNALS)
+    message = f"spanlore takes {', '.join(most)} and {last}; there is nothing else here"
     return Refused("signal", message, code=Code.UNIMPLEMENTED)
 
 

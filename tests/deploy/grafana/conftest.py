@@ -15,7 +15,7 @@ from tests.deploy.grafana.seeded_runs import END, START, seed
 from tests.store_server.store_process import StoreProcess
 
 # The login that Grafana is given, by its name in the store's credentials.
-READER_LOGIN = "ingest"
+READER_LOGIN = "reader"
 # What clickhouse-go sends with every statement: the plugin's time-out and five seconds.
 SENT_TIMEOUT_S = int(datasources()["datasources"][0]["jsonData"]["queryTimeout"]) + 5
 INTERVAL_S = 3_600
