@@ -26,6 +26,8 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 
+from spanlore.collector.redaction.redactor import Redactor
+from spanlore.collector.redaction.requests import redact_request
 from spanlore.collector.signals import METRICS
 from spanlore.schemas import metric_tables
 from spanlore.schemas.store import Store
@@ -252,3 +254,19 @@ def test_after_a_kill_and_a_resend_every_acknowledged_point_is_stored_once(
         assert counted(second)["stored"] == 120
         assert second.stop() == 0
     assert values(store) == list(range(110))
+
+
+def test_a_histogram_beside_a_secret_keeps_its_bucket_counts() -> None:
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="took")
+    point = metric.exponential_histogram.data_points.add(time_unix_nano=1, count=6)
+    point.positive.bucket_counts.extend([1, 2, 3])
+    secret = f"ghp_{'a1B2c3D4e5' * 3}f6G7h8"
+    point.attributes.add(key="note").value.string_value = secret
+    loose = METRICS.loose.FromString(request.SerializeToString())
+    found = redact_request(loose, Redactor(b"k" * 32))
+    assert sum(found.values()) == 1
+    kept = ExportMetricsServiceRequest.FromString(loose.SerializeToString())
+    [told] = kept.resource_metrics[0].scope_metrics[0].metrics[0].exponential_histogram.data_points
+    assert list(told.positive.bucket_counts) == [1, 2, 3]
+    assert secret not in str(kept)

@@ -13,15 +13,18 @@ from spanlore.collector.redaction.redactor import Redactor
 _ID_BYTES_MAX = 16
 # Below an attribute, where messages nest within each other.
 _VALUES = frozenset({"AnyValue", "ArrayValue", "KeyValueList"})
+_LEAN = "ExportMetricsServiceRequest"
 _IDS = frozenset({"trace_id", "span_id", "parent_span_id"})
 
 
 def redact_request(request: Any, redactor: Redactor) -> Counter[str]:
     """Redact a request of the loose reading, in place; give what was taken out by kind.
 
-    Fields that OTLP does not know go: the store cannot read them, the log would keep them.
+    Fields that OTLP does not know go: the store cannot read them, the log would keep them. Not so
+    in metrics, whose reading leaves bucket counts of histograms out.
     """
-    request.DiscardUnknownFields()
+    if request.DESCRIPTOR.name != _LEAN:
+        request.DiscardUnknownFields()
     found: Counter[str] = Counter()
     # Each message with the name of the attribute it is the value of, where that promises a secret.
     stack: list[tuple[Any, bytes]] = [(request, b"")]
