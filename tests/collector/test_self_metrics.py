@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families as plain_tex
 
 from spanlore.collector.counters import Counters
 from spanlore.collector.histogram import Histogram
-from spanlore.collector.self_metrics import SELF_METRICS, SERVICE_NAME, Kind
+from spanlore.collector.self_metrics import SELF_METRICS, Kind
 from spanlore.collector.signals import LOGS
-from spanlore.schemas import metric_tables
+from spanlore.schemas import metric_tables, semconv
 from spanlore.schemas.store import Store
 from tests.collector.collector_process import CollectorProcess
 from tests.collector.conftest import NOWHERE
@@ -210,7 +210,7 @@ def test_its_own_store_gets_its_metrics_where_that_is_asked_for(
         assert collector.stop() == 0  # which exports once more
     with CollectorProcess(data_dir, store_url) as collector:
         collector.flush()
-    resource = f"ResourceAttributes['service.name'] = '{SERVICE_NAME}'"
+    resource = f"ServiceName = '{semconv.COLLECTOR_SERVICE}'"
     sums = store.query(
         f"SELECT MetricName, MetricUnit, Value, IsMonotonic FROM {metric_tables.SUM} "
         f"WHERE {resource} {metric_tables.LATEST_POINT}"

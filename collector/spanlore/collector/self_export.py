@@ -35,6 +35,7 @@ from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake
 from spanlore.collector.refusal import Refused
 from spanlore.collector.self_metrics import SELF_METRICS, Kind, SelfMetric
 from spanlore.collector.signals import METRICS
+from spanlore.schemas import semconv
 
 __all__ = ["SelfExport", "exporter_to"]
 
@@ -118,7 +119,7 @@ def _metrics_data(status: Mapping[str, Any], *, began_ns: int) -> MetricsData:
     """Render a status document in the data model of OpenTelemetry's SDK."""
     times = (began_ns, time.time_ns())
     metrics = [metric for one in SELF_METRICS for metric in _metric(one, status, times)]
-    scope = InstrumentationScope("spanlore.collector", status["resource"]["service.version"])
+    scope = InstrumentationScope("spanlore.collector", status["resource"][semconv.SERVICE_VERSION])
     of_scope = ScopeMetrics(scope=scope, metrics=metrics, schema_url="")
     resource = Resource.create(status["resource"])
     of_resource = ResourceMetrics(resource=resource, scope_metrics=[of_scope], schema_url="")

@@ -17,9 +17,7 @@ from typing import Any, Final
 
 from spanlore.collector.signals import LOGS, METRICS, TRACES
 
-__all__ = ["SELF_METRICS", "SERVICE_NAME", "Kind", "SelfMetric"]
-
-SERVICE_NAME: Final = "spanlore-collector"
+__all__ = ["SELF_METRICS", "Kind", "SelfMetric"]
 
 Status = Mapping[str, Any]
 # A point's attributes and its value: a number, or what a histogram's snapshot gives.
