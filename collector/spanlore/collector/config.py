@@ -110,7 +110,7 @@ def _check_self_metrics(endpoint: str, protocol: str) -> None:
             f"the collector's own metrics cannot go to {endpoint!r}: give a URL such as "
             f"http://127.0.0.1:4318/v1/metrics, or {SELF!r} for its own store"
         )
-    if protocol not in _PROTOCOLS:
+    if endpoint not in ("", SELF) and protocol not in _PROTOCOLS:
         raise ConfigError(
             f"the collector's own metrics cannot go by {protocol!r}: set "
             f"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL to {' or '.join(_PROTOCOLS)}"

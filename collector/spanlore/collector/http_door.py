@@ -224,14 +224,14 @@ class Application:
         method = _OPERATIONS[scope["path"]]
         if scope["method"] != method:
             return _use(method)
-        loop = asyncio.get_running_loop()
         if method == "GET":
-            status = await loop.run_in_executor(self._workers, self._operations.status)
+            status = self._operations.status()
             return document(status) if scope["path"] == "/status" else page(status, headers)
         try:
             timeout_s = _timeout_s(scope)
         except ValueError:
             return text(HTTPStatus.BAD_REQUEST, "timeout_s is a number of seconds")
+        loop = asyncio.get_running_loop()
         try:
             return document(await loop.run_in_executor(None, self._operations.flush, timeout_s))
         except TimeoutError as error:

@@ -194,7 +194,7 @@ SELF_METRICS: Final = (
         "log.size",
         Kind.UP_DOWN_COUNTER,
         "By",
-        description="Bytes in the write-ahead log: acknowledged, not yet in the store.",
+        description="Bytes in the write-ahead log: taken, not yet in the store.",
         read=_one("backlog", "bytes"),
     ),
     _metric(
