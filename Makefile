@@ -41,7 +41,7 @@ test: check
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-slow: $(READY)
-	$(BIN)/pytest -m slow --timeout 3600
+	$(BIN)/pytest -m slow --timeout 3600 --capture no
 
 bench: $(READY) $(BENCH_READY)
 	@set -e; for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python "$$script"; done

@@ -1,13 +1,20 @@
-"""Kills the collector and the store at random instants under load, over and over."""
+"""Kills the collector and the store at random instants under load, over and over.
+
+A thousand times (SPANLORE_TEST_KILLS), which takes an hour. A run that is cut short or fails is
+taken up where it was by the next; SPANLORE_TEST_SEED, which is printed, begins that one again.
+"""
 
 import os
 import random
+import shutil
 import socket
 import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import grpc
 import pytest
@@ -19,7 +26,11 @@ from tests.collector.collector_process import CollectorProcess, unary
 from tests.collector.otlp_requests import hex_ids, logs, metrics, new_ids, traces
 from tests.store_server.store_process import StoreProcess
 
-ROUNDS = int(os.environ.get("SPANLORE_TEST_KILLS", "50"))
+KILLS = int(os.environ.get("SPANLORE_TEST_KILLS", "1000"))
+# After so many all is looked at, and the next begin with an empty store.
+KILLS_A_STORE = 50
+# Where pytest keeps how far it came, under .pytest_cache.
+PROGRESS = "spanlore/kills"
 SPANS = 20
 TRACE_THREADS = 4
 
@@ -132,18 +143,51 @@ class Stack:
             self.collector = self._start_collector()
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the kills have come; kept by pytest, so that a run that was cut short goes on."""
+
+    seed: int
+    kills: int
+    done: int = 0
+
+    @classmethod
+    def resumed(cls, cache: pytest.Cache) -> Self:
+        """Go on where an earlier run ended, unless a seed or another number is asked for."""
+        kept = cache.get(PROGRESS, None)
+        seed = os.environ.get("SPANLORE_TEST_SEED")
+        if seed is None and kept is not None and kept["kills"] == KILLS:
+            return cls(**kept)
+        return cls(seed=int(seed or random.randrange(2**32)), kills=KILLS)
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_what_was_acknowledged_is_stored_once_whatever_is_killed_when(tmp_path: Path) -> None:
-    seed = int(os.environ.get("SPANLORE_TEST_SEED", random.randrange(2**32)))
-    print(f"seed {seed}, {ROUNDS} kills")
-    rng = random.Random(seed)
+@pytest.mark.timeout(4 * 3600)
+def test_what_was_acknowledged_is_stored_once_whatever_is_killed_when(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    cache = request.config.cache
+    assert cache is not None
+    progress = Progress.resumed(cache)
+    while progress.done < progress.kills:
+        print(f"seed {progress.seed}: {progress.done} of {progress.kills} kills done", flush=True)
+        cache.set(PROGRESS, asdict(progress))
+        rounds = min(KILLS_A_STORE, progress.kills - progress.done)
+        data_dir = tmp_path / f"after-{progress.done}"
+        kill_and_check(data_dir, random.Random(f"{progress.seed}/{progress.done}"), rounds)
+        shutil.rmtree(data_dir)
+        progress = replace(progress, done=progress.done + rounds)
+    cache.set(PROGRESS, None)
+
+
+def kill_and_check(data_dir: Path, rng: random.Random, rounds: int) -> None:
+    """Kill so many times under load, then see that the store has what was acknowledged."""
     killed: Counter[str] = Counter()
     with ExitStack() as running:
-        stack = Stack(tmp_path / "data", running)
+        stack = Stack(data_dir, running)
         clients = Clients(stack.grpc_port)
         running.callback(clients.stop)
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             time.sleep(rng.uniform(0.0, 2.0))
             victim = rng.choice(("collector", "store", "both"))
             killed[victim] += 1

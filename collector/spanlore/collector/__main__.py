@@ -53,6 +53,29 @@ _OTHER_FILES = 512
 )
 @click.option("--disk-free-min", type=int, default=1 << 30, help="Bytes the disk must keep free.")
 @click.option("--log-max", type=int, default=4 << 30, help="Bytes the write-ahead log may hold.")
+@click.option(
+    "--self-metrics-endpoint",
+    envvar="OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    show_envvar=True,
+    default="",
+    help="Where the collector sends its own metrics by OTLP: a URL, or `self` for its own store.",
+)
+@click.option(
+    "--self-metrics-protocol",
+    envvar=["OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"],
+    show_envvar=True,
+    default="http/protobuf",
+    help="grpc or http/protobuf.",
+)
+@click.option(
+    "--self-metrics-every-ms",
+    envvar="OTEL_METRIC_EXPORT_INTERVAL",
+    show_envvar=True,
+    type=click.IntRange(min=1),
+    default=60_000,
+    show_default=True,
+    help="Milliseconds from one export of them to the next.",
+)
 def main(  # noqa: PLR0913 - one argument an option
     data_dir: Path,
     store_url: str,
@@ -67,6 +90,9 @@ def main(  # noqa: PLR0913 - one argument an option
     redact_patterns: Path | None,
     disk_free_min: int,
     log_max: int,
+    self_metrics_endpoint: str,
+    self_metrics_protocol: str,
+    self_metrics_every_ms: int,
 ) -> None:
     """Take OTLP on --grpc-port and --http-port, keep it in a log, load it into the store.
 
@@ -90,6 +116,9 @@ def main(  # noqa: PLR0913 - one argument an option
             redact_patterns=read_patterns(redact_patterns) if redact_patterns else {},
             disk_free_bytes_min=disk_free_min,
             log_bytes_max=log_max,
+            self_metrics_endpoint=self_metrics_endpoint,
+            self_metrics_protocol=self_metrics_protocol,
+            self_metrics_every_s=self_metrics_every_ms / 1000,
         )
     except _CANNOT_START as error:
         _cannot_start(error)
@@ -102,7 +131,12 @@ def serve(config: Config, store_url: str) -> None:
     try:
         _allow_files(2 * config.clients.connections_max + _OTHER_FILES)
         sealer = Sealer(partial(Store.connect, store_url), note=config.log_dir / "unsealed.json")
-        hooks = Hooks(on_loaded=sealer.loaded, on_idle=sealer.idle, on_flush=sealer.flush)
+        hooks = Hooks(
+            on_loaded=sealer.loaded,
+            on_idle=sealer.idle,
+            on_flush=sealer.flush,
+            sealing=sealer.backlog,
+        )
         collector = Collector(config, partial(Store.connect, store_url), hooks=hooks)
         ports = collector.start()
     except _CANNOT_START as error:

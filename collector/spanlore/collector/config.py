@@ -4,10 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from spanlore.schemas.loopback import is_loopback
 
 MEBIBYTE = 1 << 20
+# The endpoint of the collector's own metrics that means its own store.
+SELF: Final = "self"
+_PROTOCOLS = ("grpc", "http/protobuf")
 _PORT_MAX = 65535
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 
@@ -30,11 +34,15 @@ class ClientLimits:
 class Config:
     """Settings of one collector. Sizes are bytes, times the unit in the name.
 
-    Port 0 takes a free port. ``token`` opens `/flush` and `/status`. ``allowed_hosts`` are
-    further names (without a port) that the HTTP door answers to, besides loopback and ``host``;
+    Port 0 takes a free port. ``token`` opens `/flush`, `/status` and `/metrics`.
+    ``allowed_hosts`` are further names (without a port) that the HTTP door answers to, besides
+    loopback and ``host``;
     ``allowed_origins`` are the web pages' origins (scheme://host:port) that may send to it.
     ``redact_patterns`` are the user's own patterns of what is taken out of requests besides
-    secrets, by name; without ``redact`` nothing is. Raises ConfigError where a value cannot work.
+    secrets, by name; without ``redact`` nothing is. ``self_metrics_endpoint`` is where the
+    collector's own metrics go: a URL, "self" for its own store, or nowhere.
+
+    Raises ConfigError where a value cannot work.
     """
 
     data_dir: Path
@@ -55,6 +63,9 @@ class Config:
     log_bytes_max: int = 4096 * MEBIBYTE
     disk_free_bytes_min: int = 1024 * MEBIBYTE
     drain_s_max: float = 10.0
+    self_metrics_endpoint: str = ""
+    self_metrics_protocol: str = "http/protobuf"
+    self_metrics_every_s: float = 60.0
     redact: bool = True
     redact_patterns: Mapping[str, str] = field(default_factory=dict)
     clients: ClientLimits = ClientLimits()
@@ -73,6 +84,7 @@ class Config:
         _check_origins(self.allowed_origins)
         if not self.token:
             raise ConfigError("the collector's token is empty: /flush and /status would stand open")
+        _check_self_metrics(self.self_metrics_endpoint, self.self_metrics_protocol)
         if self.segment_bytes_target > self.segment_bytes_max:
             raise ConfigError("segment_bytes_target is above segment_bytes_max")
         if not (self.insecure or is_loopback(self.host)):
@@ -90,6 +102,19 @@ class Config:
     def quarantine_dir(self) -> Path:
         """Where bytes go that the log or the store refused."""
         return self.data_dir / "quarantine"
+
+
+def _check_self_metrics(endpoint: str, protocol: str) -> None:
+    if endpoint not in ("", SELF) and not endpoint.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"the collector's own metrics cannot go to {endpoint!r}: give a URL such as "
+            f"http://127.0.0.1:4318/v1/metrics, or {SELF!r} for its own store"
+        )
+    if endpoint not in ("", SELF) and protocol not in _PROTOCOLS:
+        raise ConfigError(
+            f"the collector's own metrics cannot go by {protocol!r}: set "
+            f"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL to {' or '.join(_PROTOCOLS)}"
+        )
 
 
 def _check_origins(origins: Sequence[str]) -> None:

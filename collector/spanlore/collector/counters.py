@@ -4,6 +4,7 @@ For each signal ``accepted + rejected + quarantined = received``, always: a span
 accepted to quarantined when the store refuses it for good. Requests that were refused whole are
 not in it, since their spans were not counted; ``refused`` has them by reason. ``redacted`` counts
 secrets that were taken out of requests, by kind; one that a client sent again counts again.
+``recovered`` are those of the received that an earlier process acknowledged and left in the log.
 """
 
 import threading
@@ -11,9 +12,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from spanlore.collector.histogram import Histogram
 from spanlore.collector.signals import SIGNALS
 
-KINDS: Final = ("received", "accepted", "rejected", "quarantined", "stored")
+KINDS: Final = ("received", "accepted", "rejected", "quarantined", "stored", "recovered")
+TRANSPORTS: Final = ("grpc", "http")
+_ACK_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_LOAD_BOUNDS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 
 class Counters:
@@ -25,6 +30,8 @@ class Counters:
         self._refused: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
         self._redacted: Counter[str] = Counter()
+        self._acks = {transport: Histogram(_ACK_BOUNDS_S) for transport in TRANSPORTS}
+        self._loads = Histogram(_LOAD_BOUNDS_S)
 
     def took(self, signal: str, *, accepted: int, rejected: int) -> None:
         """Count a request that was answered: what is in the log and what was rejected."""
@@ -33,6 +40,21 @@ class Counters:
             items["received"] += accepted + rejected
             items["accepted"] += accepted
             items["rejected"] += rejected
+
+    def recovered(self, items: Mapping[str, int]) -> None:
+        """Count records that stood in the log when this process began."""
+        with self._lock:
+            for signal, number in items.items():
+                for kind in ("received", "accepted", "recovered"):
+                    self._items[signal][kind] += number
+
+    def acknowledged(self, transport: str, duration_s: float) -> None:
+        """Count a request's way from read to durable, in seconds."""
+        self._acks[transport].observe(duration_s)
+
+    def loaded(self, duration_s: float) -> None:
+        """Count a segment's way into the store, in seconds."""
+        self._loads.observe(duration_s)
 
     def stored(self, items: Mapping[str, int]) -> None:
         """Count records that are in the store now."""
@@ -70,4 +92,6 @@ class Counters:
                 "refused": dict(self._refused),
                 "events": dict(self._events),
                 "redacted": dict(self._redacted),
+                "acks": {name: acks.snapshot() for name, acks in self._acks.items()},
+                "loads": self._loads.snapshot(),
             }

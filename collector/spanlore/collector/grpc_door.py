@@ -134,9 +134,11 @@ def _export(intake: Intake, counters: Counters, *, signal: Signal, arrivals: Arr
         try:
             body = arrivals.message(messages, context)
             with intake.budget.hold(len(body)):
+                started_s = time.monotonic()
                 taken = intake.take(body, signal)
                 if taken.durable is not None:
                     taken.durable.result(DURABLE_WAIT_S_MAX)
+                    counters.acknowledged("grpc", time.monotonic() - started_s)
         except Refused as refused:
             _abort(context, counters, refused)
         except FutureTimeoutError:

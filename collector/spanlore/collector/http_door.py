@@ -1,8 +1,9 @@
-"""OTLP over HTTP (:4318), and the collector's own /flush and /status."""
+"""OTLP over HTTP (:4318), and the collector's own /flush, /status and /metrics."""
 
 import asyncio
 import hmac
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from spanlore.collector.intake import (
     unknown_signal,
 )
 from spanlore.collector.origins import Origins
+from spanlore.collector.prometheus_page import page
 from spanlore.collector.refusal import Refused, overloaded
 from spanlore.collector.signals import SIGNALS, Signal
 from spanlore.schemas.bounded_http import HttpBounds, bounded_protocol
@@ -47,7 +49,7 @@ _ANSWER_S = 5.0
 _GRACE_S = 5
 _WORKERS = 4
 _SIGNALS = {signal.path: signal for signal in SIGNALS}
-_OPERATIONS = {"/flush": "POST", "/status": "GET"}
+_OPERATIONS = {"/flush": "POST", "/status": "GET", "/metrics": "GET"}
 
 Scope = Mapping[str, Any]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -142,7 +144,7 @@ class Application:
             (b"content-type", answer.content_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
             *answer.headers,
-            *self._origins.permission(headers),
+            *(self._origins.permission(headers) if scope["path"] in _SIGNALS else ()),
         ]
         await send({"type": "http.response.start", "status": int(answer.status), "headers": sent})
         await send({"type": "http.response.body", "body": answer.body})
@@ -183,10 +185,12 @@ class Application:
         body = Body(self._intake, headers, body_s_max=self._body_s_max)
         try:
             sent = await body.read(receive)
+            started_s = time.monotonic()
             taken = await self._take(sent, _Reading(_SIGNALS[path], media, encoding), body)
             if taken.durable is not None:
                 async with asyncio.timeout(DURABLE_WAIT_S_MAX):
                     await asyncio.wrap_future(taken.durable)
+                self._counters.acknowledged("http", time.monotonic() - started_s)
         except TimeoutError as error:
             raise overloaded("log_slow", "the disk is too slow: send again") from error
         finally:
@@ -221,7 +225,8 @@ class Application:
         if scope["method"] != method:
             return _use(method)
         if method == "GET":
-            return document(self._operations.status())
+            status = self._operations.status()
+            return document(status) if scope["path"] == "/status" else page(status, headers)
         try:
             timeout_s = _timeout_s(scope)
         except ValueError:

@@ -27,6 +27,12 @@ class Budget:
     def __init__(self, bytes_max: int) -> None:
         self._lock = threading.Lock()
         self._free = bytes_max
+        self.bytes_max = bytes_max
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes are taken now."""
+        return self.bytes_max - self._free
 
     def take(self, size: int) -> None:
         """Take bytes out of the budget. Raises Refused (retryable) when there are not enough."""

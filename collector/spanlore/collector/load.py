@@ -8,6 +8,7 @@ the record, and that record goes to the quarantine.
 import logging
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -150,7 +151,9 @@ class Loader:
         """Try to load one segment; False where it stays and should be tried again."""
         try:
             if not attempts.is_stored:
+                started_s = time.monotonic()
                 self._store_segment(segment, attempts)
+                self._counters.loaded(time.monotonic() - started_s)
                 attempts.is_stored = True
             self._on_loaded(segment.log_id, segment.first_seq, segment.last_seq)
             self._finish(segment, attempts)

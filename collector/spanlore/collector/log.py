@@ -18,7 +18,7 @@ from pathlib import Path
 
 from spanlore.collector import record
 from spanlore.collector.refusal import overloaded
-from spanlore.collector.segment import Segment, name_of, sync_dir
+from spanlore.collector.segment import Segment, age_s, name_of, sync_dir
 from spanlore.collector.signals import Signal
 
 _logger = logging.getLogger(__name__)
@@ -166,18 +166,25 @@ class Log:
             self._changed.notify_all()
 
     def backlog(self) -> dict[str, float]:
-        """Give records and bytes not yet in the store, and the oldest one's age in seconds."""
+        """Give what is not yet in the store, and how many seconds ago its oldest record came."""
         with self._changed:
             waiting: list[Segment | _Open] = [*self._sealed]
             if self._open is not None and self._open.records:
                 waiting.append(self._open)
             queued = [entry for entry in self._queue if isinstance(entry, Entry)]
-            oldest = min((part.opened_at_s for part in waiting), default=time.monotonic())
+            ages_s = [time.monotonic() - part.opened_at_s for part in waiting]
+            ages_s += [age_s(entry.received_ns) for entry in queued[:1]]
             return {
+                "segments": len(waiting),
                 "records": sum(part.records for part in waiting) + len(queued),
                 "bytes": self._held_bytes,
-                "oldest_age_s": round(time.monotonic() - oldest, 3),
+                "oldest_age_s": round(max(ages_s, default=0.0), 3),
             }
+
+    def disk_free_bytes(self) -> int:
+        """Give what is free for us on the log's disk. Raises OSError."""
+        disk = os.statvfs(self._directory)
+        return disk.f_bavail * disk.f_frsize
 
     @property
     def loaded_seq(self) -> int:
@@ -292,8 +299,7 @@ class Log:
             entry.durable.set_result(seq)
 
     def _check_free(self, size: int) -> None:
-        disk = os.statvfs(self._directory)
-        if disk.f_bavail * disk.f_frsize < self._limits.disk_free_bytes_min + size:
+        if self.disk_free_bytes() < self._limits.disk_free_bytes_min + size:
             msg = f"less than {self._limits.disk_free_bytes_min} bytes would stay free"
             raise OSError(msg)
 

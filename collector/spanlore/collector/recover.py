@@ -23,6 +23,7 @@ from spanlore.collector.record import BadRecordError, Record
 from spanlore.collector.segment import (
     PART_SUFFIX,
     Segment,
+    age_s,
     make_private_dir,
     read_name,
     sync_dir,
@@ -154,8 +155,7 @@ def _recover(
         return None
     if bad is not None:
         os.truncate(file, size)
-    for signal, number in items.items():
-        counters.took(signal, accepted=number, rejected=0)
+    counters.recovered(items)
     counters.event("log_records_recovered", len(good))
     segment = Segment(
         path=file,
@@ -165,7 +165,7 @@ def _recover(
         records=len(good),
         size_bytes=size,
         items=dict(items),
-        opened_at_s=time.monotonic(),
+        opened_at_s=time.monotonic() - age_s(good[0].received_ns),
     )
     return good[0].received_ns, segment
 

@@ -48,6 +48,7 @@ class Sealer:
         self._store: Store | None = None
         self._pending = _read(note)
         self._noted = dict(self._pending)
+        self._pending_since_s = time.monotonic()
         self._sealed = 0
         self._sealed_at = 0.0
         self._looked_at: float | None = None
@@ -59,6 +60,8 @@ class Sealer:
         Raises OSError where the note cannot be written: the log's segment must stay then.
         """
         with self._lock:
+            if not self._pending:
+                self._pending_since_s = time.monotonic()
             low, high = self._pending.get(log_id, (first_seq, last_seq))
             self._pending[log_id] = (min(low, first_seq), max(high, last_seq))
             if time.monotonic() - self._sealed_at >= _INTERVAL_S:
@@ -85,6 +88,18 @@ class Sealer:
             self._do(seal.seal_open)
             sealed, self._sealed = self._sealed, 0
             return sealed
+
+    def backlog(self) -> dict[str, float]:
+        """Give how many loaded records wait to be sealed, and for how many seconds the first does.
+
+        Without the lock, which is held while runs are sealed.
+        """
+        pending = list(self._pending.values())
+        waits_s = time.monotonic() - self._pending_since_s if pending else 0.0
+        return {
+            "records": sum(last_seq - first_seq + 1 for first_seq, last_seq in pending),
+            "oldest_age_s": round(waits_s, 3),
+        }
 
     def close(self) -> None:
         """Close the connection. Safe twice."""

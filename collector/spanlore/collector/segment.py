@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,11 @@ class Segment:
     def token(self) -> str:
         """The deduplication token of its insert: the same file, the same token for ever."""
         return self.path.stem
+
+
+def age_s(received_ns: int) -> float:
+    """Give the seconds since a record was received; a clock that was set back makes none less."""
+    return max(0.0, (time.time_ns() - received_ns) / 1e9)
 
 
 def name_of(log_id: int, first_seq: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 from spanlore.collector.check import Limits
@@ -18,9 +19,11 @@ from spanlore.collector.intake import Intake, count_durable
 from spanlore.collector.load import Loader, SegmentStore
 from spanlore.collector.log import Log, LogLimits
 from spanlore.collector.origins import Origins
+from spanlore.collector.own_process import connections_to, process_facts
 from spanlore.collector.recover import OpenedDirectory, open_directory
 from spanlore.collector.redaction.key import load_or_create_key
 from spanlore.collector.redaction.redactor import Redactor
+from spanlore.schemas import semconv
 from spanlore.schemas.listening import listen
 from spanlore.schemas.store import StoreError
 
@@ -43,12 +46,14 @@ class Hooks:
     ``on_loaded`` gets (log id, first seq, last seq) of every segment, perhaps twice after a
     crash; StoreUnreachable from it means "again later". ``on_idle`` runs about twice a second
     while there is nothing to load. Both run on the loader's thread. ``on_flush`` runs when a flush
-    has loaded everything, and gives how many runs were sealed.
+    has loaded everything, and gives how many runs were sealed. ``sealing`` gives what waits for
+    that: records and the oldest one's age in seconds.
     """
 
     on_loaded: Callable[[int, int, int], None] = lambda *_: None
     on_idle: Callable[[], None] = lambda: None
     on_flush: Callable[[], int] = lambda: 0
+    sealing: Callable[[], Mapping[str, float]] = lambda: {"records": 0, "oldest_age_s": 0.0}
 
 
 class Collector:
@@ -66,6 +71,8 @@ class Collector:
         self._stopping = threading.Event()
         self._log: Log
         self._loader: Loader
+        self._intake: Intake
+        self._ports: Ports
 
     def start(self) -> Ports:
         """Recover the log, begin to load, open the doors.
@@ -96,7 +103,10 @@ class Collector:
         running.callback(self._loader.stop)
         self._log.start()
         running.callback(self._drain)
-        return self._open_doors(running)
+        self._intake = self._make_intake()
+        ports = self._open_doors(running)
+        self._export_self(running)
+        return ports
 
     def _make_log(self, directory: OpenedDirectory) -> Log:
         config = self._config
@@ -115,20 +125,23 @@ class Collector:
             on_durable=lambda group: count_durable(self._counters, group),
         )
 
-    def _open_doors(self, running: ExitStack) -> Ports:
+    def _make_intake(self) -> Intake:
         config = self._config
         limits = Limits(
             message_bytes_max=config.message_bytes_max,
             records_max=config.spans_max,
             submessages_max=config.submessages_max,
         )
-        intake = Intake(
+        return Intake(
             self._log,
             self._counters,
             limits=limits,
             inflight_bytes_max=config.inflight_bytes_max,
             redactor=_redactor(config),
         )
+
+    def _open_doors(self, running: ExitStack) -> Ports:
+        config, intake = self._config, self._intake
         listener = _listen(config.host, config.http_port)
         http_port = listener.getsockname()[1]
         application = Application(
@@ -149,9 +162,28 @@ class Collector:
             listener.close()
             raise
         running.callback(grpc.stop)
+        self._ports = Ports(grpc_port=grpc_port, http_port=http_port)
         http.start(listener)
         running.callback(http.stop)
-        return Ports(grpc_port=grpc_port, http_port=http_port)
+        return self._ports
+
+    def _export_self(self, running: ExitStack) -> None:
+        config = self._config
+        if not config.self_metrics_endpoint:
+            return
+        # Exporters bring a seventh of a start's time, and most collectors have no use for them.
+        from spanlore.collector.self_export import (  # noqa: PLC0415
+            SelfExport,
+            exporter_to,
+        )
+
+        export = exporter_to(
+            config.self_metrics_endpoint, config.self_metrics_protocol, self._intake
+        )
+        every_s = config.self_metrics_every_s
+        own = SelfExport(self.status, export, counters=self._counters, every_s=every_s)
+        own.start()
+        running.callback(own.stop)
 
     def _drain(self) -> None:
         """Stop to append, and give what is in the log a last chance to be loaded.
@@ -188,10 +220,31 @@ class Collector:
         return {"loaded_seq": self._log.loaded_seq, "sealed_runs": sealed}
 
     def status(self) -> Mapping[str, Any]:
-        """Give the counters, the backlog, and what is wrong now, if anything."""
+        """Give all that the collector knows about itself, and what is wrong now, if anything."""
+        config, budget = self._config, self._intake.budget
         return {
             **self._counters.snapshot(),
+            "resource": {
+                semconv.SERVICE_NAME: semconv.COLLECTOR_SERVICE,
+                semconv.SERVICE_VERSION: version("spanlore"),
+                semconv.SERVICE_INSTANCE_ID: f"{self._log.log_id:08x}",
+            },
             "backlog": self._log.backlog(),
+            "log": {
+                "bytes_max": config.log_bytes_max,
+                "disk_free_bytes": _disk_free_bytes(self._log),
+                "disk_free_bytes_min": config.disk_free_bytes_min,
+            },
+            "sealing": self._hooks.sealing(),
+            "inflight": {"bytes": budget.held_bytes, "bytes_max": budget.bytes_max},
+            "connections": {
+                "open": {
+                    "grpc": connections_to(self._ports.grpc_port),
+                    "http": connections_to(self._ports.http_port),
+                },
+                "open_max": config.clients.connections_max,
+            },
+            "process": process_facts(),
             "log_id": f"{self._log.log_id:08x}",
             "loaded_seq": self._log.loaded_seq,
             "log_error": self._log.last_error,
@@ -203,6 +256,13 @@ def _redactor(config: Config) -> Redactor | None:
     if not config.redact:
         return None
     return Redactor(load_or_create_key(config.data_dir), config.redact_patterns)
+
+
+def _disk_free_bytes(log: Log) -> int | None:
+    try:
+        return log.disk_free_bytes()
+    except OSError:
+        return None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -12,6 +12,7 @@ from spanlore.cli.datadir import data_dir_option, read_run_file
 from spanlore.cli.errors import CannotReach, CommandFailed
 from spanlore.cli.output import print_json, print_table
 from spanlore.cli.review_door import review_status
+from spanlore.cli.show_health import print_health
 
 if TYPE_CHECKING:
     from spanlore.schemas.store import Store
@@ -188,6 +189,7 @@ def _print(document: dict[str, Any]) -> None:
     )
     if collector["counters"] is not None:
         _print_counters(collector["counters"])
+        print_health(collector["counters"])
     stored = ", ".join(f"{_number(count)} {name}" for name, count in document["rows"].items())
     click.echo(f"stored: {stored}")
     _print_wheel(document["flywheel"])
@@ -225,17 +227,6 @@ def _print_counters(counters: dict[str, Any]) -> None:
         for name, counts in signals.items()
     ]
     print_table(("since start", *columns), rows)
-    if counters["redacted"]:
-        kinds = (f"{count:,} {kind}" for kind, count in sorted(counters["redacted"].items()))
-        click.echo(f"redacted: {', '.join(kinds)}")
-    backlog = counters["backlog"]
-    if not backlog["records"]:
-        click.echo("everything accepted is loaded")
-        return
-    click.echo(
-        f"not loaded yet: {backlog['records']:,} records, {backlog['bytes']:,} bytes, "
-        f"the oldest accepted {backlog['oldest_age_s']:.0f} s ago"
-    )
 
 
 def _number(value: int | None) -> str:

@@ -58,6 +58,12 @@ _LOG_BYTES_MAX = 16 << 20
     "lines. Secrets (keys, tokens, passwords, card numbers) are always redacted.",
 )
 @click.option("--no-redact", is_flag=True, help="Store secrets as they come.")
+@click.option(
+    "--self-metrics-endpoint",
+    metavar="URL",
+    help="Where the collector sends its own metrics by OTLP (http://127.0.0.1:4318/v1/metrics), or "
+    "`self` for its own store. Without it OTEL_EXPORTER_OTLP_METRICS_ENDPOINT holds.",
+)
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--parent-pid", type=int, hidden=True)
@@ -72,6 +78,7 @@ def up_command(
     unsandboxed_sql: bool,
     redact_patterns: Path | None,
     no_redact: bool,
+    self_metrics_endpoint: str | None,
     detach: bool,
     ready_fd: int | None,
     parent_pid: int | None,
@@ -92,7 +99,9 @@ def up_command(
         "review-port": review_port,
     }
     every_s = _seconds(learn_every)
-    redaction = _redaction(redact_patterns, no_redact=no_redact)
+    options = _redaction(redact_patterns, no_redact=no_redact)
+    if self_metrics_endpoint:
+        options += ("--self-metrics-endpoint", self_metrics_endpoint)
     if detach:
         said = start_detached(
             directory,
@@ -100,7 +109,7 @@ def up_command(
             ports=ports,
             learn_every=learn_every,
             unsandboxed_sql=unsandboxed_sql,
-            redaction=redaction,
+            collector_options=options,
         )
         click.echo(said, nl=False)
         return
@@ -119,7 +128,7 @@ def up_command(
             logs=None if ready_fd is None else directory / "logs",
             unsandboxed_sql=unsandboxed_sql,
             learn_every_s=every_s,
-            redaction=redaction,
+            collector_options=options,
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
 
@@ -196,7 +205,7 @@ def start_detached(
     outlives_us: bool = True,
     learn_every: str | None = None,
     unsandboxed_sql: bool = False,
-    redaction: tuple[str, ...] = (),
+    collector_options: tuple[str, ...] = (),
 ) -> str:
     """Run `up` in a session of its own; return what it says when it is ready.
 
@@ -210,7 +219,7 @@ def start_detached(
     command += [part for name, port in ports.items() for part in (f"--{name}", str(port))]
     command += [] if learn_every is None else ["--learn-every", learn_every]
     command += ["--unsandboxed-sql"] if unsandboxed_sql else []
-    command += redaction
+    command += collector_options
     command += [] if outlives_us else ["--parent-pid", str(os.getpid())]
     process = None
     try:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from spanlore.grafana import queries
+from spanlore.grafana import health_queries, queries
 from spanlore.grafana.builder import (
     SCHEMA_VERSION,
     Panel,
@@ -339,6 +339,50 @@ _COLLECTOR: Final = (
 )
 
 
+_HEALTH: Final = (
+    Panel(
+        title="Taken and not taken",
+        kind="timeseries",
+        description="What the collector counted between two exports of its own metrics.",
+        queries=[health_queries.TAKEN],
+        width=6,
+        defaults=_BARS,
+        options=_LEGEND,
+    ),
+    Panel(
+        title="Time to acknowledge",
+        kind="timeseries",
+        description="From a request read to its durable answer; bounds of the histogram's buckets.",
+        queries=[health_queries.ACKNOWLEDGED],
+        width=6,
+        unit="s",
+        defaults={**_LINES, **_FROM_ZERO},
+        options=_LEGEND,
+    ),
+    Panel(
+        title="Age of what waits",
+        kind="timeseries",
+        description="Since the oldest record in the log came, and since the oldest unsealed one "
+        "was loaded.",
+        queries=[health_queries.WAITING],
+        width=6,
+        unit="s",
+        defaults={**_LINES, **_FROM_ZERO},
+        options=_LEGEND,
+    ),
+    Panel(
+        title="Memory of the collector",
+        kind="timeseries",
+        description="Resident memory; a new process begins low.",
+        queries=[health_queries.MEMORY],
+        width=6,
+        unit="bytes",
+        defaults={**_LINES, **_FROM_ZERO},
+        options=_LEGEND,
+    ),
+)
+
+
 def dashboard() -> dict[str, Any]:
     """Return the dashboard as the JSON that Grafana loads."""
     variables = (
@@ -361,6 +405,11 @@ def dashboard() -> dict[str, Any]:
         "annotations": {"list": []},
         "links": [],
         "panels": rows_of_panels(
-            {"Runs": _RUNS, "Learning": _LEARNING, "Collector": _COLLECTOR},
+            {
+                "Runs": _RUNS,
+                "Learning": _LEARNING,
+                "Collector": _COLLECTOR,
+                "Collector health (with --self-metrics-endpoint self)": _HEALTH,
+            },
         ),
     }

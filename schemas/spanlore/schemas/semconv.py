@@ -70,6 +70,9 @@ ENDUSER_ID_LEGACY: Final = "enduser.id"
 SESSION_ID: Final = "session.id"
 SERVICE_NAME: Final = "service.name"
 SERVICE_VERSION: Final = "service.version"
+SERVICE_INSTANCE_ID: Final = "service.instance.id"
+# What the collector calls itself in its own metrics.
+COLLECTOR_SERVICE: Final = "spanlore-collector"
 VCS_REVISION: Final = "vcs.ref.head.revision"
 
 # Evaluation event (a log record): how a judgement travels.

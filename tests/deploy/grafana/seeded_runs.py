@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spanlore.analyzers.records import finding_row
-from spanlore.schemas import learning_tables
+from spanlore.schemas import learning_tables, metric_tables, semconv
 from spanlore.schemas.effect_records import effect_row
 from spanlore.schemas.lesson_records import lesson_row
 from spanlore.schemas.store import Store
@@ -91,6 +91,7 @@ def _messages(number: int) -> list[dict[str, Any]]:
 def seed(store: Store, folder: Path) -> None:
     """Store the runs, and three lessons: proposed, given to runs, and measured."""
     load_lines(store, folder, lines())
+    seed_self_metrics(store)
     found = finding_row(
         finding("f1"), analyzer_version="1", analysis_id="a1", at=LEARNED, version=1
     )
@@ -132,3 +133,43 @@ def seed(store: Store, folder: Path) -> None:
         reason="r",
     )
     store.insert(learning_tables.EFFECTS, [effect_row(effect, at=LEARNED)])
+
+
+def seed_self_metrics(store: Store) -> None:
+    """Store what two processes of a collector exported, one after the other, twice each.
+
+    Either acknowledged 10 requests of 100 spans between its two exports, 9 within 5 ms.
+    """
+    minute = timedelta(minutes=1)
+    for process in ("first", "second"):
+        for export in (1, 2):
+            at = RECEIVED + (export if process == "first" else export + 2) * minute
+            for metric, value in {
+                "spanlore.collector.receiver.accepted_spans": 100 * export,
+                "process.memory.usage": export << 26,
+            }.items():
+                _point(store, metric_tables.SUM, process, at, MetricName=metric, Value=value)
+            for metric in (
+                "spanlore.collector.log.oldest_age",
+                "spanlore.collector.sealer.oldest_age",
+            ):
+                _point(store, metric_tables.GAUGE, process, at, MetricName=metric, Value=export)
+            _point(
+                store,
+                metric_tables.HISTOGRAM,
+                process,
+                at,
+                MetricName="spanlore.collector.receiver.ack.duration",
+                ExplicitBounds=[0.005, 0.05],
+                BucketCounts=[9 * export, export, 0],
+            )
+
+
+def _point(store: Store, table: str, process: str, at: datetime, **columns: Any) -> None:
+    stands = {
+        "ServiceName": semconv.COLLECTOR_SERVICE,
+        "ResourceAttributes": {semconv.SERVICE_INSTANCE_ID: process},
+        "TimeUnix": at,
+        "TimeUnixNano": int(at.timestamp()) * 1_000_000_000,
+    }
+    store.insert(table, [{**stands, **columns}])

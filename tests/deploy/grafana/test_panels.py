@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from spanlore.grafana import queries
+from spanlore.collector.self_metrics import SELF_METRICS
+from spanlore.grafana import health_queries, queries
 from spanlore.grafana.dashboard import dashboard
 from spanlore.schemas import semconv, tables
 from tests.deploy.grafana.conftest import Answer, Grafana
@@ -189,3 +190,16 @@ def test_a_span_that_came_twice_or_from_another_tenant_is_not_counted(grafana: G
             f"WHERE Op = '{semconv.OP_EXECUTE_TOOL}' AND TenantId = 'globex'"
         )
     assert grafana.ask(queries.TOOLS).rows == before
+
+
+def test_the_collectors_own_metrics_are_what_each_process_counted(grafana: Grafana) -> None:
+    assert sum(grafana.ask(health_queries.TAKEN).column("spans accepted")) == 200
+    acknowledged = grafana.ask(health_queries.ACKNOWLEDGED)
+    assert set(acknowledged.column("p50 within")) == {0.005}
+    assert set(acknowledged.column("p99 within")) == {0.05}
+    assert max(grafana.ask(health_queries.WAITING).column("oldest in the log")) == 2
+    assert max(grafana.ask(health_queries.MEMORY).column("memory")) == 1 << 27
+
+
+def test_the_collector_has_every_metric_that_is_shown() -> None:
+    assert set(health_queries.SHOWN) <= {metric.name for metric in SELF_METRICS}
