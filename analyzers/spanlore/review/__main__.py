@@ -41,6 +41,9 @@ def _arguments() -> Arguments:
     parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
+        "--require-token", action="store_true", help="ask for a token for memories on loopback too"
+    )
+    parser.add_argument(
         "--insecure", action="store_true", help="listen beyond loopback without TLS"
     )
     parser.add_argument(
@@ -57,6 +60,7 @@ def _arguments() -> Arguments:
         store_url=store_url,
         host=found.host,
         port=found.port,
+        require_token=found.require_token,
         insecure=found.insecure,
         allowed_hosts=tuple(found.allow_host),
         store_wait_s_max=found.store_wait_s_max,

@@ -27,8 +27,10 @@ from spanlore.review.exposures import ExposureQueue
 from spanlore.review.lock import locked
 from spanlore.schemas.bounded_http import HttpBounds, bounded_protocol
 from spanlore.schemas.credentials import load_or_create
+from spanlore.schemas.doorway import Doorway
+from spanlore.schemas.keyring import Keyring
 from spanlore.schemas.listening import listen
-from spanlore.schemas.loopback import is_loopback
+from spanlore.schemas.loopback import is_loopback, refusal_to_listen
 from spanlore.schemas.store import Store, StoreError
 
 __all__ = ["Arguments", "CannotStart", "run"]
@@ -58,6 +60,7 @@ class Arguments:
     store_url: str
     host: str
     port: int
+    require_token: bool = False
     insecure: bool = False
     allowed_hosts: tuple[str, ...] = ()
     store_wait_s_max: float = 20.0
@@ -65,11 +68,9 @@ class Arguments:
 
 def run(arguments: Arguments) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotStart, LockHeld, CredentialsError, OSError."""
-    if not (arguments.insecure or is_loopback(arguments.host)):
-        raise CannotStart(
-            f"{arguments.host} is not loopback, and lessons, decisions and the token would cross "
-            "the network in clear: bind 127.0.0.1, or say --insecure if the network is closed"
-        )
+    reason = refusal_to_listen(arguments.host, has_tls=False, insecure=arguments.insecure)
+    if reason:
+        raise CannotStart(reason)
     with (
         locked(arguments.data_dir),
         _bound(arguments.host, arguments.port) as listener,
@@ -144,18 +145,17 @@ async def _serve(arguments: Arguments, listener: socket.socket, parts: _Parts) -
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     port = int(listener.getsockname()[1])
-    access = Access.at(
-        arguments.host,
-        port,
-        token=load_or_create(arguments.data_dir).review_token,
-        further=arguments.allowed_hosts,
+    keyring = Keyring(
+        arguments.data_dir,
+        own=load_or_create(arguments.data_dir).review_token,
+        own_name="review_token",
     )
-    door = Door(
-        parts.desk,
-        parts.exposures,
-        access,
-        memories_need_token=not is_loopback(arguments.host),
+    access = Access(
+        doorway=Doorway.at(arguments.host, port, further=arguments.allowed_hosts),
+        keyring=keyring,
+        memories_need_token=arguments.require_token or not is_loopback(arguments.host),
     )
+    door = Door(parts.desk, parts.exposures, access)
     server = _Server(_configuration(door))
     reading_on = asyncio.create_task(_read_on(parts.desk))
     serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -44,7 +44,11 @@ _OTHER_FILES = 512
 @click.option("--http-port", default=4318, show_default=True, help="0 takes a free port.")
 @click.option("--allow-host", multiple=True, help="A further name the HTTP port answers to.")
 @click.option("--allow-origin", multiple=True, help="The origin of a web page that may send.")
-@click.option("--insecure", is_flag=True, help="Listen beyond loopback without a token.")
+@click.option(
+    "--require-token", is_flag=True, help="Take no OTLP without a token, on loopback too."
+)
+@click.option("--no-token", is_flag=True, help="Take OTLP without a token beyond loopback too.")
+@click.option("--insecure", is_flag=True, help="Listen beyond loopback without TLS.")
 @click.option("--no-redact", is_flag=True, help="Store secrets as they come.")
 @click.option(
     "--redact-patterns",
@@ -62,6 +66,8 @@ def main(  # noqa: PLR0913 - one argument an option
     http_port: int,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
+    require_token: bool,
+    no_token: bool,
     insecure: bool,
     no_redact: bool,
     redact_patterns: Path | None,
@@ -85,6 +91,8 @@ def main(  # noqa: PLR0913 - one argument an option
             http_port=http_port,
             allowed_hosts=allow_host,
             allowed_origins=allow_origin,
+            require_token=require_token,
+            no_token=no_token,
             insecure=insecure,
             redact=not no_redact,
             redact_patterns=read_patterns(redact_patterns) if redact_patterns else {},

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spanlore.schemas.loopback import is_loopback
+from spanlore.schemas.loopback import is_loopback, refusal_to_listen
 
 MEBIBYTE = 1 << 20
 _PORT_MAX = 65535
@@ -30,9 +30,11 @@ class ClientLimits:
 class Config:
     """Settings of one collector. Sizes are bytes, times the unit in the name.
 
-    Port 0 takes a free port. ``token`` opens `/flush` and `/status`. ``allowed_hosts`` are
-    further names (without a port) that the HTTP door answers to, besides loopback and ``host``;
-    ``allowed_origins`` are the web pages' origins (scheme://host:port) that may send to it.
+    Port 0 takes a free port. ``token`` is the collector's own and opens all of it. Without a token
+    OTLP is taken on loopback, unless ``require_token``; beyond loopback only with ``no_token``, and
+    in clear only with ``insecure``. ``allowed_hosts`` are further names (without a port) that the
+    HTTP door answers to, besides loopback and ``host``; ``allowed_origins`` are the web pages'
+    origins (scheme://host:port) that may send to it.
     ``redact_patterns`` are the user's own patterns of what is taken out of requests besides
     secrets, by name; without ``redact`` nothing is. Raises ConfigError where a value cannot work.
     """
@@ -42,6 +44,8 @@ class Config:
     host: str = "127.0.0.1"
     grpc_port: int = 4317
     http_port: int = 4318
+    require_token: bool = False
+    no_token: bool = False
     insecure: bool = False
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
@@ -75,11 +79,15 @@ class Config:
             raise ConfigError("the collector's token is empty: /flush and /status would stand open")
         if self.segment_bytes_target > self.segment_bytes_max:
             raise ConfigError("segment_bytes_target is above segment_bytes_max")
-        if not (self.insecure or is_loopback(self.host)):
-            raise ConfigError(
-                f"{self.host} is not loopback, and OTLP would be open to the network without a "
-                "token: bind 127.0.0.1, or say --insecure if the network itself is closed"
-            )
+        if self.require_token and self.no_token:
+            raise ConfigError("--require-token and --no-token exclude each other: leave out one")
+        if reason := refusal_to_listen(self.host, has_tls=False, insecure=self.insecure):
+            raise ConfigError(reason)
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether OTLP without a token is refused."""
+        return self.require_token or not (self.no_token or is_loopback(self.host))
 
     @property
     def log_dir(self) -> Path:

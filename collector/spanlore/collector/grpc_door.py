@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import grpc
 
+from spanlore.collector.access import Access
 from spanlore.collector.config import ClientLimits
 from spanlore.collector.counters import Counters
 from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake, unknown_signal
@@ -39,12 +40,14 @@ class PortError(Exception):
 class GrpcDoor:
     """The gRPC server. ``start`` gives its port; ``stop`` finishes what is in flight."""
 
-    def __init__(self, intake: Intake, counters: Counters, *, limits: ClientLimits) -> None:
+    def __init__(
+        self, intake: Intake, counters: Counters, *, access: Access, limits: ClientLimits
+    ) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc")
         self._arrivals = Arrivals(limits.body_s_max)
         self._server = grpc.server(
             self._threads,
-            handlers=list(_services(intake, counters, arrivals=self._arrivals)),
+            handlers=list(_services(intake, counters, access=access, arrivals=self._arrivals)),
             options=(
                 ("grpc.max_receive_message_length", intake.limits.message_bytes_max),
                 ("grpc.so_reuseport", 0),
@@ -116,25 +119,30 @@ class Arrivals:
                     context.cancel()  # type: ignore[no-untyped-call]
 
 
-def _services(intake: Intake, counters: Counters, *, arrivals: Arrivals) -> Iterator[Any]:
+def _services(
+    intake: Intake, counters: Counters, *, access: Access, arrivals: Arrivals
+) -> Iterator[Any]:
     """Give the handlers by service. Requests stay bytes, so that every status code is ours.
 
     To a server a call with one message is a stream of one; only so is there a context to end it by.
     """
     for signal in SIGNALS:
         export = grpc.stream_unary_rpc_method_handler(
-            _export(intake, counters, signal=signal, arrivals=arrivals)
+            _export(intake, counters, access=access, signal=signal, arrivals=arrivals)
         )
         yield grpc.method_handlers_generic_handler(signal.service, {"Export": export})
-    yield _Others(counters)
+    yield _Others(counters, access)
 
 
-def _export(intake: Intake, counters: Counters, *, signal: Signal, arrivals: Arrivals) -> Behaviour:
+def _export(
+    intake: Intake, counters: Counters, *, access: Access, signal: Signal, arrivals: Arrivals
+) -> Behaviour:
     def export(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         try:
+            tenant = access.sender(_authorization(context))
             body = arrivals.message(messages, context)
             with intake.budget.hold(len(body)):
-                taken = intake.take(body, signal)
+                taken = intake.take(body, signal, tenant=tenant)
                 if taken.durable is not None:
                     taken.durable.result(DURABLE_WAIT_S_MAX)
         except Refused as refused:
@@ -149,8 +157,12 @@ def _export(intake: Intake, counters: Counters, *, signal: Signal, arrivals: Arr
 class _Others(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     """Whatever no signal of ours is called: told so at once, before any message is read."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, access: Access) -> None:
         def refuse(_: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            try:
+                access.sender(_authorization(context))
+            except Refused as refused:
+                _abort(context, counters, refused)
             _abort(context, counters, unknown_signal())
 
         self._handler = grpc.stream_stream_rpc_method_handler(refuse)
@@ -158,6 +170,12 @@ class _Others(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     def service(self, _: grpc.HandlerCallDetails) -> Any:
         """Give the handler of a method."""
         return self._handler
+
+
+def _authorization(context: grpc.ServicerContext) -> str:
+    """Give the metadata's authorization, "" where there is none."""
+    found = (value for key, value in context.invocation_metadata() if key == "authorization")
+    return str(next(found, ""))
 
 
 def _abort(context: grpc.ServicerContext, counters: Counters, refused: Refused) -> NoReturn:

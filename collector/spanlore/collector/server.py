@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from spanlore.collector.access import Access
 from spanlore.collector.check import Limits
 from spanlore.collector.config import Config
 from spanlore.collector.counters import Counters
@@ -17,10 +18,11 @@ from spanlore.collector.http_door import Application, HttpDoor, Operations
 from spanlore.collector.intake import Intake, count_durable
 from spanlore.collector.load import Loader, SegmentStore
 from spanlore.collector.log import Log, LogLimits
-from spanlore.collector.origins import Origins
 from spanlore.collector.recover import OpenedDirectory, open_directory
 from spanlore.collector.redaction.key import load_or_create_key
 from spanlore.collector.redaction.redactor import Redactor
+from spanlore.schemas.doorway import LOOPBACK_NAMES, Doorway
+from spanlore.schemas.keyring import Keyring
 from spanlore.schemas.listening import listen
 from spanlore.schemas.store import StoreError
 
@@ -129,20 +131,28 @@ class Collector:
             inflight_bytes_max=config.inflight_bytes_max,
             redactor=_redactor(config),
         )
+        access = Access(
+            keyring=Keyring(config.data_dir, own=config.token, own_name="collector_token"),
+            needs_token=config.needs_token,
+        )
         listener = _listen(config.host, config.http_port)
         http_port = listener.getsockname()[1]
         application = Application(
             intake,
             self._counters,
             operations=Operations(flush=self.flush, status=self.status),
-            token=config.token,
-            origins=Origins(
-                hosts=_hosts(config, http_port), allowed=frozenset(config.allowed_origins)
+            access=access,
+            doorway=Doorway.at(
+                config.host,
+                http_port,
+                # Exporters may leave the port out of the name.
+                further=(*LOOPBACK_NAMES, *config.allowed_hosts),
+                origins=config.allowed_origins,
             ),
             body_s_max=config.clients.body_s_max,
         )
         http = HttpDoor(application, limits=config.clients)
-        grpc = GrpcDoor(intake, self._counters, limits=config.clients)
+        grpc = GrpcDoor(intake, self._counters, access=access, limits=config.clients)
         try:
             grpc_port = grpc.start(config.host, config.grpc_port)
         except PortError:
@@ -213,8 +223,3 @@ def _listen(host: str, port: int) -> socket.socket:
             f"port {port} on {host} cannot be had ({error.strerror}): stop what listens there, "
             "or give another --http-port"
         ) from error
-
-
-def _hosts(config: Config, port: int) -> frozenset[str]:
-    names = {"127.0.0.1", "localhost", "[::1]", config.host, *config.allowed_hosts}
-    return frozenset(names | {f"{name}:{port}" for name in names})

@@ -87,7 +87,7 @@ class Door:
     async def _route(
         self, request: Request, receive: Receive, send: Send, *, reply: Answer
     ) -> None:
-        self._access.check_host(request)
+        self._access.check_page(request)
         if request.method not in _METHODS:
             await answer.plain(send, 405, f"{request.method} is not allowed\n")
         elif request.path == "/ping" or (request.path == "/" and _asks_nothing(request)):
