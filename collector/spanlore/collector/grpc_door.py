@@ -15,6 +15,7 @@ from spanlore.collector.counters import Counters
 from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake, unknown_signal
 from spanlore.collector.refusal import Code, Refused, malformed, overloaded, retry_info, status
 from spanlore.collector.signals import SIGNALS, Signal
+from spanlore.schemas.tls import Served, Tls
 
 # A thread waits while its request is synced, so there are as many as requests in one group.
 _THREADS = 64
@@ -61,10 +62,14 @@ class GrpcDoor:
             ),
         )
 
-    def start(self, host: str, port: int) -> int:
+    def start(self, host: str, port: int, *, tls: Tls | None = None) -> int:
         """Begin to answer; give the port. Raises PortError."""
+        address = f"[{host}]:{port}" if ":" in host and host[0] != "[" else f"{host}:{port}"
         try:
-            bound = self._server.add_insecure_port(f"{host}:{port}")
+            if tls is None:
+                bound = self._server.add_insecure_port(address)
+            else:
+                bound = self._server.add_secure_port(address, _tls_credentials(tls))
         except RuntimeError as error:
             raise PortError(
                 f"port {port} on {host} is taken: stop what listens there, "
@@ -79,6 +84,26 @@ class GrpcDoor:
         self._server.stop(_GRACE_S).wait()
         self._threads.shutdown()
         self._arrivals.stop()
+
+
+def _tls_credentials(tls: Tls) -> Any:
+    """Give credentials that gRPC asks for again with every new connection."""
+    last = tls.now()
+
+    def latest() -> Any:
+        nonlocal last
+        before, last = last, tls.now()
+        return None if last is before else _certificates(last)
+
+    return grpc.dynamic_ssl_server_credentials(
+        _certificates(last), latest, require_client_authentication=tls.asks_clients
+    )
+
+
+def _certificates(served: Served) -> Any:
+    return grpc.ssl_server_certificate_configuration(
+        [(served.key, served.certificate)], root_certificates=served.client_ca
+    )
 
 
 class Arrivals:

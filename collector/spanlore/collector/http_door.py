@@ -39,6 +39,7 @@ from spanlore.collector.signals import SIGNALS, Signal
 from spanlore.schemas.bounded_http import HttpBounds, bounded_protocol
 from spanlore.schemas.doorway import Doorway
 from spanlore.schemas.inflating import INFLATERS
+from spanlore.schemas.tls import Tls
 from spanlore.schemas.tokens import ADMIN
 
 _FLUSH_S_DEFAULT = 60.0
@@ -83,7 +84,9 @@ ROUTES: Final[Mapping[str, str]] = {
 class HttpDoor:
     """The HTTP server, in a thread of its own. ``start`` on a bound socket, then ``stop``."""
 
-    def __init__(self, application: "Application", *, limits: ClientLimits) -> None:
+    def __init__(
+        self, application: "Application", *, limits: ClientLimits, tls: Tls | None = None
+    ) -> None:
         self._app = application
         bounds = HttpBounds(
             header_s_max=limits.header_s_max,
@@ -103,6 +106,7 @@ class HttpDoor:
             proxy_headers=False,
             timeout_keep_alive=limits.idle_s_max,
             timeout_graceful_shutdown=_GRACE_S,
+            ssl_context_factory=None if tls is None else lambda *_: tls.context(),
         )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None

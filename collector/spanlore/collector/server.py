@@ -11,7 +11,7 @@ from typing import Any
 
 from spanlore.collector.access import Access
 from spanlore.collector.check import Limits
-from spanlore.collector.config import Config
+from spanlore.collector.config import LOCAL_HOST, Config
 from spanlore.collector.counters import Counters
 from spanlore.collector.grpc_door import GrpcDoor, PortError
 from spanlore.collector.http_door import Application, HttpDoor, Operations
@@ -25,17 +25,30 @@ from spanlore.schemas.doorway import LOOPBACK_NAMES, Doorway
 from spanlore.schemas.keyring import Keyring
 from spanlore.schemas.listening import listen
 from spanlore.schemas.store import StoreError
+from spanlore.schemas.tls import Tls
 
 _DRAIN_STEP_S = 0.05
 _FLUSH_STEP_S = 0.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the collector listens."""
+    """Where the collector listens; the local ports are always on 127.0.0.1, in clear."""
 
     grpc_port: int
     http_port: int
+    local_grpc_port: int
+    local_http_port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where a pair of doors is to listen, and with which certificate, if any."""
+
+    host: str
+    grpc_port: int
+    http_port: int
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +85,7 @@ class Collector:
     def start(self) -> Ports:
         """Recover the log, begin to load, open the doors.
 
-        Raises LogDirectoryError, KeyFileError or PortError; then nothing is left running.
+        Raises LogDirectoryError, KeyFileError, TlsError or PortError; then nothing is left running.
         """
         with ExitStack() as starting:
             ports = self._start(starting)
@@ -131,11 +144,27 @@ class Collector:
             inflight_bytes_max=config.inflight_bytes_max,
             redactor=_redactor(config),
         )
-        access = Access(
-            keyring=Keyring(config.data_dir, own=config.token, own_name="collector_token"),
-            needs_token=config.needs_token,
+        keyring = Keyring(config.data_dir, own=config.token, own_name="collector_token")
+        tls = None if config.tls is None else Tls(config.tls)
+        public = _Place(
+            host=config.host, grpc_port=config.grpc_port, http_port=config.http_port, tls=tls
         )
-        listener = _listen(config.host, config.http_port)
+        access = Access(keyring=keyring, needs_token=config.needs_token)
+        ports = self._open_pair(public, intake, access, running=running)
+        if not config.has_local_doors:
+            return Ports(*ports, *ports)
+        local = _Place(
+            host=LOCAL_HOST, grpc_port=config.local_grpc_port, http_port=config.local_http_port
+        )
+        access = Access(keyring=keyring, needs_token=config.require_token)
+        return Ports(*ports, *self._open_pair(local, intake, access, running=running))
+
+    def _open_pair(
+        self, place: "_Place", intake: Intake, access: Access, *, running: ExitStack
+    ) -> tuple[int, int]:
+        """Open the two doors of a place; give their ports. Raises PortError."""
+        config = self._config
+        listener = _listen(place.host, place.http_port)
         http_port = listener.getsockname()[1]
         application = Application(
             intake,
@@ -143,7 +172,7 @@ class Collector:
             operations=Operations(flush=self.flush, status=self.status),
             access=access,
             doorway=Doorway.at(
-                config.host,
+                place.host,
                 http_port,
                 # Exporters may leave the port out of the name.
                 further=(*LOOPBACK_NAMES, *config.allowed_hosts),
@@ -151,17 +180,17 @@ class Collector:
             ),
             body_s_max=config.clients.body_s_max,
         )
-        http = HttpDoor(application, limits=config.clients)
+        http = HttpDoor(application, limits=config.clients, tls=place.tls)
         grpc = GrpcDoor(intake, self._counters, access=access, limits=config.clients)
         try:
-            grpc_port = grpc.start(config.host, config.grpc_port)
+            grpc_port = grpc.start(place.host, place.grpc_port, tls=place.tls)
         except PortError:
             listener.close()
             raise
         running.callback(grpc.stop)
         http.start(listener)
         running.callback(http.stop)
-        return Ports(grpc_port=grpc_port, http_port=http_port)
+        return grpc_port, http_port
 
     def _drain(self) -> None:
         """Stop to append, and give what is in the log a last chance to be loaded.
