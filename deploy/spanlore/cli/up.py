@@ -17,6 +17,7 @@ from spanlore.cli.connection import (
     HOST,
 )
 from spanlore.cli.datadir import data_dir_option, default_data_dir, held, make_data_dir
+from spanlore.cli.door_options import Doors, door_options
 from spanlore.cli.ports import require_free
 from spanlore.cli.signals import deferred
 from spanlore.cli.supervisor import Plan, supervise
@@ -58,6 +59,7 @@ _LOG_BYTES_MAX = 16 << 20
     "lines. Secrets (keys, tokens, passwords, card numbers) are always redacted.",
 )
 @click.option("--no-redact", is_flag=True, help="Store secrets as they come.")
+@door_options
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--parent-pid", type=int, hidden=True)
@@ -72,6 +74,7 @@ def up_command(
     unsandboxed_sql: bool,
     redact_patterns: Path | None,
     no_redact: bool,
+    doors: Doors,
     detach: bool,
     ready_fd: int | None,
     parent_pid: int | None,
@@ -100,7 +103,7 @@ def up_command(
             ports=ports,
             learn_every=learn_every,
             unsandboxed_sql=unsandboxed_sql,
-            redaction=redaction,
+            collecting=(*doors.arguments(), *redaction),
         )
         click.echo(said, nl=False)
         return
@@ -108,7 +111,8 @@ def up_command(
     with held(directory):
         for option, port in ports.items():
             if option != "store-port" or store_url is None:
-                require_free(HOST, port, option=f"--{option}")
+                host = doors.host if option in ("grpc-port", "http-port") else HOST
+                require_free(host, port, option=f"--{option}")
         plan = Plan(
             data_dir=directory,
             store_url=store_url,
@@ -119,6 +123,7 @@ def up_command(
             logs=None if ready_fd is None else directory / "logs",
             unsandboxed_sql=unsandboxed_sql,
             learn_every_s=every_s,
+            doors=doors,
             redaction=redaction,
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
@@ -173,8 +178,8 @@ def _addresses(document: dict[str, Any]) -> str:
     return (
         f"spanlore {document['version']} is up on {document['data_dir']}\n"
         f"  store      {document['store']['url']}\n"
-        f"  OTLP gRPC  http://{HOST}:{collector['grpc_port']}\n"
-        f"  OTLP HTTP  {http}\n"
+        f"  OTLP gRPC  {collector['public_grpc_url']}\n"
+        f"  OTLP HTTP  {collector['public_http_url']}\n"
         f"  review     http://{HOST}:{document['review']['port']}\n"
         f"{_learns(document['learn']['every_s'])}"
         "Point a traced program at it:\n"
@@ -196,9 +201,11 @@ def start_detached(
     outlives_us: bool = True,
     learn_every: str | None = None,
     unsandboxed_sql: bool = False,
-    redaction: tuple[str, ...] = (),
+    collecting: tuple[str, ...] = (),
 ) -> str:
     """Run `up` in a session of its own; return what it says when it is ready.
+
+    ``collecting`` are further options of the collector, which are `up`'s too.
 
     What it says instead, when it does not get ready, is printed, and its exit code is ours
     (SystemExit). With ``outlives_us`` false the kernel ends it with this process, where it can.
@@ -210,7 +217,7 @@ def start_detached(
     command += [part for name, port in ports.items() for part in (f"--{name}", str(port))]
     command += [] if learn_every is None else ["--learn-every", learn_every]
     command += ["--unsandboxed-sql"] if unsandboxed_sql else []
-    command += redaction
+    command += collecting
     command += [] if outlives_us else ["--parent-pid", str(os.getpid())]
     process = None
     try:
