@@ -2,10 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import grpc
 
@@ -22,6 +22,8 @@ _THREADS = 64
 _GRACE_S = 5.0
 _STREAMS_MAX = 100
 _WATCH_S = 0.5
+# Every method there is.
+METHODS: Final[Mapping[str, Signal]] = {f"/{signal.service}/Export": signal for signal in SIGNALS}
 _STATUS = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
     Code.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
@@ -46,9 +48,13 @@ class GrpcDoor:
     ) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc")
         self._arrivals = Arrivals(limits.body_s_max)
+        exports = {
+            method: _export(intake, counters, access=access, signal=signal, arrivals=self._arrivals)
+            for method, signal in METHODS.items()
+        }
         self._server = grpc.server(
             self._threads,
-            handlers=list(_services(intake, counters, access=access, arrivals=self._arrivals)),
+            handlers=[_Methods(exports, counters, access)],
             options=(
                 ("grpc.max_receive_message_length", intake.limits.message_bytes_max),
                 ("grpc.so_reuseport", 0),
@@ -144,19 +150,32 @@ class Arrivals:
                     context.cancel()  # type: ignore[no-untyped-call]
 
 
-def _services(
-    intake: Intake, counters: Counters, *, access: Access, arrivals: Arrivals
-) -> Iterator[Any]:
-    """Give the handlers by service. Requests stay bytes, so that every status code is ours.
+class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]
+    """The handlers by method. Requests stay bytes, so that every status code is ours.
 
     To a server a call with one message is a stream of one; only so is there a context to end it by.
+    What no signal of ours is called is told so at once, before any message is read.
     """
-    for signal in SIGNALS:
-        export = grpc.stream_unary_rpc_method_handler(
-            _export(intake, counters, access=access, signal=signal, arrivals=arrivals)
-        )
-        yield grpc.method_handlers_generic_handler(signal.service, {"Export": export})
-    yield _Others(counters, access)
+
+    def __init__(
+        self, exports: Mapping[str, Behaviour], counters: Counters, access: Access
+    ) -> None:
+        def refuse(_: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            try:
+                access.sender(_authorization(context))
+            except Refused as refused:
+                _abort(context, counters, refused)
+            _abort(context, counters, unknown_signal())
+
+        self._handlers = {
+            method: grpc.stream_unary_rpc_method_handler(export)
+            for method, export in exports.items()
+        }
+        self._other = grpc.stream_stream_rpc_method_handler(refuse)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Give the handler of a method."""
+        return self._handlers.get(str(handler_call_details.method), self._other)
 
 
 def _export(
@@ -177,24 +196,6 @@ def _export(
         return taken.answer
 
     return export
-
-
-class _Others(grpc.GenericRpcHandler):  # type: ignore[type-arg]
-    """Whatever no signal of ours is called: told so at once, before any message is read."""
-
-    def __init__(self, counters: Counters, access: Access) -> None:
-        def refuse(_: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            try:
-                access.sender(_authorization(context))
-            except Refused as refused:
-                _abort(context, counters, refused)
-            _abort(context, counters, unknown_signal())
-
-        self._handler = grpc.stream_stream_rpc_method_handler(refuse)
-
-    def service(self, _: grpc.HandlerCallDetails) -> Any:
-        """Give the handler of a method."""
-        return self._handler
 
 
 def _authorization(context: grpc.ServicerContext) -> str:

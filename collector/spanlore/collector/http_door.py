@@ -40,7 +40,7 @@ from spanlore.schemas.bounded_http import HttpBounds, bounded_protocol
 from spanlore.schemas.doorway import Doorway
 from spanlore.schemas.inflating import INFLATERS
 from spanlore.schemas.tls import Tls
-from spanlore.schemas.tokens import ADMIN
+from spanlore.schemas.tokens import ADMIN, INGEST
 
 _FLUSH_S_DEFAULT = 60.0
 _FLUSH_S_MAX = 600.0
@@ -79,6 +79,11 @@ ROUTES: Final[Mapping[str, str]] = {
     **dict.fromkeys(_SIGNALS, "POST"),
     **{path: operation.method for path, operation in _OPERATIONS.items()},
 }
+
+
+def scopes_of(path: str) -> tuple[str, ...]:
+    """Give the scopes of which a token must have one for a path there is."""
+    return _OPERATIONS[path].scopes if path in _OPERATIONS else (INGEST,)
 
 
 class HttpDoor:

@@ -130,20 +130,23 @@ class Collector:
             on_durable=lambda group: count_durable(self._counters, group),
         )
 
-    def _open_doors(self, running: ExitStack) -> Ports:
+    def _make_intake(self) -> Intake:
         config = self._config
         limits = Limits(
             message_bytes_max=config.message_bytes_max,
             records_max=config.spans_max,
             submessages_max=config.submessages_max,
         )
-        intake = Intake(
+        return Intake(
             self._log,
             self._counters,
             limits=limits,
             inflight_bytes_max=config.inflight_bytes_max,
             redactor=_redactor(config),
         )
+
+    def _open_doors(self, running: ExitStack) -> Ports:
+        config, intake = self._config, self._make_intake()
         keyring = Keyring(config.data_dir, own=config.token, own_name="collector_token")
         tls = None if config.tls is None else Tls(config.tls)
         public = _Place(

@@ -2,6 +2,7 @@
 
 import hmac
 from dataclasses import dataclass
+from typing import Final
 
 from spanlore.schemas.credentials import Credentials, Login
 from spanlore.schemas.doorway import Doorway
@@ -9,6 +10,11 @@ from spanlore.store_server.errors import ACCESS_DENIED, AUTHENTICATION_FAILED, Q
 from spanlore.store_server.guard import ADMIN, INGEST, READER
 from spanlore.store_server.request import Request
 from spanlore.store_server.statement import Caller
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+QUERY_PATHS: Final = frozenset({"/", "/query"})
+# What says no more than that somebody is here; so does a path for queries without any.
+OPEN_PATHS: Final = frozenset({"/ping"})
 
 
 @dataclass(frozen=True, slots=True)
