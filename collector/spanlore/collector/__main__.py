@@ -15,6 +15,7 @@ import click
 
 from spanlore.collector.config import Config, ConfigError
 from spanlore.collector.grpc_door import PortError
+from spanlore.collector.quotas import TenantBudget
 from spanlore.collector.recover import LogDirectoryError
 from spanlore.collector.redaction.key import KeyFileError
 from spanlore.collector.redaction.own_patterns import PatternError, read_patterns
@@ -35,6 +36,7 @@ _CANNOT_START = (
     TlsError,
     OSError,
 )
+_PER_S = click.IntRange(min=0)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 # Segments, connections to the store, the interpreter's own.
 _OTHER_FILES = 512
@@ -64,6 +66,15 @@ _OTHER_FILES = 512
     help="Where --host is not 127.0.0.1 in clear, this machine's programs have doors that are.",
 )
 @click.option("--local-http-port", default=0, help="The same for HTTP.")
+@click.option(
+    "--tenant-records-per-s",
+    type=_PER_S,
+    default=0,
+    help="Spans, logs and data points a second that each tenant's tokens may send; 0: no limit.",
+)
+@click.option(
+    "--tenant-bytes-per-s", type=_PER_S, default=0, help="The same in bytes, before redaction."
+)
 @click.option("--no-redact", is_flag=True, help="Store secrets as they come.")
 @click.option(
     "--redact-patterns",
@@ -89,6 +100,8 @@ def main(  # noqa: PLR0913 - one argument an option
     tls_client_ca: Path | None,
     local_grpc_port: int,
     local_http_port: int,
+    tenant_records_per_s: int,
+    tenant_bytes_per_s: int,
     no_redact: bool,
     redact_patterns: Path | None,
     disk_free_min: int,
@@ -117,6 +130,9 @@ def main(  # noqa: PLR0913 - one argument an option
             tls=TlsFiles.given(tls_cert, tls_key, client_ca=tls_client_ca),
             local_grpc_port=local_grpc_port,
             local_http_port=local_http_port,
+            tenant_budget=TenantBudget(
+                records_per_s_max=tenant_records_per_s, bytes_per_s_max=tenant_bytes_per_s
+            ),
             redact=not no_redact,
             redact_patterns=read_patterns(redact_patterns) if redact_patterns else {},
             disk_free_bytes_min=disk_free_min,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spanlore.collector.quotas import TenantBudget
 from spanlore.schemas.loopback import is_loopback, refusal_to_listen
 from spanlore.schemas.tls import TlsFiles
 
@@ -53,6 +54,7 @@ class Config:
     tls: TlsFiles | None = None
     local_grpc_port: int = 0
     local_http_port: int = 0
+    tenant_budget: TenantBudget = field(default_factory=TenantBudget)
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     message_bytes_max: int = 64 * MEBIBYTE

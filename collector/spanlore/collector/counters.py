@@ -25,6 +25,7 @@ class Counters:
         self._refused: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
         self._redacted: Counter[str] = Counter()
+        self._over_quota: Counter[str] = Counter()
 
     def took(self, signal: str, *, accepted: int, rejected: int) -> None:
         """Count a request that was answered: what is in the log and what was rejected."""
@@ -51,6 +52,11 @@ class Counters:
         with self._lock:
             self._refused[reason] += 1
 
+    def over_quota(self, tenant: str) -> None:
+        """Count a request that was refused because its tenant sent more than its budget."""
+        with self._lock:
+            self._over_quota[tenant] += 1
+
     def redacted(self, kinds: Mapping[str, int]) -> None:
         """Count secrets that were taken out of a request, by kind."""
         if kinds:
@@ -70,4 +76,5 @@ class Counters:
                 "refused": dict(self._refused),
                 "events": dict(self._events),
                 "redacted": dict(self._redacted),
+                "over_quota": dict(self._over_quota),
             }

@@ -184,6 +184,7 @@ def _export(
     def export(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         try:
             tenant = access.sender(_authorization(context))
+            intake.quotas.admit(tenant)
             body = arrivals.message(messages, context)
             with intake.budget.hold(len(body)):
                 taken = intake.take(body, signal, tenant=tenant)

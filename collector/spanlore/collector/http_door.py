@@ -191,6 +191,7 @@ class Application:
             raise unknown_signal()
         if scope["method"] != "POST":
             return _use("POST")
+        self._intake.quotas.admit(tenant)
         return await self._export(_SIGNALS[path], headers, tenant=tenant, receive=receive)
 
     async def _export(

@@ -11,6 +11,7 @@ from spanlore.collector import otlp_json
 from spanlore.collector.check import Checked, Limits, check
 from spanlore.collector.counters import Counters
 from spanlore.collector.log import Entry, Log
+from spanlore.collector.quotas import Quotas
 from spanlore.collector.redaction.redactor import Redactor
 from spanlore.collector.refusal import Code, Refused, overloaded, shortened
 from spanlore.collector.signals import SIGNALS, Signal
@@ -69,6 +70,7 @@ class Intake:
         limits: Limits,
         inflight_bytes_max: int,
         redactor: Redactor | None,
+        quotas: Quotas,
     ) -> None:
         self._log = log
         self._counters = counters
@@ -76,6 +78,7 @@ class Intake:
         # interpreter's lock anyway.
         self._parsing = threading.Lock()
         self._redactor = redactor
+        self.quotas = quotas
         self.limits = limits
         self.budget = Budget(inflight_bytes_max)
 
@@ -91,6 +94,7 @@ class Intake:
             self._counters.event("strings_mended", checked.mended_strings)
         if checked.bad_parents:
             self._counters.event("bad_parents", checked.bad_parents)
+        self.quotas.charge(tenant, records=checked.kept + checked.rejected, size=len(body))
         answer = signal.answer(checked.rejected, shortened(checked.message))
         if not checked.kept:
             self._counters.took(signal.name, accepted=0, rejected=checked.rejected)

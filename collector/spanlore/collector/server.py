@@ -18,6 +18,7 @@ from spanlore.collector.http_door import Application, HttpDoor, Operations
 from spanlore.collector.intake import Intake, count_durable
 from spanlore.collector.load import Loader, SegmentStore
 from spanlore.collector.log import Log, LogLimits
+from spanlore.collector.quotas import Quotas
 from spanlore.collector.recover import OpenedDirectory, open_directory
 from spanlore.collector.redaction.key import load_or_create_key
 from spanlore.collector.redaction.redactor import Redactor
@@ -143,6 +144,7 @@ class Collector:
             limits=limits,
             inflight_bytes_max=config.inflight_bytes_max,
             redactor=_redactor(config),
+            quotas=Quotas(config.tenant_budget, self._counters),
         )
 
     def _open_doors(self, running: ExitStack) -> Ports:

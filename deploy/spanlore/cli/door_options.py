@@ -28,6 +28,8 @@ class Doors:
     require_token: bool = False
     no_token: bool = False
     insecure: bool = False
+    tenant_records_per_s: int = 0
+    tenant_bytes_per_s: int = 0
 
     def arguments(self) -> tuple[str, ...]:
         """Return them as options of the collector, which are those of `up` too."""
@@ -39,6 +41,8 @@ class Doors:
             told += ["--tls-client-ca", str(self.tls.client_ca)] if self.tls.client_ca else []
         for name in ("require_token", "no_token", "insecure"):
             told += [f"--{name.replace('_', '-')}"] if getattr(self, name) else []
+        for name in ("tenant_records_per_s", "tenant_bytes_per_s"):
+            told += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
         return tuple(told)
 
     def url(self, port: int) -> str:
@@ -62,6 +66,8 @@ def door_options(command: Callable[..., Any]) -> Callable[..., Any]:
         no_token: bool,
         insecure: bool,
         container: bool,
+        tenant_records_per_s: int,
+        tenant_bytes_per_s: int,
         **others: Any,
     ) -> Any:
         try:
@@ -75,6 +81,8 @@ def door_options(command: Callable[..., Any]) -> Callable[..., Any]:
             require_token=require_token,
             no_token=no_token or (container and not require_token),
             insecure=insecure or container,
+            tenant_records_per_s=tenant_records_per_s,
+            tenant_bytes_per_s=tenant_bytes_per_s,
         )
         _check(doors)
         return command(doors=doors, **others)
@@ -121,5 +129,19 @@ _OPTIONS = (
         is_flag=True,
         help="Listen on every address of a container, as open as loopback is: --host 0.0.0.0 "
         "--insecure --no-token. Publish the ports to 127.0.0.1 alone.",
+    ),
+    click.option(
+        "--tenant-records-per-s",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Spans, logs and data points a second that each tenant's tokens may send; 0 is any.",
+    ),
+    click.option(
+        "--tenant-bytes-per-s",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="The same in bytes; 0 is any.",
     ),
 )
