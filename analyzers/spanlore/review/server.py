@@ -32,6 +32,7 @@ from spanlore.schemas.keyring import Keyring
 from spanlore.schemas.listening import listen
 from spanlore.schemas.loopback import is_loopback, refusal_to_listen
 from spanlore.schemas.store import Store, StoreError
+from spanlore.schemas.tls import Tls, TlsFiles
 
 __all__ = ["Arguments", "CannotStart", "run"]
 
@@ -62,15 +63,22 @@ class Arguments:
     port: int
     require_token: bool = False
     insecure: bool = False
+    tls: TlsFiles | None = None
     allowed_hosts: tuple[str, ...] = ()
     store_wait_s_max: float = 20.0
 
 
 def run(arguments: Arguments) -> None:
-    """Serve until SIGTERM or SIGINT. Raises CannotStart, LockHeld, CredentialsError, OSError."""
-    reason = refusal_to_listen(arguments.host, has_tls=False, insecure=arguments.insecure)
+    """Serve until SIGTERM or SIGINT.
+
+    Raises CannotStart, TlsError, LockHeld, CredentialsError, OSError.
+    """
+    reason = refusal_to_listen(
+        arguments.host, has_tls=arguments.tls is not None, insecure=arguments.insecure
+    )
     if reason:
         raise CannotStart(reason)
+    tls = None if arguments.tls is None else Tls(arguments.tls)
     with (
         locked(arguments.data_dir),
         _bound(arguments.host, arguments.port) as listener,
@@ -81,7 +89,7 @@ def run(arguments: Arguments) -> None:
         )
         exposures.start()
         try:
-            asyncio.run(_serve(arguments, listener, _Parts(desk, exposures)))
+            asyncio.run(_serve(arguments, listener, _Parts(desk, exposures, tls)))
         finally:
             exposures.stop(drain_s_max=_DRAIN_S)
     _log.info("the door is closed")
@@ -91,6 +99,7 @@ def run(arguments: Arguments) -> None:
 class _Parts:
     desk: Desk
     exposures: ExposureQueue
+    tls: Tls | None
 
 
 class _Server(uvicorn.Server):
@@ -156,7 +165,7 @@ async def _serve(arguments: Arguments, listener: socket.socket, parts: _Parts) -
         memories_need_token=arguments.require_token or not is_loopback(arguments.host),
     )
     door = Door(parts.desk, parts.exposures, access)
-    server = _Server(_configuration(door))
+    server = _Server(_configuration(door, parts.tls))
     reading_on = asyncio.create_task(_read_on(parts.desk))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await server.serving.wait()
@@ -181,7 +190,7 @@ async def _read_on(desk: Desk) -> None:
         await asyncio.get_running_loop().run_in_executor(with_store, desk.catch_up)
 
 
-def _configuration(door: Callable[..., Any]) -> uvicorn.Config:
+def _configuration(door: Callable[..., Any], tls: Tls | None) -> uvicorn.Config:
     return uvicorn.Config(
         door,
         http=bounded_protocol(_BOUNDS),
@@ -195,4 +204,5 @@ def _configuration(door: Callable[..., Any]) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
+        ssl_context_factory=None if tls is None else lambda *_: tls.context(),
     )
