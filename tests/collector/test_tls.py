@@ -1,7 +1,9 @@
 """TLS at the collector's doors, and certificates that are replaced while it listens."""
 
+import socket
 import ssl
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import grpc
 import httpx
@@ -175,6 +177,19 @@ def test_without_tls_and_without_a_token_are_two_words(tmp_path: Path) -> None:
     with CollectorProcess(tmp_path / "two", NOWHERE, *everywhere, "--no-token") as door:
         assert door.post(traces(1)).status_code == 200
         assert door.export(traces(1)) == b""
+
+
+def test_a_handshake_that_does_not_go_on_is_ended(tmp_path: Path) -> None:
+    ca = Authority(tmp_path)
+    served = options(ca.server(tmp_path / "served"))
+    hurried = "tests.collector.hurried_collector"
+    with CollectorProcess(tmp_path / "data", NOWHERE, *served, module=hurried) as door:
+        for url in (door.url, f"http://{door.grpc_address}"):
+            address = urlsplit(url)
+            with socket.create_connection((address.hostname, address.port), timeout=20) as client:
+                client.sendall(b"\x16\x03\x01")  # the beginning of a handshake
+                assert client.recv(1000) == b""
+        assert is_taken(door, ca)
 
 
 def test_files_that_cannot_be_served_are_named_at_the_start(tmp_path: Path) -> None:

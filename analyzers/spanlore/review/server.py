@@ -25,7 +25,7 @@ from spanlore.review.desk import Desk
 from spanlore.review.door import Door
 from spanlore.review.exposures import ExposureQueue
 from spanlore.review.lock import locked
-from spanlore.schemas.bounded_http import HttpBounds, bounded_protocol
+from spanlore.schemas.bounded_http import BoundedServer, HttpBounds, bounded_protocol
 from spanlore.schemas.credentials import load_or_create
 from spanlore.schemas.doorway import Doorway
 from spanlore.schemas.keyring import Keyring
@@ -102,11 +102,11 @@ class _Parts:
     tls: Tls | None
 
 
-class _Server(uvicorn.Server):
+class _Server(BoundedServer):
     """uvicorn without its signal handlers: they raise the signal again and skip our closing."""
 
     def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+        super().__init__(config, handshake_s_max=_BOUNDS.header_s_max)
         self.serving = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

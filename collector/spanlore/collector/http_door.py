@@ -36,7 +36,7 @@ from spanlore.collector.intake import (
 )
 from spanlore.collector.refusal import Refused, overloaded
 from spanlore.collector.signals import SIGNALS, Signal
-from spanlore.schemas.bounded_http import HttpBounds, bounded_protocol
+from spanlore.schemas.bounded_http import BoundedServer, HttpBounds, bounded_protocol
 from spanlore.schemas.doorway import Doorway
 from spanlore.schemas.inflating import INFLATERS
 from spanlore.schemas.tls import Tls
@@ -113,7 +113,7 @@ class HttpDoor:
             timeout_graceful_shutdown=_GRACE_S,
             ssl_context_factory=None if tls is None else lambda *_: tls.context(),
         )
-        self._server = uvicorn.Server(config)
+        self._server = BoundedServer(config, handshake_s_max=limits.header_s_max)
         self._thread: threading.Thread | None = None
 
     def start(self, listener: socket) -> None:
