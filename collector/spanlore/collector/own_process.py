@@ -5,6 +5,7 @@ Read from /proc; None where there is none, as on macOS.
 
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,12 +32,12 @@ def _rss_bytes() -> int | None:
         return None
 
 
-def connections_to(port: int) -> int | None:
-    """Count the established TCP connections to a local port.
+def connections_to(ports: Collection[int]) -> int | None:
+    """Count the established TCP connections to local ports.
 
     The kernel's table is asked because grpc does not tell.
     """
-    local = f":{port:04X}"
+    local = tuple(f":{port:04X}" for port in ports)
     count = None
     for table in ("tcp", "tcp6"):
         try:

@@ -10,33 +10,49 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from spanlore.collector.access import Access
 from spanlore.collector.check import Limits
-from spanlore.collector.config import Config
-from spanlore.collector.counters import Counters
+from spanlore.collector.config import LOCAL_HOST, Config
+from spanlore.collector.counters import TRANSPORTS, Counters
 from spanlore.collector.grpc_door import GrpcDoor, PortError
 from spanlore.collector.http_door import Application, HttpDoor, Operations
 from spanlore.collector.intake import Intake, count_durable
 from spanlore.collector.load import Loader, SegmentStore
 from spanlore.collector.log import Log, LogLimits
-from spanlore.collector.origins import Origins
 from spanlore.collector.own_process import connections_to, process_facts
+from spanlore.collector.quotas import Quotas
 from spanlore.collector.recover import OpenedDirectory, open_directory
 from spanlore.collector.redaction.key import load_or_create_key
 from spanlore.collector.redaction.redactor import Redactor
 from spanlore.schemas import semconv
+from spanlore.schemas.doorway import LOOPBACK_NAMES, Doorway
+from spanlore.schemas.keyring import Keyring
 from spanlore.schemas.listening import listen
 from spanlore.schemas.store import StoreError
+from spanlore.schemas.tls import Tls
 
 _DRAIN_STEP_S = 0.05
 _FLUSH_STEP_S = 0.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the collector listens."""
+    """Where the collector listens; the local ports are always on 127.0.0.1, in clear."""
 
     grpc_port: int
     http_port: int
+    local_grpc_port: int
+    local_http_port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where a pair of doors is to listen, and with which certificate, if any."""
+
+    host: str
+    grpc_port: int
+    http_port: int
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +88,12 @@ class Collector:
         self._log: Log
         self._loader: Loader
         self._intake: Intake
-        self._ports: Ports
+        self._open: dict[str, list[int]] = {transport: [] for transport in TRANSPORTS}
 
     def start(self) -> Ports:
         """Recover the log, begin to load, open the doors.
 
-        Raises LogDirectoryError, KeyFileError or PortError; then nothing is left running.
+        Raises LogDirectoryError, KeyFileError, TlsError or PortError; then nothing is left running.
         """
         with ExitStack() as starting:
             ports = self._start(starting)
@@ -138,34 +154,60 @@ class Collector:
             limits=limits,
             inflight_bytes_max=config.inflight_bytes_max,
             redactor=_redactor(config),
+            quotas=Quotas(config.tenant_budget, self._counters),
         )
 
     def _open_doors(self, running: ExitStack) -> Ports:
         config, intake = self._config, self._intake
-        listener = _listen(config.host, config.http_port)
+        keyring = Keyring(config.data_dir, own=config.token, own_name="collector_token")
+        tls = None if config.tls is None else Tls(config.tls)
+        public = _Place(
+            host=config.host, grpc_port=config.grpc_port, http_port=config.http_port, tls=tls
+        )
+        access = Access(keyring=keyring, needs_token=config.needs_token)
+        ports = self._open_pair(public, intake, access, running=running)
+        if not config.has_local_doors:
+            return Ports(*ports, *ports)
+        local = _Place(
+            host=LOCAL_HOST, grpc_port=config.local_grpc_port, http_port=config.local_http_port
+        )
+        access = Access(keyring=keyring, needs_token=config.require_token)
+        return Ports(*ports, *self._open_pair(local, intake, access, running=running))
+
+    def _open_pair(
+        self, place: "_Place", intake: Intake, access: Access, *, running: ExitStack
+    ) -> tuple[int, int]:
+        """Open the two doors of a place; give their ports. Raises PortError."""
+        config = self._config
+        listener = _listen(place.host, place.http_port)
         http_port = listener.getsockname()[1]
         application = Application(
             intake,
             self._counters,
             operations=Operations(flush=self.flush, status=self.status),
-            token=config.token,
-            origins=Origins(
-                hosts=_hosts(config, http_port), allowed=frozenset(config.allowed_origins)
+            access=access,
+            doorway=Doorway.at(
+                place.host,
+                http_port,
+                # Exporters may leave the port out of the name.
+                further=(*LOOPBACK_NAMES, *config.allowed_hosts),
+                origins=config.allowed_origins,
             ),
             body_s_max=config.clients.body_s_max,
         )
-        http = HttpDoor(application, limits=config.clients)
-        grpc = GrpcDoor(intake, self._counters, limits=config.clients)
+        http = HttpDoor(application, limits=config.clients, tls=place.tls)
+        grpc = GrpcDoor(intake, self._counters, access=access, limits=config.clients)
         try:
-            grpc_port = grpc.start(config.host, config.grpc_port)
+            grpc_port = grpc.start(place.host, place.grpc_port, tls=place.tls)
         except PortError:
             listener.close()
             raise
         running.callback(grpc.stop)
-        self._ports = Ports(grpc_port=grpc_port, http_port=http_port)
+        self._open["grpc"].append(grpc_port)
+        self._open["http"].append(http_port)
         http.start(listener)
         running.callback(http.stop)
-        return self._ports
+        return grpc_port, http_port
 
     def _export_self(self, running: ExitStack) -> None:
         config = self._config
@@ -239,8 +281,7 @@ class Collector:
             "inflight": {"bytes": budget.held_bytes, "bytes_max": budget.bytes_max},
             "connections": {
                 "open": {
-                    "grpc": connections_to(self._ports.grpc_port),
-                    "http": connections_to(self._ports.http_port),
+                    transport: connections_to(ports) for transport, ports in self._open.items()
                 },
                 "open_max": config.clients.connections_max,
             },
@@ -273,8 +314,3 @@ def _listen(host: str, port: int) -> socket.socket:
             f"port {port} on {host} cannot be had ({error.strerror}): stop what listens there, "
             "or give another --http-port"
         ) from error
-
-
-def _hosts(config: Config, port: int) -> frozenset[str]:
-    names = {"127.0.0.1", "localhost", "[::1]", config.host, *config.allowed_hosts}
-    return frozenset(names | {f"{name}:{port}" for name in names})

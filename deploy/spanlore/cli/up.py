@@ -17,6 +17,7 @@ from spanlore.cli.connection import (
     HOST,
 )
 from spanlore.cli.datadir import data_dir_option, default_data_dir, held, make_data_dir
+from spanlore.cli.door_options import Doors, door_options
 from spanlore.cli.ports import require_free
 from spanlore.cli.signals import deferred
 from spanlore.cli.supervisor import Plan, supervise
@@ -64,6 +65,7 @@ _LOG_BYTES_MAX = 16 << 20
     help="Where the collector sends its own metrics by OTLP (http://127.0.0.1:4318/v1/metrics), or "
     "`self` for its own store. Without it OTEL_EXPORTER_OTLP_METRICS_ENDPOINT holds.",
 )
+@door_options
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--parent-pid", type=int, hidden=True)
@@ -79,6 +81,7 @@ def up_command(
     redact_patterns: Path | None,
     no_redact: bool,
     self_metrics_endpoint: str | None,
+    doors: Doors,
     detach: bool,
     ready_fd: int | None,
     parent_pid: int | None,
@@ -109,7 +112,7 @@ def up_command(
             ports=ports,
             learn_every=learn_every,
             unsandboxed_sql=unsandboxed_sql,
-            collector_options=options,
+            collector_options=(*doors.arguments(), *options),
         )
         click.echo(said, nl=False)
         return
@@ -117,7 +120,8 @@ def up_command(
     with held(directory):
         for option, port in ports.items():
             if option != "store-port" or store_url is None:
-                require_free(HOST, port, option=f"--{option}")
+                host = doors.host if option in ("grpc-port", "http-port") else HOST
+                require_free(host, port, option=f"--{option}")
         plan = Plan(
             data_dir=directory,
             store_url=store_url,
@@ -128,6 +132,7 @@ def up_command(
             logs=None if ready_fd is None else directory / "logs",
             unsandboxed_sql=unsandboxed_sql,
             learn_every_s=every_s,
+            doors=doors,
             collector_options=options,
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
@@ -182,8 +187,8 @@ def _addresses(document: dict[str, Any]) -> str:
     return (
         f"spanlore {document['version']} is up on {document['data_dir']}\n"
         f"  store      {document['store']['url']}\n"
-        f"  OTLP gRPC  http://{HOST}:{collector['grpc_port']}\n"
-        f"  OTLP HTTP  {http}\n"
+        f"  OTLP gRPC  {collector['public_grpc_url']}\n"
+        f"  OTLP HTTP  {collector['public_http_url']}\n"
         f"  review     http://{HOST}:{document['review']['port']}\n"
         f"{_learns(document['learn']['every_s'])}"
         "Point a traced program at it:\n"
@@ -208,6 +213,8 @@ def start_detached(
     collector_options: tuple[str, ...] = (),
 ) -> str:
     """Run `up` in a session of its own; return what it says when it is ready.
+
+    ``collector_options`` are further options of the collector, which are `up`'s too.
 
     What it says instead, when it does not get ready, is printed, and its exit code is ours
     (SystemExit). With ``outlives_us`` false the kernel ends it with this process, where it can.
