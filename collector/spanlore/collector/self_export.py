@@ -29,8 +29,8 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from spanlore.collector.config import SELF
 from spanlore.collector.access import ANY_TENANT
+from spanlore.collector.config import SELF
 from spanlore.collector.counters import Counters
 from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake
 from spanlore.collector.refusal import Refused
