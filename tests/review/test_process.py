@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from spanlore.instrumentation import delivery, lessons_for
 from spanlore.review.lock import LOCK_NAME
 from spanlore.schemas import migrate
 from spanlore.schemas.lesson_records import latest_lessons
@@ -93,6 +94,24 @@ def test_a_required_token_gives_the_memories_of_its_own_tenant_alone(
         assert asked("/v1/lessons", "acme", READ, ADMIN) == 403
         assert asked("/v1/lessons", "*", READ) == 200
         assert asked("/v1/lessons", "*", ADMIN) == 403
+
+
+def test_an_agent_is_given_memories_with_the_token_that_it_sends_spans_with(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPANLORE_DATA_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(delivery, "ANSWER_S_MAX", 20.0)  # as long as this machine may need
+    with DoorProcess(tmp_path, store_url, "--require-token") as door:
+        door.post("/v1/proposals", **offered(MEMORY))
+        door.post("/v1/lessons/m1/events", **APPROVAL)
+        text = create_token(tmp_path, tenant="acme", scopes=[INGEST, READ])[1]
+        monkeypatch.setenv("SPANLORE_DELIVERY_URL", f"http://127.0.0.1:{door.port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization=Bearer%20{text}")
+        for host, given in (("elsewhere.example", ()), ("127.0.0.1", ("m1",))):
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{host}:4318")
+            # Another budget is another question: what was refused is not asked again at once.
+            lessons = lessons_for(user="ann", tenant="acme", budget_tokens=100 + len(given))
+            assert tuple(item.lesson_id for item in lessons.items) == given
 
 
 def test_who_may_look_may_not_decide(store_url: str, tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ class Application:
             (b"content-type", answer.content_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
             *answer.headers,
-            *origins.permission(self._doorway, headers),
+            *(origins.permission(self._doorway, headers) if scope["path"] in _SIGNALS else ()),
         ]
         await send({"type": "http.response.start", "status": int(answer.status), "headers": sent})
         await send({"type": "http.response.body", "body": answer.body})
