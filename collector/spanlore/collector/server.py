@@ -19,7 +19,7 @@ from spanlore.collector.intake import Intake, count_durable
 from spanlore.collector.load import Loader, SegmentStore
 from spanlore.collector.log import Log, LogLimits
 from spanlore.collector.origins import Origins
-from spanlore.collector.own_process import connections_to, process_facts
+from spanlore.collector.own_process import process_facts
 from spanlore.collector.recover import OpenedDirectory, open_directory
 from spanlore.collector.redaction.key import load_or_create_key
 from spanlore.collector.redaction.redactor import Redactor
@@ -27,6 +27,7 @@ from spanlore.schemas import semconv
 from spanlore.schemas.listening import listen
 from spanlore.schemas.store import StoreError
 
+_VERSION = version("spanlore")
 _DRAIN_STEP_S = 0.05
 _FLUSH_STEP_S = 0.2
 
@@ -72,7 +73,7 @@ class Collector:
         self._log: Log
         self._loader: Loader
         self._intake: Intake
-        self._ports: Ports
+        self._http: HttpDoor
 
     def start(self) -> Ports:
         """Recover the log, begin to load, open the doors.
@@ -154,7 +155,7 @@ class Collector:
             ),
             body_s_max=config.clients.body_s_max,
         )
-        http = HttpDoor(application, limits=config.clients)
+        self._http = HttpDoor(application, limits=config.clients)
         grpc = GrpcDoor(intake, self._counters, limits=config.clients)
         try:
             grpc_port = grpc.start(config.host, config.grpc_port)
@@ -162,10 +163,9 @@ class Collector:
             listener.close()
             raise
         running.callback(grpc.stop)
-        self._ports = Ports(grpc_port=grpc_port, http_port=http_port)
-        http.start(listener)
-        running.callback(http.stop)
-        return self._ports
+        self._http.start(listener)
+        running.callback(self._http.stop)
+        return Ports(grpc_port=grpc_port, http_port=http_port)
 
     def _export_self(self, running: ExitStack) -> None:
         config = self._config
@@ -226,7 +226,7 @@ class Collector:
             **self._counters.snapshot(),
             "resource": {
                 semconv.SERVICE_NAME: semconv.COLLECTOR_SERVICE,
-                semconv.SERVICE_VERSION: version("spanlore"),
+                semconv.SERVICE_VERSION: _VERSION,
                 semconv.SERVICE_INSTANCE_ID: f"{self._log.log_id:08x}",
             },
             "backlog": self._log.backlog(),
@@ -238,11 +238,8 @@ class Collector:
             "sealing": self._hooks.sealing(),
             "inflight": {"bytes": budget.held_bytes, "bytes_max": budget.bytes_max},
             "connections": {
-                "open": {
-                    "grpc": connections_to(self._ports.grpc_port),
-                    "http": connections_to(self._ports.http_port),
-                },
-                "open_max": config.clients.connections_max,
+                "http": self._http.connections,
+                "http_max": config.clients.connections_max,
             },
             "process": process_facts(),
             "log_id": f"{self._log.log_id:08x}",
