@@ -126,6 +126,11 @@ class HttpDoor:
         )
         self._thread.start()
 
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._server.server_state.connections)
+
     def stop(self) -> None:
         """Refuse new connections, finish the requests in flight. Safe twice."""
         self._server.should_exit = True

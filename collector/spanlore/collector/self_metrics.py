@@ -180,15 +180,15 @@ SELF_METRICS: Final = (
         "receiver.connections",
         Kind.UP_DOWN_COUNTER,
         "{connection}",
-        description="Open connections of clients.",
-        read=_each("transport", "connections", "open"),
+        description="Open connections of clients; of gRPC they are not known.",
+        read=_one("connections", "http", transport="http"),
     ),
     _metric(
         "receiver.connections.capacity",
         Kind.UP_DOWN_COUNTER,
         "{connection}",
-        description="Connections that each transport serves at once.",
-        read=_one("connections", "open_max"),
+        description="Connections that are served at once.",
+        read=_one("connections", "http_max", transport="http"),
     ),
     _metric(
         "redactor.redacted_secrets",
@@ -315,5 +315,12 @@ SELF_METRICS: Final = (
         unit="By",
         description="The amount of physical memory in use.",
         read=_one("process", "rss_bytes"),
+    ),
+    SelfMetric(
+        name="process.unix.file_descriptor.count",
+        kind=Kind.UP_DOWN_COUNTER,
+        unit="{file_descriptor}",
+        description="Number of unix file descriptors in use; every connection is one.",
+        read=_one("process", "open_files"),
     ),
 )

@@ -13,13 +13,13 @@ from typing import Any
 from spanlore.collector.access import Access
 from spanlore.collector.check import Limits
 from spanlore.collector.config import LOCAL_HOST, Config
-from spanlore.collector.counters import TRANSPORTS, Counters
+from spanlore.collector.counters import Counters
 from spanlore.collector.grpc_door import GrpcDoor, PortError
 from spanlore.collector.http_door import Application, HttpDoor, Operations
 from spanlore.collector.intake import Intake, count_durable
 from spanlore.collector.load import Loader, SegmentStore
 from spanlore.collector.log import Log, LogLimits
-from spanlore.collector.own_process import connections_to, process_facts
+from spanlore.collector.own_process import process_facts
 from spanlore.collector.quotas import Quotas
 from spanlore.collector.recover import OpenedDirectory, open_directory
 from spanlore.collector.redaction.key import load_or_create_key
@@ -31,6 +31,7 @@ from spanlore.schemas.listening import listen
 from spanlore.schemas.store import StoreError
 from spanlore.schemas.tls import Tls
 
+_VERSION = version("spanlore")
 _DRAIN_STEP_S = 0.05
 _FLUSH_STEP_S = 0.2
 
@@ -88,7 +89,7 @@ class Collector:
         self._log: Log
         self._loader: Loader
         self._intake: Intake
-        self._open: dict[str, list[int]] = {transport: [] for transport in TRANSPORTS}
+        self._http: list[HttpDoor] = []
 
     def start(self) -> Ports:
         """Recover the log, begin to load, open the doors.
@@ -203,8 +204,7 @@ class Collector:
             listener.close()
             raise
         running.callback(grpc.stop)
-        self._open["grpc"].append(grpc_port)
-        self._open["http"].append(http_port)
+        self._http.append(http)
         http.start(listener)
         running.callback(http.stop)
         return grpc_port, http_port
@@ -268,7 +268,7 @@ class Collector:
             **self._counters.snapshot(),
             "resource": {
                 semconv.SERVICE_NAME: semconv.COLLECTOR_SERVICE,
-                semconv.SERVICE_VERSION: version("spanlore"),
+                semconv.SERVICE_VERSION: _VERSION,
                 semconv.SERVICE_INSTANCE_ID: f"{self._log.log_id:08x}",
             },
             "backlog": self._log.backlog(),
@@ -280,10 +280,8 @@ class Collector:
             "sealing": self._hooks.sealing(),
             "inflight": {"bytes": budget.held_bytes, "bytes_max": budget.bytes_max},
             "connections": {
-                "open": {
-                    transport: connections_to(ports) for transport, ports in self._open.items()
-                },
-                "open_max": config.clients.connections_max,
+                "http": sum(door.connections for door in self._http),
+                "http_max": config.clients.connections_max * len(self._http),
             },
             "process": process_facts(),
             "log_id": f"{self._log.log_id:08x}",

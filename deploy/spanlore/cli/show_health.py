@@ -72,13 +72,10 @@ def _print_use(status: dict[str, Any]) -> None:
         f"{_mib(log['disk_free_bytes'])} of the disk free, {_mib(log['disk_free_bytes_min'])} "
         "must stay so"
     )
-    connections = ", ".join(
-        f"{'–' if number is None else number} {_NAMES[transport]}"
-        for transport, number in status["connections"]["open"].items()
-    )
     click.echo(
         f"in flight: {_mib(inflight['bytes'])} of {_mib(inflight['bytes_max'])}; "
-        f"connections: {connections}; memory: {_mib(process['rss_bytes'])}; "
+        f"HTTP connections: "
+        f"{status['connections']['http']:,}; memory: {_mib(process['rss_bytes'])}; "
         f"CPU: {process['cpu_s']:,.0f} s in {process['uptime_s']:,.0f} s"
     )
 
