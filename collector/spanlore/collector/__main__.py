@@ -13,6 +13,8 @@ from typing import NoReturn
 import click
 
 from spanlore.collector.config import Config, ConfigError
+from spanlore.collector.forwarding.queues import ForwardingError
+from spanlore.collector.forwarding.target import TargetError, read_targets
 from spanlore.collector.grpc_door import PortError
 from spanlore.collector.recover import LogDirectoryError
 from spanlore.collector.redaction.key import KeyFileError
@@ -26,10 +28,12 @@ _CANNOT_OPEN = 3
 _CANNOT_START = (
     ConfigError,
     CredentialsError,
+    ForwardingError,
     KeyFileError,
     LogDirectoryError,
     PatternError,
     PortError,
+    TargetError,
     OSError,
 )
 # Segments, connections to the store, the interpreter's own.
@@ -53,6 +57,16 @@ _OTHER_FILES = 512
 )
 @click.option("--disk-free-min", type=int, default=1 << 30, help="Bytes the disk must keep free.")
 @click.option("--log-max", type=int, default=4 << 30, help="Bytes the write-ahead log may hold.")
+@click.option(
+    "--forward",
+    metavar="[NAME=]URL",
+    multiple=True,
+    help="Send what is accepted to another OTLP backend too: grpc://, grpcs://, http:// or "
+    "https://HOST:PORT. Headers and the like are in the environment: SPANLORE_FORWARD_HEADERS.",
+)
+@click.option(
+    "--forward-max", type=int, default=1 << 30, help="Bytes to keep for each, while it is down."
+)
 def main(  # noqa: PLR0913 - one argument an option
     data_dir: Path,
     store_url: str,
@@ -67,11 +81,13 @@ def main(  # noqa: PLR0913 - one argument an option
     redact_patterns: Path | None,
     disk_free_min: int,
     log_max: int,
+    forward: tuple[str, ...],
+    forward_max: int,
 ) -> None:
     """Take OTLP on --grpc-port and --http-port, keep it in a log, load it into the store.
 
-    Prints one JSON line when it listens. Exit code 3: a port, the directory, the credentials
-    or the patterns cannot be had.
+    Prints one JSON line when it listens. Exit code 3: a port, the directory, the credentials,
+    the patterns or a forwarding target cannot be had.
     """
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
@@ -90,6 +106,8 @@ def main(  # noqa: PLR0913 - one argument an option
             redact_patterns=read_patterns(redact_patterns) if redact_patterns else {},
             disk_free_bytes_min=disk_free_min,
             log_bytes_max=log_max,
+            forward=read_targets(forward, os.environ),
+            forward_bytes_max=forward_max,
         )
     except _CANNOT_START as error:
         _cannot_start(error)

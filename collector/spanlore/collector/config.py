@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spanlore.collector.forwarding.target import Target
 from spanlore.schemas.loopback import is_loopback
 
 MEBIBYTE = 1 << 20
@@ -34,7 +35,9 @@ class Config:
     further names (without a port) that the HTTP door answers to, besides loopback and ``host``;
     ``allowed_origins`` are the web pages' origins (scheme://host:port) that may send to it.
     ``redact_patterns`` are the user's own patterns of what is taken out of requests besides
-    secrets, by name; without ``redact`` nothing is. Raises ConfigError where a value cannot work.
+    secrets, by name; without ``redact`` nothing is. ``forward`` is where requests also go, and
+    ``forward_bytes_max`` what may be kept on the disk for each of those. Raises ConfigError where
+    a value cannot work.
     """
 
     data_dir: Path
@@ -58,6 +61,8 @@ class Config:
     redact: bool = True
     redact_patterns: Mapping[str, str] = field(default_factory=dict)
     clients: ClientLimits = ClientLimits()
+    forward: tuple[Target, ...] = ()
+    forward_bytes_max: int = 1024 * MEBIBYTE
 
     def __post_init__(self) -> None:
         for name in ("grpc_port", "http_port"):
@@ -75,6 +80,7 @@ class Config:
             raise ConfigError("the collector's token is empty: /flush and /status would stand open")
         if self.segment_bytes_target > self.segment_bytes_max:
             raise ConfigError("segment_bytes_target is above segment_bytes_max")
+        _check_forwarding(self)
         if not (self.insecure or is_loopback(self.host)):
             raise ConfigError(
                 f"{self.host} is not loopback, and OTLP would be open to the network without a "
@@ -87,9 +93,31 @@ class Config:
         return self.data_dir / "wal"
 
     @property
+    def forward_dir(self) -> Path:
+        """Where what is not forwarded yet has its second names, a directory for each target."""
+        return self.data_dir / "forward"
+
+    @property
     def quarantine_dir(self) -> Path:
         """Where bytes go that the log or the store refused."""
         return self.data_dir / "quarantine"
+
+
+def _check_forwarding(config: Config) -> None:
+    """Check that a target can be kept up with, and is not this collector itself."""
+    bytes_min = max(config.segment_bytes_max, config.message_bytes_max)
+    if config.forward and config.forward_bytes_max < bytes_min:
+        raise ConfigError(
+            f"{config.forward_bytes_max} bytes for what is not forwarded yet are too few: give at "
+            f"least {bytes_min}, which is the largest file of the write-ahead log"
+        )
+    for target in config.forward:
+        ours = (config.grpc_port, config.http_port)
+        if is_loopback(target.host) and target.port in ours:
+            raise ConfigError(
+                f"{target.url} is this collector itself, which would send to itself for ever: "
+                "leave out that --forward"
+            )
 
 
 def _check_origins(origins: Sequence[str]) -> None:

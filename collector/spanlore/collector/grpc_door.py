@@ -14,6 +14,7 @@ from spanlore.collector.counters import Counters
 from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake, unknown_signal
 from spanlore.collector.refusal import Code, Refused, malformed, overloaded, retry_info, status
 from spanlore.collector.signals import SIGNALS, Signal
+from spanlore.collector.tenant_header import TENANT_HEADER, read_tenant
 
 # A thread waits while its request is synced, so there are as many as requests in one group.
 _THREADS = 64
@@ -134,7 +135,7 @@ def _export(intake: Intake, counters: Counters, *, signal: Signal, arrivals: Arr
         try:
             body = arrivals.message(messages, context)
             with intake.budget.hold(len(body)):
-                taken = intake.take(body, signal)
+                taken = intake.take(body, signal, tenant=_tenant(context))
                 if taken.durable is not None:
                     taken.durable.result(DURABLE_WAIT_S_MAX)
         except Refused as refused:
@@ -144,6 +145,10 @@ def _export(intake: Intake, counters: Counters, *, signal: Signal, arrivals: Arr
         return taken.answer
 
     return export
+
+
+def _tenant(context: grpc.ServicerContext) -> str:
+    return read_tenant(dict(context.invocation_metadata()).get(TENANT_HEADER))
 
 
 class _Others(grpc.GenericRpcHandler):  # type: ignore[type-arg]

@@ -36,6 +36,7 @@ from spanlore.collector.intake import (
 from spanlore.collector.origins import Origins
 from spanlore.collector.refusal import Refused, overloaded
 from spanlore.collector.signals import SIGNALS, Signal
+from spanlore.collector.tenant_header import TENANT_HEADER, read_tenant
 from spanlore.schemas.bounded_http import HttpBounds, bounded_protocol
 from spanlore.schemas.inflating import INFLATERS
 
@@ -180,10 +181,11 @@ class Application:
                 f"content encoding {encoding!r} is not taken: use {known} or none",
                 (b"accept-encoding", known.encode()),
             )
+        tenant = read_tenant(headers.get(TENANT_HEADER.encode()))
         body = Body(self._intake, headers, body_s_max=self._body_s_max)
         try:
             sent = await body.read(receive)
-            taken = await self._take(sent, _Reading(_SIGNALS[path], media, encoding), body)
+            taken = await self._take(sent, _Reading(_SIGNALS[path], media, encoding, tenant), body)
             if taken.durable is not None:
                 async with asyncio.timeout(DURABLE_WAIT_S_MAX):
                     await asyncio.wrap_future(taken.durable)
@@ -202,8 +204,8 @@ class Application:
                 plain = inflate(sent, reading.encoding, bytes_max=bytes_max)
                 body.reserve(len(plain))
             if reading.media == JSON:
-                return self._intake.take_json(plain, reading.signal)
-            return self._intake.take(plain, reading.signal)
+                return self._intake.take_json(plain, reading.signal, tenant=reading.tenant)
+            return self._intake.take(plain, reading.signal, tenant=reading.tenant)
 
         if len(sent) <= SMALL_BYTES_MAX and reading.is_plain():
             # Handing it to a thread would cost more than the check.
@@ -235,11 +237,12 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """How a request's bytes are to be read: as which signal, in which format, how compressed."""
+    """How a request's bytes are to be read: as which signal, in which format, how, for whom."""
 
     signal: Signal
     media: str
     encoding: str
+    tenant: str
 
     def is_plain(self) -> bool:
         """Say whether there is nothing to do before the check."""

@@ -79,8 +79,8 @@ class Intake:
         self.limits = limits
         self.budget = Budget(inflight_bytes_max)
 
-    def take(self, body: bytes, signal: Signal) -> Taken:
-        """Check a request and put it into the log.
+    def take(self, body: bytes, signal: Signal, *, tenant: str = "") -> Taken:
+        """Check a request and put it into the log, as ``tenant``'s where one is given.
 
         Raises Refused. The future in what is given may raise it too (retryable).
         """
@@ -95,13 +95,14 @@ class Intake:
         if not checked.kept:
             self._counters.took(signal.name, accepted=0, rejected=checked.rejected)
             return Taken(answer=answer, durable=None)
-        return Taken(answer=answer, durable=self._log.append(_entry(checked, signal)))
+        entry = _entry(checked, signal, tenant)
+        return Taken(answer=answer, durable=self._log.append(entry))
 
-    def take_json(self, body: bytes, signal: Signal) -> Taken:
+    def take_json(self, body: bytes, signal: Signal, *, tenant: str = "") -> Taken:
         """Check a request that came as JSON and put it into the log; raises as ``take`` does."""
         with self._one_large_at_a_time(body):
             request = otlp_json.request_of(body, signal, messages_max=self.limits.submessages_max)
-        taken = self.take(request, signal)
+        taken = self.take(request, signal, tenant=tenant)
         return Taken(answer=otlp_json.answer_of(taken.answer, signal), durable=taken.durable)
 
     def _one_large_at_a_time(self, body: bytes) -> AbstractContextManager[object]:
@@ -115,13 +116,14 @@ def unknown_signal() -> Refused:
     return Refused("signal", message, code=Code.UNIMPLEMENTED)
 
 
-def _entry(checked: Checked, signal: Signal) -> Entry:
+def _entry(checked: Checked, signal: Signal, tenant: str) -> Entry:
     return Entry(
         signal=signal,
         body=checked.body,
         items=checked.kept,
         rejected=checked.rejected,
         received_ns=time.time_ns(),
+        tenant=tenant,
     )
 
 

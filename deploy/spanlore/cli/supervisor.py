@@ -35,8 +35,8 @@ class Plan:
     """What to run: ``store_url`` of a server, or None for our own store; port 0 is a free one.
 
     The children's logs go to files in ``logs``, or to our stderr when that is None. With
-    ``learn_every_s`` seconds between two rounds it also learns, in quiet moments. ``redaction`` are
-    the collector's options of that matter.
+    ``learn_every_s`` seconds between two rounds it also learns, in quiet moments.
+    ``collector_options`` are what the collector is told besides.
     """
 
     data_dir: Path
@@ -48,7 +48,7 @@ class Plan:
     logs: Path | None
     unsandboxed_sql: bool
     learn_every_s: float | None = None
-    redaction: tuple[str, ...] = ()
+    collector_options: tuple[str, ...] = ()
 
 
 def supervise(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
@@ -183,7 +183,7 @@ def _collector(plan: Plan, store_url: str) -> Child:
     command = [sys.executable, "-m", "spanlore.collector", "--data-dir", str(plan.data_dir)]
     return Child(
         "collector",
-        [*command, *plan.redaction],
+        [*command, *plan.collector_options],
         ports={"grpc_port": plan.grpc_port, "http_port": plan.http_port},
         # Not an argument: the URL holds a password, and arguments are shown to every user.
         environment={"SPANLORE_STORE_URL": store_url},

@@ -58,6 +58,14 @@ _LOG_BYTES_MAX = 16 << 20
     "lines. Secrets (keys, tokens, passwords, card numbers) are always redacted.",
 )
 @click.option("--no-redact", is_flag=True, help="Store secrets as they come.")
+@click.option(
+    "--forward",
+    metavar="[NAME=]URL",
+    multiple=True,
+    help="Send what is accepted to another OTLP backend too, from a queue of its own: grpc://, "
+    "grpcs://, http:// or https://HOST:PORT. Headers: SPANLORE_FORWARD_HEADERS, as "
+    "OTEL_EXPORTER_OTLP_HEADERS.",
+)
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--parent-pid", type=int, hidden=True)
@@ -72,6 +80,7 @@ def up_command(
     unsandboxed_sql: bool,
     redact_patterns: Path | None,
     no_redact: bool,
+    forward: tuple[str, ...],
     detach: bool,
     ready_fd: int | None,
     parent_pid: int | None,
@@ -93,6 +102,7 @@ def up_command(
     }
     every_s = _seconds(learn_every)
     redaction = _redaction(redact_patterns, no_redact=no_redact)
+    collector_options = (*redaction, *_forwarding(forward))
     if detach:
         said = start_detached(
             directory,
@@ -100,7 +110,7 @@ def up_command(
             ports=ports,
             learn_every=learn_every,
             unsandboxed_sql=unsandboxed_sql,
-            redaction=redaction,
+            collector_options=collector_options,
         )
         click.echo(said, nl=False)
         return
@@ -119,7 +129,7 @@ def up_command(
             logs=None if ready_fd is None else directory / "logs",
             unsandboxed_sql=unsandboxed_sql,
             learn_every_s=every_s,
-            redaction=redaction,
+            collector_options=collector_options,
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
 
@@ -133,6 +143,17 @@ def _redaction(patterns: Path | None, *, no_redact: bool) -> tuple[str, ...]:
     if no_redact:
         return ("--no-redact",)
     return ("--redact-patterns", str(patterns.absolute())) if patterns else ()
+
+
+def _forwarding(targets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the collector's options for the targets, once they can be read."""
+    from spanlore.collector.forwarding.target import TargetError, read_targets
+
+    try:
+        read_targets(targets, os.environ)
+    except TargetError as error:
+        raise click.BadParameter(str(error), param_hint="--forward") from error
+    return tuple(part for target in targets for part in ("--forward", target))
 
 
 def _seconds(learn_every: str | None) -> float | None:
@@ -196,7 +217,7 @@ def start_detached(
     outlives_us: bool = True,
     learn_every: str | None = None,
     unsandboxed_sql: bool = False,
-    redaction: tuple[str, ...] = (),
+    collector_options: tuple[str, ...] = (),
 ) -> str:
     """Run `up` in a session of its own; return what it says when it is ready.
 
@@ -210,7 +231,7 @@ def start_detached(
     command += [part for name, port in ports.items() for part in (f"--{name}", str(port))]
     command += [] if learn_every is None else ["--learn-every", learn_every]
     command += ["--unsandboxed-sql"] if unsandboxed_sql else []
-    command += redaction
+    command += collector_options
     command += [] if outlives_us else ["--parent-pid", str(os.getpid())]
     process = None
     try:
