@@ -177,6 +177,23 @@ def test_a_torn_end_of_a_file_that_only_the_target_has_is_not_sent(tmp_path: Pat
     assert not kept(tmp_path)
 
 
+def test_a_flipped_bit_costs_what_is_behind_it_and_stops_nothing(tmp_path: Path) -> None:
+    backlog = backlog_of(tmp_path)
+    with open_log(tmp_path, backlogs=[backlog]) as opened:
+        append(opened, 3)
+        opened.log.seal().result(WAIT_S)
+        (file,) = kept(tmp_path)
+        data = bytearray(file.read_bytes())
+        data[-3] ^= 1
+        file.write_bytes(data)
+        assert take(backlog) == []
+        assert backlog.dropped.items == {"spans": 3}
+        assert "checksum" in (backlog.problem or "")
+        append(opened)
+        assert settle_all(backlog) == [4]
+        assert backlog.problem is None
+
+
 def test_a_file_that_was_begun_and_never_written_leaves_nothing_behind(tmp_path: Path) -> None:
     with open_log(tmp_path, backlogs=[backlog_of(tmp_path)]):
         pass

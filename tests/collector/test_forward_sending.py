@@ -89,6 +89,14 @@ def test_over_http_a_request_goes_as_it_is_with_the_headers_that_were_told() -> 
     assert zipped.headers["tenant"] == "me"
 
 
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_over_http_any_success_is_one_whatever_comes_with_it(status: int) -> None:
+    with sender_to_one_that_says(Reply(status=status, body=b"")) as opened:
+        assert send(opened) == send(opened) == Taken()
+    with sender_to_one_that_says(Reply(body=b'{"partialSuccess":{}}')) as opened:
+        assert send(opened) == Taken()
+
+
 @pytest.mark.parametrize("compression", ["gzip", "none"])
 def test_over_grpc_a_request_goes_as_it_is_with_the_headers_that_were_told(
     compression: str,

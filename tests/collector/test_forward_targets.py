@@ -63,6 +63,7 @@ def test_the_environment_speaks_to_all_and_louder_to_one_by_its_name() -> None:
         ("grpc://tempo/otlp", {}, "has a path"),
         ("a=http://tempo", {"A_PROTOCOL": "http/json"}, "grpc or http/protobuf"),
         ("a=http://tempo", {"COMPRESSION": "zstd"}, "gzip or none"),
+        ("a=http://tempo", {"HEADERS": "a=secret%0Ab"}, "the header 'a' cannot be sent"),
         ("a=http://tempo", {"CERTIFICATE": "/no/file"}, "no file /no/file"),
         ("a=http://tempo", {"CLIENT_KEY": __file__}, "SPANLORE_FORWARD_A_CLIENT_CERTIFICATE"),
     ],

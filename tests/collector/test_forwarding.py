@@ -22,7 +22,7 @@ from tests.collector.test_durability import Load, check_exact, stored
 from tests.collector.test_other_clients import free_address, rotel
 from tests.collector.waiting import wait_until
 
-Ids = list[tuple[bytes, bytes]]
+KILLS = 20
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +158,48 @@ def test_after_a_kill_of_the_hop_every_acknowledged_span_arrives_and_is_one_row(
         assert again.stop() == 0
     check_exact(store, load)
     check_exact(received, load)
+    assert not list(tmp_path.rglob("*.wal"))
+
+
+def acknowledges(load: Load, goal: int) -> None:
+    """Wait until the load has had so many spans acknowledged."""
+    wait_until(lambda: len(load.acknowledged) >= goal)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_through_many_kills_of_both_sides_every_acknowledged_span_arrives_and_is_one_row(
+    tmp_path: Path, store_url: str, store: Store, received_url: str, received: Store
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    loads = []
+    target = CollectorProcess(tmp_path / "target", received_url)
+    ports = on_ports_of(target)
+    told = ("--forward", f"next={target.url}")
+    for _ in range(KILLS):
+        with CollectorProcess(tmp_path / "hop", store_url, *told) as hop:
+            load = Load(hop, threads=2)
+            loads.append(load)
+            goal = rng.randint(20, 1500)
+            acknowledges(load, goal)
+            if rng.random() < 0.5:
+                target.kill()
+                target = CollectorProcess(tmp_path / "target", received_url, *ports)
+                goal = len(load.acknowledged) + rng.randint(0, 500)
+                acknowledges(load, goal)
+            hop.kill()
+            load.stop()
+    with CollectorProcess(tmp_path / "hop", store_url, *told) as hop, target:
+        wait_until(lambda: forwarding(hop)["forwarded"]["spans"] > 0 or is_done(hop))
+        passed_on(hop, target)
+        assert hop.stop() == 0
+        assert target.stop() == 0
+    loads[0].sent = [pair for load in loads for pair in load.sent]
+    loads[0].acknowledged = [pair for load in loads for pair in load.acknowledged]
+    check_exact(store, loads[0])
+    check_exact(received, loads[0])
     assert not list(tmp_path.rglob("*.wal"))
 
 

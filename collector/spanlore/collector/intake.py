@@ -79,8 +79,8 @@ class Intake:
         self.limits = limits
         self.budget = Budget(inflight_bytes_max)
 
-    def take(self, body: bytes, signal: Signal, *, tenant: str = "") -> Taken:
-        """Check a request and put it into the log, as ``tenant``'s where one is given.
+    def take(self, body: bytes, signal: Signal, *, tenant: str) -> Taken:
+        """Check a request and put it into the log as ``tenant``'s; "" leaves it to its spans.
 
         Raises Refused. The future in what is given may raise it too (retryable).
         """
@@ -95,10 +95,9 @@ class Intake:
         if not checked.kept:
             self._counters.took(signal.name, accepted=0, rejected=checked.rejected)
             return Taken(answer=answer, durable=None)
-        entry = _entry(checked, signal, tenant)
-        return Taken(answer=answer, durable=self._log.append(entry))
+        return Taken(answer=answer, durable=self._log.append(_entry(checked, signal, tenant)))
 
-    def take_json(self, body: bytes, signal: Signal, *, tenant: str = "") -> Taken:
+    def take_json(self, body: bytes, signal: Signal, *, tenant: str) -> Taken:
         """Check a request that came as JSON and put it into the log; raises as ``take`` does."""
         with self._one_large_at_a_time(body):
             request = otlp_json.request_of(body, signal, messages_max=self.limits.submessages_max)

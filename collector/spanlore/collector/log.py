@@ -198,6 +198,11 @@ class Log:
                 "oldest_age_s": round(time.monotonic() - oldest, 3),
             }
 
+    def disk_free_bytes(self) -> int:
+        """Give what is free for us on the log's disk. Raises OSError."""
+        disk = os.statvfs(self._directory)
+        return disk.f_bavail * disk.f_frsize
+
     @property
     def loaded_seq(self) -> int:
         """The last seq of this log that the store has."""
@@ -315,14 +320,10 @@ class Log:
     def _check_free(self, size: int) -> None:
         wanted = self._limits.disk_free_bytes_min + size
         for follower in self._followers:
-            follower.make_room(wanted - self._free_bytes())
-        if self._free_bytes() < wanted:
+            follower.make_room(wanted - self.disk_free_bytes())
+        if self.disk_free_bytes() < wanted:
             msg = f"less than {self._limits.disk_free_bytes_min} bytes would stay free"
             raise OSError(msg)
-
-    def _free_bytes(self) -> int:
-        disk = os.statvfs(self._directory)
-        return disk.f_bavail * disk.f_frsize
 
     def _create(self, first_seq: int) -> _Open:
         path = self._directory / name_of(self.log_id, first_seq)

@@ -22,7 +22,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+
+from google.protobuf.message import DecodeError
 
 from spanlore.collector import record
 from spanlore.collector.log import Entry
@@ -110,6 +113,7 @@ class Backlog:
         self._disk_bytes = 0
         self._left = Amount()
         self._since_ns = time.time_ns()
+        self._is_dropping = False
         self._saved: tuple[str, int] | None = None
         self._saved_at_s = 0.0
 
@@ -208,11 +212,16 @@ class Backlog:
         with self._changed:
             room = records_max - len(self._taken)
             bytes_room = bytes_max - sum(len(one.record.body) for one in self._taken)
-            unread = [
-                (part, part.read_to, part.whole.bytes)
-                for part in self._parts
-                if part.is_counted and part.read_to < part.whole.bytes
-            ][:records_max]
+            unread = tuple(
+                islice(
+                    (
+                        (part, part.read_to, part.whole.bytes)
+                        for part in self._parts
+                        if part.is_counted and part.read_to < part.whole.bytes
+                    ),
+                    records_max,
+                )
+            )
         for part, start, end in unread:
             if room <= 0 or bytes_room <= 0:
                 break
@@ -240,6 +249,7 @@ class Backlog:
             self._left.records -= 1
             self._left.items -= items
             self._since_ns = found.received_ns
+            self._is_dropping = False
             self._let_go_if_settled(part)
             return True
 
@@ -305,7 +315,7 @@ class Backlog:
                     at = one.end
             finally:
                 os.close(descriptor)
-        except (BadRecordError, OSError) as error:
+        except (BadRecordError, DecodeError, OSError) as error:
             self._tell(f"dropped what cannot be read of {part.path.name}: {error}")
             with self._changed:
                 self._drop(part)
@@ -323,7 +333,7 @@ class Backlog:
                 if one.end <= part.read_to:
                     settled.add(size=one.end - one.start, records=1, items=items)
                 good = one.end
-        except (BadRecordError, OSError) as error:
+        except (BadRecordError, DecodeError, OSError) as error:
             _logger.warning("%s is forwarded up to byte %d: %s", part.path, good, error)
         with self._changed:
             if part.is_counted or part not in self._parts:
@@ -369,7 +379,13 @@ class Backlog:
         self._left.records -= records
         self._left.items -= items
         self._taken = [one for one in self._taken if one.part is not part]
-        _logger.warning("dropped %d records of %s unsent: %s", records, part.path, dict(items))
+        if not self._is_dropping:
+            _logger.warning(
+                "%s is full: dropping its oldest, %s first; the status counts them",
+                self._directory,
+                part.path.name,
+            )
+        self._is_dropping = True
         self._let_go(part)
 
     def _let_go(self, part: Part) -> None:

@@ -147,7 +147,12 @@ class Forwarder:
     def _send_each(self) -> None:
         while True:
             waiting, future = self._work.get()
-            future.set_result(self._send(waiting))
+            try:
+                future.set_result(self._send(waiting))
+            except BaseException as error:
+                # Whoever waits for it ends too, and the status says so.
+                future.set_exception(error)
+                raise
 
     def _send(self, waiting: Waiting) -> _Outcome:
         found = waiting.record

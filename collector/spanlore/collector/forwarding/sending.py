@@ -33,6 +33,8 @@ _RETRY_AFTER_S_MAX: Final = 600.0
 _RECONNECT_MS_MIN: Final = 100
 _RECONNECT_MS_MAX: Final = 2000
 _GZIP_LEVEL: Final = 1
+# OTLP answers 200; some backends say 202.
+_SUCCESS_CLASS: Final = 2
 _AGAIN_STATUS: Final = {
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.BAD_GATEWAY,
@@ -176,7 +178,7 @@ class HttpSender:
             response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise SendAgain(f"{type(error).__name__}: {error}") from error
-        if response.status != HTTPStatus.OK:
+        if response.status // 100 != _SUCCESS_CLASS:
             raise _refusal(response, answer)
         return _taken(answer)
 

@@ -19,6 +19,7 @@ Protocol = Literal["grpc", "http/protobuf"]
 _PREFIX: Final = "SPANLORE_FORWARD_"
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9-]{0,62})=(?P<url>.*)")
 _NO_NAME = re.compile(r"[^A-Za-z0-9-]+")
+_HEADER_NAME = re.compile(r"[a-z0-9_.-]+")
 _GRPC_PORT: Final = 4317
 # By the scheme: whether it is TLS and the port where none is given; grpc(s) is always gRPC.
 _SCHEMES: Final = {
@@ -99,7 +100,7 @@ def _read(told: str, environment: Mapping[str, str]) -> Target:
         protocol=protocol,
         is_tls=is_tls,
         is_compressed=told_more.choice("COMPRESSION", ("gzip", "none")) != "none",
-        headers=parse_env_headers(told_more.text("HEADERS"), liberal=True),
+        headers=told_more.headers(),
         certificate=told_more.file("CERTIFICATE"),
         client_certificate=client_certificate,
         client_key=client_key,
@@ -157,6 +158,16 @@ class _Told:
                 f"{found!r} is no {what.lower()} to forward with: set {self.variable(what)} to "
                 + " or ".join(known)
             )
+        return found
+
+    def headers(self) -> Mapping[str, str]:
+        """Give the headers. Raises TargetError for one that no request can have."""
+        found = parse_env_headers(self.text("HEADERS"), liberal=True)
+        for name, value in found.items():
+            if not (_HEADER_NAME.fullmatch(name) and value.isascii() and value.isprintable()):
+                raise TargetError(
+                    f"the header {name!r} cannot be sent: see {self.variable('HEADERS')}"
+                )
         return found
 
     def file(self, what: str) -> Path | None:
