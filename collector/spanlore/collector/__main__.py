@@ -14,6 +14,8 @@ from typing import NoReturn
 import click
 
 from spanlore.collector.config import Config, ConfigError
+from spanlore.collector.forwarding.queues import ForwardingError
+from spanlore.collector.forwarding.target import TargetError, read_targets
 from spanlore.collector.grpc_door import PortError
 from spanlore.collector.quotas import TenantBudget
 from spanlore.collector.recover import LogDirectoryError
@@ -29,10 +31,12 @@ _CANNOT_OPEN = 3
 _CANNOT_START = (
     ConfigError,
     CredentialsError,
+    ForwardingError,
     KeyFileError,
     LogDirectoryError,
     PatternError,
     PortError,
+    TargetError,
     TlsError,
     OSError,
 )
@@ -106,6 +110,16 @@ _OTHER_FILES = 512
     show_default=True,
     help="Milliseconds from one export of them to the next.",
 )
+@click.option(
+    "--forward",
+    metavar="[NAME=]URL",
+    multiple=True,
+    help="Send what is accepted to another OTLP backend too: grpc://, grpcs://, http:// or "
+    "https://HOST:PORT. Headers and the like are in the environment: SPANLORE_FORWARD_HEADERS.",
+)
+@click.option(
+    "--forward-max", type=int, default=1 << 30, help="Bytes to keep for each, while it is down."
+)
 def main(  # noqa: PLR0913 - one argument an option
     data_dir: Path,
     store_url: str,
@@ -132,11 +146,13 @@ def main(  # noqa: PLR0913 - one argument an option
     self_metrics_endpoint: str,
     self_metrics_protocol: str,
     self_metrics_every_ms: int,
+    forward: tuple[str, ...],
+    forward_max: int,
 ) -> None:
     """Take OTLP on --grpc-port and --http-port, keep it in a log, load it into the store.
 
-    Prints one JSON line when it listens. Exit code 3: a port, the directory, the credentials
-    or the patterns cannot be had.
+    Prints one JSON line when it listens. Exit code 3: a port, the directory, the credentials,
+    the patterns or a forwarding target cannot be had.
     """
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
@@ -166,6 +182,8 @@ def main(  # noqa: PLR0913 - one argument an option
             self_metrics_endpoint=self_metrics_endpoint,
             self_metrics_protocol=self_metrics_protocol,
             self_metrics_every_s=self_metrics_every_ms / 1000,
+            forward=read_targets(forward, os.environ),
+            forward_bytes_max=forward_max,
         )
     except _CANNOT_START as error:
         _cannot_start(error)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from spanlore.collector.forwarding.target import Target
 from spanlore.collector.quotas import TenantBudget
 from spanlore.schemas.loopback import is_loopback, refusal_to_listen
 from spanlore.schemas.tls import TlsFiles
@@ -45,7 +46,8 @@ class Config:
     own programs where ``host`` is not 127.0.0.1 in clear: see ``has_local_doors``.
     ``redact_patterns`` are the user's own patterns of what is taken out of requests besides
     secrets, by name; without ``redact`` nothing is. ``self_metrics_endpoint`` is where the
-    collector's own metrics go: a URL, "self" for its own store, or nowhere.
+    collector's own metrics go: a URL, "self" for its own store, or nowhere. ``forward`` is where
+    requests also go, and ``forward_bytes_max`` what may be kept on the disk for each of those.
 
     Raises ConfigError where a value cannot work.
     """
@@ -80,6 +82,8 @@ class Config:
     redact: bool = True
     redact_patterns: Mapping[str, str] = field(default_factory=dict)
     clients: ClientLimits = ClientLimits()
+    forward: tuple[Target, ...] = ()
+    forward_bytes_max: int = 1024 * MEBIBYTE
 
     def __post_init__(self) -> None:
         for name in ("grpc_port", "http_port", "local_grpc_port", "local_http_port"):
@@ -98,6 +102,7 @@ class Config:
         _check_self_metrics(self.self_metrics_endpoint, self.self_metrics_protocol)
         if self.segment_bytes_target > self.segment_bytes_max:
             raise ConfigError("segment_bytes_target is above segment_bytes_max")
+        _check_forwarding(self)
         if self.require_token and self.no_token:
             raise ConfigError("--require-token and --no-token exclude each other: leave out one")
         if reason := refusal_to_listen(
@@ -121,6 +126,11 @@ class Config:
         return self.data_dir / "wal"
 
     @property
+    def forward_dir(self) -> Path:
+        """Where what is not forwarded yet has its second names, a directory for each target."""
+        return self.data_dir / "forward"
+
+    @property
     def quarantine_dir(self) -> Path:
         """Where bytes go that the log or the store refused."""
         return self.data_dir / "quarantine"
@@ -137,6 +147,23 @@ def _check_self_metrics(endpoint: str, protocol: str) -> None:
             f"the collector's own metrics cannot go by {protocol!r}: set "
             f"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL to {' or '.join(_PROTOCOLS)}"
         )
+
+
+def _check_forwarding(config: Config) -> None:
+    """Check that a target can be kept up with, and is not this collector itself."""
+    bytes_min = max(config.segment_bytes_max, config.message_bytes_max)
+    if config.forward and config.forward_bytes_max < bytes_min:
+        raise ConfigError(
+            f"{config.forward_bytes_max} bytes for what is not forwarded yet are too few: give at "
+            f"least {bytes_min}, which is the largest file of the write-ahead log"
+        )
+    for target in config.forward:
+        ours = (config.grpc_port, config.http_port)
+        if is_loopback(target.host) and target.port in ours:
+            raise ConfigError(
+                f"{target.url} is this collector itself, which would send to itself for ever: "
+                "leave out that --forward"
+            )
 
 
 def _check_origins(origins: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from spanlore.collector.counters import Counters
 from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake, unknown_signal
 from spanlore.collector.refusal import Code, Refused, malformed, overloaded, retry_info, status
 from spanlore.collector.signals import SIGNALS, Signal
+from spanlore.collector.tenant_header import TENANT_HEADER, read_tenant
 from spanlore.schemas.tls import Served, Tls
 
 # A thread waits while its request is synced, so there are as many as requests in one group.
@@ -162,7 +163,7 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     ) -> None:
         def refuse(_: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             try:
-                access.sender(_authorization(context))
+                access.sender(_sent(context, "authorization"))
             except Refused as refused:
                 _abort(context, counters, refused)
             _abort(context, counters, unknown_signal())
@@ -183,8 +184,9 @@ def _export(
 ) -> Behaviour:
     def export(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         try:
-            tenant = access.sender(_authorization(context))
+            tenant = access.sender(_sent(context, "authorization"))
             intake.quotas.admit(tenant)
+            tenant = tenant or read_tenant(_sent(context, TENANT_HEADER))
             body = arrivals.message(messages, context)
             with intake.budget.hold(len(body)):
                 started_s = time.monotonic()
@@ -201,9 +203,9 @@ def _export(
     return export
 
 
-def _authorization(context: grpc.ServicerContext) -> str:
-    """Give the metadata's authorization, "" where there is none."""
-    found = (value for key, value in context.invocation_metadata() if key == "authorization")
+def _sent(context: grpc.ServicerContext, name: str) -> str:
+    """Give the first value of a key of the metadata, "" where there is none."""
+    found = (value for key, value in context.invocation_metadata() if key == name)
     return str(next(found, ""))
 
 

@@ -38,6 +38,7 @@ from spanlore.collector.intake import (
 from spanlore.collector.prometheus_page import page
 from spanlore.collector.refusal import Refused, overloaded
 from spanlore.collector.signals import SIGNALS, Signal
+from spanlore.collector.tenant_header import TENANT_HEADER, read_tenant
 from spanlore.schemas.bounded_http import BoundedServer, HttpBounds, bounded_protocol
 from spanlore.schemas.doorway import Doorway
 from spanlore.schemas.inflating import INFLATERS
@@ -200,6 +201,7 @@ class Application:
         if scope["method"] != "POST":
             return _use("POST")
         self._intake.quotas.admit(tenant)
+        tenant = tenant or read_tenant(headers.get(TENANT_HEADER.encode()))
         return await self._export(_SIGNALS[path], headers, tenant=tenant, receive=receive)
 
     async def _export(
@@ -219,6 +221,7 @@ class Application:
                 f"content encoding {encoding!r} is not taken: use {known} or none",
                 (b"accept-encoding", known.encode()),
             )
+        tenant = read_tenant(headers.get(TENANT_HEADER.encode()))
         body = Body(self._intake, headers, body_s_max=self._body_s_max)
         try:
             sent = await body.read(receive)

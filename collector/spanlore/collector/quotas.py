@@ -1,7 +1,8 @@
 """What one tenant may send a second, so that none fills the log that all share.
 
 A tenant is known at the door by a token of its own; what comes without, or with a token of every
-tenant, is the operator's own and is not held back.
+tenant, is the operator's own and is not held back. What another spanlore forwards as a tenant's
+counts against that tenant's budget.
 """
 
 import threading

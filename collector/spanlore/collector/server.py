@@ -14,6 +14,8 @@ from spanlore.collector.access import Access
 from spanlore.collector.check import Limits
 from spanlore.collector.config import LOCAL_HOST, Config
 from spanlore.collector.counters import Counters
+from spanlore.collector.forwarding.forwarder import Forwarder
+from spanlore.collector.forwarding.queues import forwarders_of
 from spanlore.collector.grpc_door import GrpcDoor, PortError
 from spanlore.collector.http_door import Application, HttpDoor, Operations
 from spanlore.collector.intake import Intake, count_durable
@@ -86,6 +88,7 @@ class Collector:
         self._directory: OpenedDirectory | None = None
         self._running = ExitStack()
         self._stopping = threading.Event()
+        self._forwarders: tuple[Forwarder, ...] = ()
         self._log: Log
         self._loader: Loader
         self._intake: Intake
@@ -94,7 +97,8 @@ class Collector:
     def start(self) -> Ports:
         """Recover the log, begin to load, open the doors.
 
-        Raises LogDirectoryError, KeyFileError, TlsError or PortError; then nothing is left running.
+        Raises LogDirectoryError, ForwardingError, KeyFileError, TlsError or PortError; then nothing
+        is left running.
         """
         with ExitStack() as starting:
             ports = self._start(starting)
@@ -107,6 +111,10 @@ class Collector:
             config.log_dir, config.quarantine_dir, counters=self._counters
         )
         running.callback(self._directory.release)
+        self._forwarders = forwarders_of(config)
+        for forwarder in self._forwarders:
+            forwarder.start()
+            running.callback(forwarder.stop)
         self._log = self._make_log(self._directory)
         self._loader = Loader(
             self._log,
@@ -140,6 +148,7 @@ class Collector:
             limits=limits,
             recovered=directory.segments,
             on_durable=lambda group: count_durable(self._counters, group),
+            followers=[forwarder.backlog for forwarder in self._forwarders],
         )
 
     def _make_intake(self) -> Intake:
@@ -228,15 +237,21 @@ class Collector:
         running.callback(own.stop)
 
     def _drain(self) -> None:
-        """Stop to append, and give what is in the log a last chance to be loaded.
+        """Stop to append, and give what is in the log a last chance to be loaded and forwarded.
 
-        A store that does not answer is not waited for: the next start loads what is left.
+        Who does not answer is not waited for: the next start goes on with what is left.
         """
         self._log.close()
         deadline = time.monotonic() + self._config.drain_s_max
-        while self._loader.last_error is None and time.monotonic() < deadline:
-            if self._log.wait_loaded(self._log.sealed_count, _DRAIN_STEP_S):
-                return
+        while self._is_getting_on() and time.monotonic() < deadline:
+            time.sleep(_DRAIN_STEP_S)
+
+    def _is_getting_on(self) -> bool:
+        """Say whether the log still has something for a store or a target that takes it."""
+        is_loading = self._loader.last_error is None and not self._log.wait_loaded(
+            self._log.sealed_count, 0
+        )
+        return is_loading or any(one.is_getting_on for one in self._forwarders)
 
     def stop(self) -> None:
         """Close the doors, finish what is in flight, load what can be loaded in time."""
@@ -288,6 +303,7 @@ class Collector:
             "loaded_seq": self._log.loaded_seq,
             "log_error": self._log.last_error,
             "store_error": self._loader.last_error,
+            "forwarding": [forwarder.status() for forwarder in self._forwarders],
         }
 
 

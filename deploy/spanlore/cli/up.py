@@ -65,6 +65,14 @@ _LOG_BYTES_MAX = 16 << 20
     help="Where the collector sends its own metrics by OTLP (http://127.0.0.1:4318/v1/metrics), or "
     "`self` for its own store. Without it OTEL_EXPORTER_OTLP_METRICS_ENDPOINT holds.",
 )
+@click.option(
+    "--forward",
+    metavar="[NAME=]URL",
+    multiple=True,
+    help="Send what is accepted to another OTLP backend too, from a queue of its own: grpc://, "
+    "grpcs://, http:// or https://HOST:PORT. Headers: SPANLORE_FORWARD_HEADERS, as "
+    "OTEL_EXPORTER_OTLP_HEADERS.",
+)
 @door_options
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
@@ -81,6 +89,7 @@ def up_command(
     redact_patterns: Path | None,
     no_redact: bool,
     self_metrics_endpoint: str | None,
+    forward: tuple[str, ...],
     doors: Doors,
     detach: bool,
     ready_fd: int | None,
@@ -102,9 +111,9 @@ def up_command(
         "review-port": review_port,
     }
     every_s = _seconds(learn_every)
-    options = _redaction(redact_patterns, no_redact=no_redact)
+    collector_options = (*_redaction(redact_patterns, no_redact=no_redact), *_forwarding(forward))
     if self_metrics_endpoint:
-        options += ("--self-metrics-endpoint", self_metrics_endpoint)
+        collector_options += ("--self-metrics-endpoint", self_metrics_endpoint)
     if detach:
         said = start_detached(
             directory,
@@ -112,7 +121,7 @@ def up_command(
             ports=ports,
             learn_every=learn_every,
             unsandboxed_sql=unsandboxed_sql,
-            collector_options=(*doors.arguments(), *options),
+            collector_options=(*doors.arguments(), *collector_options),
         )
         click.echo(said, nl=False)
         return
@@ -133,7 +142,7 @@ def up_command(
             unsandboxed_sql=unsandboxed_sql,
             learn_every_s=every_s,
             doors=doors,
-            collector_options=options,
+            collector_options=collector_options,
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
 
@@ -147,6 +156,17 @@ def _redaction(patterns: Path | None, *, no_redact: bool) -> tuple[str, ...]:
     if no_redact:
         return ("--no-redact",)
     return ("--redact-patterns", str(patterns.absolute())) if patterns else ()
+
+
+def _forwarding(targets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the collector's options for the targets, once they can be read."""
+    from spanlore.collector.forwarding.target import TargetError, read_targets
+
+    try:
+        read_targets(targets, os.environ)
+    except TargetError as error:
+        raise click.BadParameter(str(error), param_hint="--forward") from error
+    return tuple(part for target in targets for part in ("--forward", target))
 
 
 def _seconds(learn_every: str | None) -> float | None:
