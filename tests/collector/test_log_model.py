@@ -285,7 +285,7 @@ def test_two_hundred_losses_of_power_and_more_lose_nothing_acknowledged() -> Non
     seed = int(os.environ.get("SPANLORE_TEST_SEED", random.randrange(2**32)))
     print(f"seed {seed}")
     LogMachine.power_losses = LogMachine.kills = LogMachine.faults = 0
-    settings = hypothesis.settings(QUICK, max_examples=2000, stateful_step_count=100)
+    settings = hypothesis.settings(QUICK, max_examples=1500, stateful_step_count=50)
     run_state_machine_as_test(hypothesis.seed(seed)(LogMachine), settings=settings)
     print(
         f"{LogMachine.power_losses} losses of power, {LogMachine.kills} kills, "
