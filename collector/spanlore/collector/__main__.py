@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -52,8 +52,15 @@ _OTHER_FILES = 512
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--grpc-port", default=4317, show_default=True, help="0 takes a free port.")
 @click.option("--http-port", default=4318, show_default=True, help="0 takes a free port.")
-@click.option("--allow-host", multiple=True, help="A further name the HTTP port answers to.")
-@click.option("--allow-origin", multiple=True, help="The origin of a web page that may send.")
+@click.option(
+    "--allow-host", "allowed_hosts", multiple=True, help="A further name the HTTP port answers to."
+)
+@click.option(
+    "--allow-origin",
+    "allowed_origins",
+    multiple=True,
+    help="The origin of a web page that may send.",
+)
 @click.option(
     "--require-token", is_flag=True, help="Take no OTLP without a token, on loopback too."
 )
@@ -85,8 +92,20 @@ _OTHER_FILES = 512
     type=click.Path(path_type=Path),
     help="A TOML file of further patterns to redact: name = 'RE2 pattern' lines.",
 )
-@click.option("--disk-free-min", type=int, default=1 << 30, help="Bytes the disk must keep free.")
-@click.option("--log-max", type=int, default=4 << 30, help="Bytes the write-ahead log may hold.")
+@click.option(
+    "--disk-free-min",
+    "disk_free_bytes_min",
+    type=int,
+    default=1 << 30,
+    help="Bytes the disk must keep free.",
+)
+@click.option(
+    "--log-max",
+    "log_bytes_max",
+    type=int,
+    default=4 << 30,
+    help="Bytes the write-ahead log may hold.",
+)
 @click.option(
     "--self-metrics-endpoint",
     envvar="OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
@@ -118,36 +137,26 @@ _OTHER_FILES = 512
     "https://HOST:PORT. Headers and the like are in the environment: SPANLORE_FORWARD_HEADERS.",
 )
 @click.option(
-    "--forward-max", type=int, default=1 << 30, help="Bytes to keep for each, while it is down."
+    "--forward-max",
+    "forward_bytes_max",
+    type=int,
+    default=1 << 30,
+    help="Bytes to keep for each, while it is down.",
 )
-def main(  # noqa: PLR0913 - one argument an option
+def main(  # noqa: PLR0913 - what is made of more than one option, or is not as it is asked
     data_dir: Path,
     store_url: str,
     *,
-    host: str,
-    grpc_port: int,
-    http_port: int,
-    allow_host: tuple[str, ...],
-    allow_origin: tuple[str, ...],
-    require_token: bool,
-    no_token: bool,
-    insecure: bool,
     tls_cert: Path | None,
     tls_key: Path | None,
     tls_client_ca: Path | None,
-    local_grpc_port: int,
-    local_http_port: int,
     tenant_records_per_s: int,
     tenant_bytes_per_s: int,
     no_redact: bool,
     redact_patterns: Path | None,
-    disk_free_min: int,
-    log_max: int,
-    self_metrics_endpoint: str,
-    self_metrics_protocol: str,
     self_metrics_every_ms: int,
     forward: tuple[str, ...],
-    forward_max: int,
+    **others: Any,
 ) -> None:
     """Take OTLP on --grpc-port and --http-port, keep it in a log, load it into the store.
 
@@ -161,29 +170,15 @@ def main(  # noqa: PLR0913 - one argument an option
         config = Config(
             data_dir=data_dir,
             token=load_or_create(data_dir).collector_token,
-            host=host,
-            grpc_port=grpc_port,
-            http_port=http_port,
-            allowed_hosts=allow_host,
-            allowed_origins=allow_origin,
-            require_token=require_token,
-            no_token=no_token,
-            insecure=insecure,
             tls=TlsFiles.given(tls_cert, tls_key, client_ca=tls_client_ca),
-            local_grpc_port=local_grpc_port,
-            local_http_port=local_http_port,
             tenant_budget=TenantBudget(
                 records_per_s_max=tenant_records_per_s, bytes_per_s_max=tenant_bytes_per_s
             ),
             redact=not no_redact,
             redact_patterns=read_patterns(redact_patterns) if redact_patterns else {},
-            disk_free_bytes_min=disk_free_min,
-            log_bytes_max=log_max,
-            self_metrics_endpoint=self_metrics_endpoint,
-            self_metrics_protocol=self_metrics_protocol,
             self_metrics_every_s=self_metrics_every_ms / 1000,
             forward=read_targets(forward, os.environ),
-            forward_bytes_max=forward_max,
+            **others,
         )
     except _CANNOT_START as error:
         _cannot_start(error)

@@ -99,10 +99,8 @@ def up_command(
 
     Port 0 takes a free port; `spanlore status` shows which.
     """
-    if parent_pid is not None:
-        end_with_parent()
-        if os.getppid() != parent_pid:
-            return  # it ended before we could ask to be told
+    if parent_pid is not None and not _ends_with(parent_pid):
+        return
     directory = (data_dir or default_data_dir()).absolute()
     ports = {
         "store-port": store_port,
@@ -111,9 +109,11 @@ def up_command(
         "review-port": review_port,
     }
     every_s = _seconds(learn_every)
-    collector_options = (*_redaction(redact_patterns, no_redact=no_redact), *_forwarding(forward))
-    if self_metrics_endpoint:
-        collector_options += ("--self-metrics-endpoint", self_metrics_endpoint)
+    collector_options = (
+        *_redaction(redact_patterns, no_redact=no_redact),
+        *_forwarding(forward),
+        *(("--self-metrics-endpoint", self_metrics_endpoint) if self_metrics_endpoint else ()),
+    )
     if detach:
         said = start_detached(
             directory,
@@ -142,6 +142,12 @@ def up_command(
             collector_options=collector_options,
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
+
+
+def _ends_with(parent_pid: int) -> bool:
+    """Ask to be ended with the parent; False where it ended before we could ask."""
+    end_with_parent()
+    return os.getppid() == parent_pid
 
 
 def _require_ports(ports: dict[str, int], doors: Doors, *, has_own_store: bool) -> None:
