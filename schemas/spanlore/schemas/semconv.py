@@ -65,6 +65,7 @@ REQUEST_SAMPLING: Final = (
 
 # Core attributes.
 ERROR_TYPE: Final = "error.type"
+HTTP_RESEND_COUNT: Final = "http.request.resend_count"
 USER_ID: Final = "user.id"
 ENDUSER_ID_LEGACY: Final = "enduser.id"
 SESSION_ID: Final = "session.id"
