@@ -21,7 +21,8 @@ class Library(NamedTuple):
     """A library, the distribution that brings it, and what traces it.
 
     ``instrumentor`` is a class, ``recovery`` puts back what it drops; ``newer`` is a major version
-    that it says it does not know, and that was found to be traced in full (the coverage page).
+    that it says it does not know, ``unneeded`` a distribution that it says it wants: without them
+    the library was found to be traced in full (the coverage page).
     ``native`` switches on what a library that has no instrumentor writes by itself.
     """
 
@@ -29,6 +30,7 @@ class Library(NamedTuple):
     instrumentor: str | None = None
     recovery: str | None = None
     newer: int | None = None
+    unneeded: str | None = None
     native: str | None = None
     is_name_anybodys: bool = False
 
@@ -55,6 +57,7 @@ LIBRARIES = {
         "langchain-core",
         "opentelemetry.instrumentation.genai.langchain:LangChainInstrumentor",
         recovery="langchain_tools",
+        unneeded="langchain",
     ),
     "mcp.shared._otel": Library("mcp", native="mcp_messages"),
     "openai": Library(
@@ -85,7 +88,7 @@ def instrument(module: str, *, content_mode: str | None, providers: Mapping[str,
         return False
     with _environment_kept(content_mode):
         instrumentor.instrument(
-            raise_exception_on_conflict=True, skip_dep_check=is_newer(library), **providers
+            raise_exception_on_conflict=True, skip_dep_check=is_known_anyway(library), **providers
         )
     if library.recovery:
         with quiet:
@@ -115,16 +118,21 @@ def _switch_on(native: str, *, content_mode: str | None, providers: Mapping[str,
     )
 
 
-def is_newer(library: Library) -> bool:
-    """Say whether the library is of the version that its instrumentor does not say it knows."""
+def is_known_anyway(library: Library) -> bool:
+    """Say whether what the instrumentor says that it does not know is known to go with it."""
+    if library.newer is not None:
+        return (version_of(library.distribution) or "").partition(".")[0] == str(library.newer)
+    return library.unneeded is not None and version_of(library.unneeded) is None
+
+
+def version_of(distribution: str) -> str | None:
+    """Return the installed version; None where it is not installed."""
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # not cheap
 
-    if library.newer is None:
-        return False
     try:
-        return version(library.distribution).partition(".")[0] == str(library.newer)
+        return version(distribution)
     except PackageNotFoundError:
-        return False
+        return None
 
 
 @contextmanager

@@ -58,7 +58,6 @@ CASES = (
         "langgraph",
         "langgraph_agent",
         "langgraph==1.2.24",
-        "langchain==1.5.2",
         "langchain-openai==1.7.4",
     ),
     _case(
