@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from opentelemetry.trace import Span, Tracer, TracerProvider, use_span
+from opentelemetry.trace import Span, Tracer, TracerProvider, get_current_span, use_span
 
+from spanlore.instrumentation.parent_process import below_the_parent_process
 from spanlore.schemas import semconv
 
 _CONTENT = {
@@ -50,6 +51,8 @@ class LateTracerProvider(TracerProvider):
 
     def start_span(self, tracer: Tracer, *args: Any, **kwargs: Any) -> Span:
         """Start a span that refuses content, where spans may not carry any."""
+        if not get_current_span(kwargs.get("context")).get_span_context().is_valid:
+            kwargs["context"] = below_the_parent_process(kwargs.get("context"))
         if self._may_carry_content():
             return tracer.start_span(*args, **kwargs)
         kwargs["attributes"] = _without_content(kwargs.get("attributes") or {})

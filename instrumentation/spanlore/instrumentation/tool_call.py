@@ -114,7 +114,7 @@ class _Call:
             return
         run = current_run()
         self._invocation = invocation = ours.handler.tool(
-            self._name, tool_type="function", agent_name=run.agent if run else None
+            self._name, tool_type="function", agent_name=(run.agent if run else "") or None
         )
         if ours.captures_content():
             given = _flat(bind_arguments(self._function, self._args, self._kwargs), self._kwargs)
