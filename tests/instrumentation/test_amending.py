@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from spanlore.instrumentation.late_provider import LateTracerProvider
 from spanlore.instrumentation.quiet import faults
-from spanlore.instrumentation.recovery.amending import after, before
+from spanlore.instrumentation.recovery.amending import after, around, before
 
 
 @pytest.fixture
@@ -43,6 +43,39 @@ def test_an_amendment_that_fails_leaves_the_librarys_own_result(library: Any) ->
     assert library().double(4) == 8
     assert library.named("x") == "Library x"
     assert len(faults) == 2
+
+
+class Bracket:
+    """Notes what happened within it."""
+
+    result: object = None
+
+    def __init__(self) -> None:
+        self.failed: bool | None = None
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.failed = error is not None
+
+
+def test_a_bracket_sees_the_result_and_lets_an_exception_through(library: Any) -> None:
+    brackets: list[Bracket] = []
+
+    def bracket(*_: Any) -> Bracket:
+        brackets.append(Bracket())
+        return brackets[-1]
+
+    around(library, "double", bracket)
+    assert library().double(4) == 8
+    with pytest.raises(TypeError):
+        library().double(None)
+    assert [(each.result, each.failed) for each in brackets] == [(8, False), (None, True)]
+
+
+def test_a_bracket_that_fails_is_none(library: Any) -> None:
+    around(library, "double", _fail)
+    assert library().double(4) == 8
 
 
 def test_what_a_version_does_not_have_is_not_amended(library: Any) -> None:

@@ -35,7 +35,8 @@ class Library(NamedTuple):
     is_name_anybodys: bool = False
 
 
-# By the module whose import says that the library is used.
+# By the module whose import says that the library is used. Instrumentors that spanlore does not
+# bring are used where they are installed; `spanlore doctor` names those that are missing.
 LIBRARIES = {
     "agents": Library(
         "openai-agents",
@@ -48,6 +49,7 @@ LIBRARIES = {
         "opentelemetry.instrumentation.genai.anthropic:AnthropicInstrumentor",
         recovery="anthropic_calls",
     ),
+    "dspy": Library("dspy", "opentelemetry.instrumentation.genai.dspy:DSPyInstrumentor"),
     "google.genai": Library(
         "google-genai",
         "opentelemetry.instrumentation.google_genai:GoogleGenAiSdkInstrumentor",
@@ -59,6 +61,10 @@ LIBRARIES = {
         recovery="langchain_tools",
         unneeded="langchain",
     ),
+    "llama_index.core": Library(
+        "llama-index-core",
+        "opentelemetry.instrumentation.genai.llama_index:LlamaIndexInstrumentor",
+    ),
     "mcp.shared._otel": Library("mcp", native="mcp_messages"),
     "openai": Library(
         "openai",
@@ -66,6 +72,11 @@ LIBRARIES = {
         recovery="openai_calls",
     ),
     "pydantic_ai": Library("pydantic-ai-slim", native="pydantic_ai_agents"),
+    "smolagents": Library(
+        "smolagents",
+        "opentelemetry.instrumentation.genai.smolagents:SmolagentsInstrumentor",
+        recovery="smolagents_tools",
+    ),
 }
 
 MODULES = tuple(LIBRARIES)
@@ -83,7 +94,10 @@ def instrument(module: str, *, content_mode: str | None, providers: Mapping[str,
     if library.native:
         _switch_on(library.native, content_mode=content_mode, providers=providers)
         return False
-    instrumentor = _instrumentor(library)
+    try:
+        instrumentor = _instrumentor(library)
+    except ModuleNotFoundError:
+        return False
     if instrumentor.is_instrumented_by_opentelemetry:
         return False
     with _environment_kept(content_mode):

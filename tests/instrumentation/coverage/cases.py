@@ -40,7 +40,8 @@ def _case(library: str, driver: str, *packages: str) -> Case:
 
 
 # The oldest version that each instrumentor says it supports, and the newest there was. Pydantic AI
-# and MCP trace themselves, MCP since its version 2.
+# and MCP trace themselves, MCP since its version 2. The instrumentors of the last three come with
+# no extra of spanlore's, and are used where they are installed.
 CASES = (
     Case(library="openai", driver="openai_calls"),
     Case(library="anthropic", driver="anthropic_calls"),
@@ -74,4 +75,23 @@ CASES = (
     _case("google-genai", "google_genai_calls", "google-genai==1.32.0"),
     _case("pydantic-ai", "pydantic_ai_agent", "pydantic-ai-slim[openai]==2.68.0"),
     _case("mcp", "mcp_session", "mcp==2.3.0"),
+    _case(
+        "smolagents",
+        "smolagents_agent",
+        "smolagents[openai]==1.26.0",
+        "opentelemetry-instrumentation-genai-smolagents==1.2b0",
+    ),
+    _case(
+        "llama-index",
+        "llama_index_agent",
+        "llama-index-core==0.14.25",
+        "llama-index-llms-openai-like==0.8.1",
+        "opentelemetry-instrumentation-genai-llama-index==1.3b0",
+    ),
+    _case(
+        "dspy",
+        "dspy_program",
+        "dspy==3.4.1",
+        "opentelemetry-instrumentation-genai-dspy==1.3b0",
+    ),
 )

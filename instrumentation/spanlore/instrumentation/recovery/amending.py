@@ -40,6 +40,29 @@ def after(owner: Any, name: str, change: Callable[..., Any]) -> None:
     _amend(owner, name, amended)
 
 
+def around(owner: Any, name: str, bracket: Callable[..., Any]) -> None:
+    """Run each call of ``owner.name`` within ``bracket(*arguments)``, whose ``result`` it sets.
+
+    The bracket must not raise; where it is None the call runs alone.
+    """
+
+    def amended(original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            found = None
+            with quiet:
+                found = bracket(*args, **kwargs)
+            if found is None:
+                return original(*args, **kwargs)
+            with found:
+                found.result = original(*args, **kwargs)
+            return found.result
+
+        return call
+
+    _amend(owner, name, amended)
+
+
 def _amend(
     owner: Any, name: str, amended: Callable[[Callable[..., Any]], Callable[..., Any]]
 ) -> None:
