@@ -6,7 +6,7 @@ come and for a day after, since it may come later than they do. A judgement of a
 (``gen_ai.conversation.id``) of the latest run of the conversation that had begun by then.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -58,8 +58,10 @@ def place_judgements(store: Store, *, now_ns: int) -> int:
 
 def _placed(store: Store, unplaced: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     since = min(row["At"] for row in unplaced) - _ANSWERED_BEFORE
-    answered = _candidates(store, _ANSWERED_SQL, unplaced, "Response", since=since)
-    conversed = _candidates(store, _CONVERSED_SQL, unplaced, "Conversation")
+    answers = {row["Response"] for row in unplaced}
+    conversations = {row["Conversation"] for row in unplaced}
+    answered = _candidates(store, _ANSWERED_SQL, answers, since=since)
+    conversed = _candidates(store, _CONVERSED_SQL, conversations)
     for row in unplaced:
         found = answered.get(row["Response"]) or conversed.get(row["Conversation"]) or []
         trace_id = _latest(found, row)
@@ -69,10 +71,10 @@ def _placed(store: Store, unplaced: Sequence[Mapping[str, Any]]) -> Iterator[dic
 
 
 def _candidates(
-    store: Store, sql: str, unplaced: Sequence[Mapping[str, Any]], key: str, **known: Any
+    store: Store, sql: str, named: Set[str], **known: Any
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the traces that may be meant, by the id that names them."""
-    ids = tuple({row[key] for row in unplaced if row[key]})
+    ids = tuple(named - {""})
     found: dict[str, list[dict[str, Any]]] = {}
     for row in store.query(sql, {"ids": ids, **known}) if ids else ():
         found.setdefault(row["Id"], []).append(row)

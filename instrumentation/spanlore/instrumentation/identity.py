@@ -49,7 +49,7 @@ class Identity:
 
     def variables(self) -> dict[str, str]:
         """Return the environment variables that tell it to a child process; no segments."""
-        said = {_variable(name): getattr(self, name) for name in _ATTRIBUTES}
+        said = {variable: getattr(self, name) for name, variable in _VARIABLES.items()}
         return {name: value for name, value in said.items() if value is not None}
 
 
@@ -62,6 +62,15 @@ _ATTRIBUTES = {
     "session": semconv.SESSION_ID,
     "harness_version": semconv.HARNESS_VERSION,
     "variant": semconv.VARIANT,
+}
+_VARIABLES = {
+    "user": "SPANLORE_USER",
+    "tenant": "SPANLORE_TENANT",
+    "task": "SPANLORE_TASK",
+    "task_id": "SPANLORE_TASK_ID",
+    "session": "SPANLORE_SESSION",
+    "harness_version": "SPANLORE_HARNESS_VERSION",
+    "variant": "SPANLORE_VARIANT",
 }
 
 
@@ -113,8 +122,8 @@ def _run_around(within: Context | None) -> CurrentRun | None:
 
 @cache
 def _of_environment() -> Identity:
-    """Read SPANLORE_USER, SPANLORE_TASK_ID and the like, once."""
-    return _identity({name: os.environ.get(_variable(name)) for name in _ATTRIBUTES})
+    """Read what the process was told as it was started, once."""
+    return _identity({name: os.environ.get(variable) for name, variable in _VARIABLES.items()})
 
 
 @cache
@@ -130,10 +139,6 @@ def _of_baggage(within: Context | None) -> Identity:
 def _identity(said: Mapping[str, object]) -> Identity:
     named: dict[str, Any] = {name: str(value) if value else None for name, value in said.items()}
     return Identity(**named)
-
-
-def _variable(name: str) -> str:
-    return f"SPANLORE_{name.upper()}"
 
 
 def with_run(run: CurrentRun, within: Context) -> Context:

@@ -127,10 +127,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("instructions", ("chat",), _has_instructions),
     Column("streams", ("stream", "async stream", "responses stream"), _have(_OUT, *_USAGE)),
     Column("reasoning", ("reasoning", "reasoning in chat"), _says(_OUT, "reasoning")),
-    Column("tool definitions", ("tools",), _have("gen_ai.tool.definitions")),
+    Column("tool definitions", ("tools",), _says("gen_ai.tool.definitions", "string")),
     Column(
         "tool runs",
-        ("tools",),
+        ("tools", "tool alone"),
         _tools("gen_ai.tool.call.arguments", "gen_ai.tool.call.result"),
     ),
     Column("tool call ids", ("tools",), _tools("gen_ai.tool.call.id")),

@@ -20,8 +20,13 @@ def model(name="m"):
 
 
 with run("chat"):
-    model()("How is the weather?")
-with run("tools"):
+    model()(
+        messages=[
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "How is the weather?"},
+        ]
+    )
+with run("tool alone"):
     dspy.Tool(weather)(city="Paris")
 with run("error"), contextlib.suppress(Exception):
     model("refused-m")("How is the weather?")
