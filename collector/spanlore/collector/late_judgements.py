@@ -6,7 +6,8 @@ come and for a day after, since it may come later than they do. A judgement of a
 (``gen_ai.conversation.id``) of the latest run of the conversation that had begun by then.
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -71,7 +72,7 @@ def _placed(store: Store, unplaced: Sequence[Mapping[str, Any]]) -> Iterator[dic
 
 
 def _candidates(
-    store: Store, sql: str, named: Set[str], **known: Any
+    store: Store, sql: str, named: AbstractSet[str], **known: Any
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the traces that may be meant, by the id that names them."""
     ids = tuple(named - {""})

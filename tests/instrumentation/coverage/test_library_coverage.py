@@ -27,7 +27,8 @@ def name(case: Case) -> str:
 def spans_of(case: Case, python: str, folder: Path) -> str:
     with scripted_models() as models, collector() as there:
         env = {**models.environment(), "OTEL_EXPORTER_OTLP_ENDPOINT": there.url, **case.env}
-        ended = run_command(python, str(case.path), env=env, folder=folder)
+        # What was just installed is compiled first, and some libraries import for a minute.
+        ended = run_command(python, str(case.path), env=env, folder=folder, timeout_s=600)
         assert ended.code == 0, ended.err
         return as_json(scenarios(there.spans()))
 
