@@ -87,6 +87,8 @@ def feedback(  # what was thought, and of what
             complain("feedback: neither score nor label nor comment is given. Not sent.")
         elif _is_score("feedback", score):
             run = current_run()
+            if trace_id is None and (response_id or conversation):
+                trace_id = _UNKNOWN
             _evaluate(
                 "feedback",
                 {
@@ -99,9 +101,7 @@ def feedback(  # what was thought, and of what
                     semconv.CONVERSATION_ID: conversation,
                 },
                 text=comment,
-                trace_id=_UNKNOWN
-                if trace_id is None and (response_id or conversation)
-                else trace_id,
+                trace_id=trace_id,
             )
 
 
