@@ -136,14 +136,16 @@ def run_script(
     return run_command(*launch, sys.executable, str(path), *arguments, env=env, folder=folder)
 
 
-def run_command(*command: str, env: Mapping[str, str], folder: Path) -> Ended:
+def run_command(
+    *command: str, env: Mapping[str, str], folder: Path, timeout_s: float = TIMEOUT_S
+) -> Ended:
     begun = time.monotonic()
     ended = subprocess.run(
         command,
         check=False,
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         env=environment(env, folder=folder),
         cwd=folder,
         stdin=subprocess.DEVNULL,

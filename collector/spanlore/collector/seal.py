@@ -117,7 +117,11 @@ def seal_waiting(store: Store, *, now_ns: int) -> int:
 
 
 def _seal(store: Store, traces: Sequence[Mapping[str, Any]], *, now_ns: int) -> int:
-    trace_ids = [row["TraceId"] for row in traces]
+    return seal_traces(store, [row["TraceId"] for row in traces], now_ns=now_ns)
+
+
+def seal_traces(store: Store, trace_ids: Sequence[str], *, now_ns: int) -> int:
+    """Seal the runs of these traces; return how many."""
     for start in range(0, len(trace_ids), _TRACES_A_QUERY_MAX):
         ids = trace_ids[start : start + _TRACES_A_QUERY_MAX]
         try:

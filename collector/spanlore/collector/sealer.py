@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from spanlore.collector import seal
+from spanlore.collector.late_judgements import place_judgements
 from spanlore.collector.segment import write_private
 from spanlore.schemas import tables
 from spanlore.schemas.store import Store, StoreError
@@ -19,6 +20,7 @@ _logger = logging.getLogger(__name__)
 # Under steady load; what is loaded is sealed at once when nothing more comes, and at a flush.
 _INTERVAL_S = 5.0
 _LOOK_AGAIN_S = 5.0
+_PLACE_S = 60.0
 # Rows that came in this long before the newest sealed row are looked at again at the start, and
 # by as much a foreign exporter's insert may be late.
 _OVERLAP_NS = 60_000_000_000
@@ -52,6 +54,7 @@ class Sealer:
         self._sealed = 0
         self._sealed_at = 0.0
         self._looked_at: float | None = None
+        self._placed_at: float | None = None
         self._foreign_since_ns: int | None = None
 
     def loaded(self, log_id: int, first_seq: int, last_seq: int) -> None:
@@ -85,6 +88,7 @@ class Sealer:
         """Seal what is pending and what goes on; return how many runs since the last flush."""
         with self._lock:
             self._seal_pending(seal.seal_loaded)
+            self._place()
             self._do(seal.seal_open)
             sealed, self._sealed = self._sealed, 0
             return sealed
@@ -122,10 +126,17 @@ class Sealer:
         The first look is at everything since the last sealing of an earlier process.
         """
         self._do(seal.seal_waiting)
+        if self._placed_at is None or time.monotonic() - self._placed_at >= _PLACE_S:
+            self._place()
         started_ns = self._clock_ns()
         look = seal.seal_received if self._looked_at is None else seal.seal_foreign
         self._do(lambda store, now_ns: look(store, since_ns=self._since_ns(store), now_ns=now_ns))
         self._foreign_since_ns = started_ns - _OVERLAP_NS
+
+    def _place(self) -> None:
+        """Find the runs of judgements that name none, and seal those anew."""
+        self._do(place_judgements)
+        self._placed_at = time.monotonic()
 
     def _since_ns(self, store: Store) -> int:
         if self._foreign_since_ns is None:

@@ -5,6 +5,8 @@
     @tool                                 a function that an agent calls
     judge("pass"), feedback(score=1)      how a run went, what the user thought of it
     override(field="/start", …)           what was changed in the end
+    approval("rejected", tool=…)          what somebody decided about what the agent wanted
+    env=os.environ | child_environment()  a child process that goes on in this run
     lessons_for().text                    what earlier runs taught
 
 None of them raises, prints, or waits on the network for longer than it says; an exception of the
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from spanlore.instrumentation.agent_run import run
     from spanlore.instrumentation.delivery import DeliveredLesson, Lessons, lessons_for
     from spanlore.instrumentation.identity import CurrentRun
-    from spanlore.instrumentation.said import feedback, judge, override
+    from spanlore.instrumentation.parent_process import child_environment
+    from spanlore.instrumentation.said import approval, feedback, judge, override
     from spanlore.instrumentation.switch import init
     from spanlore.instrumentation.tool_call import tool
 
@@ -27,6 +30,8 @@ __all__ = [
     "CurrentRun",
     "DeliveredLesson",
     "Lessons",
+    "approval",
+    "child_environment",
     "feedback",
     "init",
     "judge",
@@ -40,6 +45,8 @@ _HOMES = {
     "CurrentRun": "identity",
     "DeliveredLesson": "delivery",
     "Lessons": "delivery",
+    "approval": "said",
+    "child_environment": "parent_process",
     "feedback": "said",
     "init": "switch",
     "judge": "said",

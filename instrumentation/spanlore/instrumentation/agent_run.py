@@ -13,7 +13,7 @@ from opentelemetry.util.genai.invocation import LocalAgentInvocation
 from spanlore.instrumentation.identity import CurrentRun, Identity, current_run, with_run
 from spanlore.instrumentation.outcome import finish
 from spanlore.instrumentation.quiet import quiet
-from spanlore.instrumentation.switch import current_settings, pipeline
+from spanlore.instrumentation.switch import pipeline
 from spanlore.schemas import semconv
 
 
@@ -27,17 +27,20 @@ def run(  # noqa: PLR0913  # what a run is known by
     session: str | None = None,
     segments: Mapping[str, str] | None = None,
     harness_version: str | None = None,
+    variant: str | None = None,
+    retry_of: CurrentRun | None = None,
 ) -> AbstractContextManager[CurrentRun]:
     """Trace one run of an agent.
 
         with run("assistant", user="ann", tenant="acme", task="scheduling") as current: …
 
-
     Every span inside bears the identity, also in threads and asyncio tasks started there, and
     also those of other instrumentations. ``task`` is the kind of task, ``task_id`` the case,
     ``session`` the conversation; ``segments`` says what the user is like (``{"time_zone": …}``).
     Inside another run this is a child agent of the same trace, and what it does not say is the
-    other's. ``harness_version`` defaults to SPANLORE_HARNESS_VERSION.
+    other's; what neither says is the environment's (SPANLORE_USER, SPANLORE_TENANT, SPANLORE_TASK,
+    SPANLORE_TASK_ID, SPANLORE_SESSION, SPANLORE_HARNESS_VERSION, SPANLORE_VARIANT). ``variant`` is
+    the arm of an experiment of yours; ``retry_of`` the run that this one tries again.
 
     An exception marks the run as failed and goes on untouched. Where nothing is traced the ids of
     ``current`` are zeros and the rest works.
@@ -51,15 +54,18 @@ def run(  # noqa: PLR0913  # what a run is known by
             task_id=_text(task_id),
             session=_text(session),
             harness_version=_text(harness_version),
+            variant=_text(variant),
             segments=segments or {},
         ),
+        retry_of,
     )
 
 
 class _Scope(AbstractContextManager[CurrentRun]):
-    def __init__(self, agent: str, said: Identity) -> None:
+    def __init__(self, agent: str, said: Identity, retry_of: CurrentRun | None) -> None:
         self._agent = agent
         self._said = said
+        self._retry_of = retry_of
         self._current = CurrentRun(agent, said)
         self._invocation: LocalAgentInvocation | None = None
         self._context: Context | None = None
@@ -89,8 +95,9 @@ class _Scope(AbstractContextManager[CurrentRun]):
         parent = current_run(around)
         if parent is not None and parent.is_over:
             # A worker thread that outlived the run it was started in does not belong to it.
-            around, parent = Context(), None
-        identity = _inherited(self._said, parent)
+            around = Context()
+            parent = current_run(around)
+        identity = self._said.over(parent.identity) if parent else self._said
         self._current = current = CurrentRun(self._agent, identity)
         self._context = with_run(current, around)
         if (ours := pipeline()) is not None:
@@ -101,23 +108,15 @@ class _Scope(AbstractContextManager[CurrentRun]):
             self._context = self._invocation.context
             current.span = self._invocation.span
             current.span.set_attributes(_segments(self._said.segments))
+        if self._retry_of is not None:
+            _link(current, self._retry_of)
         self._token = context.attach(self._context)
 
 
-def _inherited(said: Identity, parent: CurrentRun | None) -> Identity:
-    """Fill in what was not said from the run around this one, or from the environment."""
-    around = (
-        parent.identity if parent else Identity(harness_version=current_settings().harness_version)
-    )
-    return Identity(
-        user=said.user if said.user is not None else around.user,
-        tenant=said.tenant if said.tenant is not None else around.tenant,
-        task=said.task if said.task is not None else around.task,
-        task_id=said.task_id if said.task_id is not None else around.task_id,
-        session=said.session if said.session is not None else around.session,
-        harness_version=said.harness_version or around.harness_version,
-        segments={**around.segments, **said.segments},
-    )
+def _link(current: CurrentRun, before: CurrentRun) -> None:
+    current.attempt = (before.attempt or 0) + 1
+    current.span.set_attribute(semconv.RETRY_ATTEMPT, current.attempt)
+    current.span.add_link(before.span_context, {semconv.LINK_TYPE: semconv.LINK_RETRY})
 
 
 def _segments(segments: Mapping[str, str]) -> dict[str, str]:

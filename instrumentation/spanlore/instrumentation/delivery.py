@@ -85,7 +85,7 @@ def _query(said: Identity, run: CurrentRun | None, *, agent: str | None, budget_
     known = {
         "user": said.user or around.user,
         "tenant": said.tenant or around.tenant,
-        "agent": agent or (run.agent if run else None),
+        "agent": agent or (run.agent if run else "") or None,
         "task": said.task or _task(around),
         "budget_tokens": int(budget_tokens),
         **{f"segment.{name}": str(value) for name, value in sorted(segments.items())},

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from opentelemetry.trace import Span, Tracer, TracerProvider, use_span
+from opentelemetry.trace import Span, Tracer, TracerProvider, get_current_span, use_span
 
+from spanlore.instrumentation.parent_process import below_the_parent_process
 from spanlore.schemas import semconv
 
 _CONTENT = {
@@ -23,6 +24,11 @@ _CONTENT = {
     "gen_ai.memory.records",
     "gen_ai.retrieval.documents",
     "gen_ai.retrieval.query.text",
+    # Pydantic AI's own.
+    "final_result",
+    "pydantic_ai.all_messages",
+    "tool_arguments",
+    "tool_response",
 }
 _CONTENT_PREFIX = "gen_ai.prompt.variable."
 
@@ -43,10 +49,16 @@ class LateTracerProvider(TracerProvider):
     def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
         return _LateTracer(lambda: self._choose().get_tracer(*args, **kwargs), self)
 
-    def keep_content_off(self, span: Span) -> None:
-        """Make the span refuse content, where spans may not carry any."""
-        if not self._may_carry_content():
-            _keep_content_off(span)
+    def start_span(self, tracer: Tracer, *args: Any, **kwargs: Any) -> Span:
+        """Start a span that refuses content, where spans may not carry any."""
+        if not get_current_span(kwargs.get("context")).get_span_context().is_valid:
+            kwargs["context"] = below_the_parent_process(kwargs.get("context"))
+        if self._may_carry_content():
+            return tracer.start_span(*args, **kwargs)
+        kwargs["attributes"] = _without_content(kwargs.get("attributes") or {})
+        span = tracer.start_span(*args, **kwargs)
+        _keep_content_off(span)
+        return span
 
 
 class _LateTracer(Tracer):
@@ -58,9 +70,7 @@ class _LateTracer(Tracer):
     def start_span(self, *args: Any, **kwargs: Any) -> Span:
         if self._chosen is None:
             self._chosen = self._choose()
-        span = self._chosen.start_span(*args, **kwargs)
-        self._provider.keep_content_off(span)
-        return span
+        return self._provider.start_span(self._chosen, *args, **kwargs)
 
     def start_as_current_span(  # type: ignore[override]  # the API's own is generic over async
         self, *args: Any, **kwargs: Any
@@ -79,7 +89,7 @@ def _keep_content_off(span: Span) -> None:
     set_attributes, set_attribute = span.set_attributes, span.set_attribute
 
     def set_others(attributes: Mapping[str, Any]) -> None:
-        set_attributes({key: value for key, value in attributes.items() if not _is_content(key)})
+        set_attributes(_without_content(attributes))
 
     def set_other(key: str, value: Any) -> None:
         if not _is_content(key):
@@ -87,6 +97,10 @@ def _keep_content_off(span: Span) -> None:
 
     span.set_attributes = set_others  # type: ignore[method-assign]
     span.set_attribute = set_other  # type: ignore[method-assign]
+
+
+def _without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in attributes.items() if not _is_content(key)}
 
 
 def _is_content(key: str) -> bool:

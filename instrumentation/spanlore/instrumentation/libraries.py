@@ -10,35 +10,76 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from spanlore.instrumentation.quiet import quiet
+
 _CONTENT_MODE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _EMIT_EVENT = "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT"
 _ANTHROPIC_NATIVE = "ANTHROPIC_OPEN_TELEMETRY"
 
 
-class _Library(NamedTuple):
-    """``distribution`` brings the module, where its name alone might be anybody's."""
+class Library(NamedTuple):
+    """A library, the distribution that brings it, and what traces it.
 
-    instrumentor: str
-    distribution: str | None = None
+    ``instrumentor`` is a class, ``recovery`` puts back what it drops; ``newer`` is a major version
+    that it says it does not know, ``unneeded`` a distribution that it says it wants: without them
+    the library was found to be traced in full (the coverage page).
+    ``native`` switches on what a library that has no instrumentor writes by itself.
+    """
+
+    distribution: str
+    instrumentor: str | None = None
+    recovery: str | None = None
+    newer: int | None = None
+    unneeded: str | None = None
+    native: str | None = None
+    is_name_anybodys: bool = False
 
 
-# By the module whose import says that the library is used.
-_LIBRARIES = {
-    "agents": _Library(
-        "opentelemetry.instrumentation.genai.openai_agents:OpenAIAgentsInstrumentor",
+# By the module whose import says that the library is used. Instrumentors that spanlore does not
+# bring are used where they are installed; `spanlore doctor` names those that are missing.
+LIBRARIES = {
+    "agents": Library(
         "openai-agents",
+        "opentelemetry.instrumentation.genai.openai_agents:OpenAIAgentsInstrumentor",
+        recovery="agents_tools",
+        is_name_anybodys=True,
     ),
-    "anthropic": _Library("opentelemetry.instrumentation.genai.anthropic:AnthropicInstrumentor"),
-    "google.genai": _Library(
-        "opentelemetry.instrumentation.google_genai:GoogleGenAiSdkInstrumentor"
+    "anthropic": Library(
+        "anthropic",
+        "opentelemetry.instrumentation.genai.anthropic:AnthropicInstrumentor",
+        recovery="anthropic_calls",
     ),
-    "langchain_core": _Library(
-        "opentelemetry.instrumentation.genai.langchain:LangChainInstrumentor"
+    "dspy": Library("dspy", "opentelemetry.instrumentation.genai.dspy:DSPyInstrumentor"),
+    "google.genai": Library(
+        "google-genai",
+        "opentelemetry.instrumentation.google_genai:GoogleGenAiSdkInstrumentor",
+        newer=3,
     ),
-    "openai": _Library("opentelemetry.instrumentation.genai.openai:OpenAIInstrumentor"),
+    "langchain_core": Library(
+        "langchain-core",
+        "opentelemetry.instrumentation.genai.langchain:LangChainInstrumentor",
+        recovery="langchain_tools",
+        unneeded="langchain",
+    ),
+    "llama_index.core": Library(
+        "llama-index-core",
+        "opentelemetry.instrumentation.genai.llama_index:LlamaIndexInstrumentor",
+    ),
+    "mcp.shared._otel": Library("mcp", native="mcp_messages"),
+    "openai": Library(
+        "openai",
+        "opentelemetry.instrumentation.genai.openai:OpenAIInstrumentor",
+        recovery="openai_calls",
+    ),
+    "pydantic_ai": Library("pydantic-ai-slim", native="pydantic_ai_agents"),
+    "smolagents": Library(
+        "smolagents",
+        "opentelemetry.instrumentation.genai.smolagents:SmolagentsInstrumentor",
+        recovery="smolagents_tools",
+    ),
 }
 
-MODULES = tuple(_LIBRARIES)
+MODULES = tuple(LIBRARIES)
 
 
 def instrument(module: str, *, content_mode: str | None, providers: Mapping[str, Any]) -> bool:
@@ -47,14 +88,25 @@ def instrument(module: str, *, content_mode: str | None, providers: Mapping[str,
     ``content_mode`` None leaves the user's. Raises what the instrumentor raises, for a version
     that it does not know among others.
     """
-    library = _LIBRARIES[module]
-    if library.distribution and not _is_from(module, library.distribution):
+    library = LIBRARIES[module]
+    if library.is_name_anybodys and not _is_from(module, library.distribution):
         return False
-    instrumentor = _instrumentor(library)
+    if library.native:
+        _switch_on(library.native, content_mode=content_mode, providers=providers)
+        return False
+    try:
+        instrumentor = _instrumentor(library)
+    except ModuleNotFoundError:
+        return False
     if instrumentor.is_instrumented_by_opentelemetry:
         return False
     with _environment_kept(content_mode):
-        instrumentor.instrument(raise_exception_on_conflict=True, **providers)
+        instrumentor.instrument(
+            raise_exception_on_conflict=True, skip_dep_check=is_known_anyway(library), **providers
+        )
+    if library.recovery:
+        with quiet:
+            import_module(f"{__package__}.recovery.{library.recovery}").recover()
     if module == "anthropic":
         # Its own spans would stand inside the instrumentor's, with the same tokens again.
         os.environ.setdefault(_ANTHROPIC_NATIVE, "false")
@@ -63,12 +115,38 @@ def instrument(module: str, *, content_mode: str | None, providers: Mapping[str,
 
 def uninstrument(module: str) -> None:
     """Undo what `instrument` did, so that it can be done otherwise."""
-    _instrumentor(_LIBRARIES[module]).uninstrument()
+    _instrumentor(LIBRARIES[module]).uninstrument()
 
 
-def _instrumentor(library: _Library) -> Any:
-    where, _, name = library.instrumentor.partition(":")
+def _instrumentor(library: Library) -> Any:
+    where, _, name = (library.instrumentor or "").partition(":")
     return getattr(import_module(where), name)()
+
+
+def _switch_on(native: str, *, content_mode: str | None, providers: Mapping[str, Any]) -> None:
+    from spanlore.instrumentation.settings import ON_SPANS  # noqa: PLC0415  # not at every start
+
+    mode = content_mode or os.environ.get(_CONTENT_MODE, "").strip().upper()
+    import_module(f"{__package__}.native.{native}").switch_on(
+        providers["tracer_provider"], with_content=mode in ON_SPANS
+    )
+
+
+def is_known_anyway(library: Library) -> bool:
+    """Say whether what the instrumentor says that it does not know is known to go with it."""
+    if library.newer is not None:
+        return (version_of(library.distribution) or "").partition(".")[0] == str(library.newer)
+    return library.unneeded is not None and version_of(library.unneeded) is None
+
+
+def version_of(distribution: str) -> str | None:
+    """Return the installed version; None where it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # not cheap
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
 
 
 @contextmanager

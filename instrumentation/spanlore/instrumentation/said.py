@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from opentelemetry import trace
-from opentelemetry.trace import SpanContext, TraceFlags
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, TraceFlags
 
 from spanlore.instrumentation.complaint import complain
 from spanlore.instrumentation.content import plain_text
@@ -24,6 +24,8 @@ from spanlore.schemas import semconv
 
 _VERDICTS = ("pass", "fail")
 _SOURCES = ("code", "environment", "human", "llm", "end_user")
+# Of a trace that only the collector can find.
+_UNKNOWN = "unknown"
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -64,22 +66,29 @@ def judge(
             )
 
 
-def feedback(
+def feedback(  # what was thought, and of what
     *,
     score: float | None = None,
     label: str | None = None,
     comment: str | None = None,
     trace_id: str | None = None,
+    response_id: str | None = None,
+    conversation: str | None = None,
 ) -> None:
     """Say what the user thought: a score from 0 to 1, a label such as "thumbs_up", a comment.
 
-    The same user's later word replaces the earlier. The comment is content (`init`).
+    The same user's later word replaces the earlier. The comment is content (`init`). Later, from
+    anywhere, it is said of a ``trace_id``, or of what is known instead: the ``response_id`` that
+    the model's answer had, or the ``conversation`` (`run`'s session), whose latest run is meant.
+    The collector finds the run.
     """
     with quiet:
         if score is None and label is None and comment is None:
             complain("feedback: neither score nor label nor comment is given. Not sent.")
         elif _is_score("feedback", score):
             run = current_run()
+            if trace_id is None and (response_id or conversation):
+                trace_id = _UNKNOWN
             _evaluate(
                 "feedback",
                 {
@@ -88,6 +97,8 @@ def feedback(
                     semconv.EVALUATION_SCORE: None if score is None else float(score),
                     semconv.JUDGEMENT_SOURCE: "end_user",
                     semconv.JUDGEMENT_EVALUATOR: run.identity.user if run else None,
+                    semconv.RESPONSE_ID: response_id,
+                    semconv.CONVERSATION_ID: conversation,
                 },
                 text=comment,
                 trace_id=trace_id,
@@ -138,6 +149,42 @@ def override(  # noqa: PLR0913  # what an override is made of
         )
 
 
+def approval(  # what an approval is made of
+    decision: Literal["approved", "rejected", "edited"],
+    *,
+    tool: str | None = None,
+    tool_call_id: str | None = None,
+    actor: str = "user",
+    reason: str | None = None,
+    trace_id: str | None = None,
+) -> None:
+    """Say what somebody decided about a step that the agent wanted to take.
+
+    ``tool`` and ``tool_call_id`` name the step, ``actor`` user, operator or agent. What was edited
+    is told by `override`. The reason is content (`init`).
+    """
+    with quiet:
+        if decision not in semconv.APPROVAL_DECISIONS:
+            complain(
+                f"approval: the decision is {decision!r}; say one of "
+                f"{', '.join(semconv.APPROVAL_DECISIONS)}. Not sent."
+            )
+            return
+        _emit(
+            "approval",
+            semconv.EVENT_APPROVAL,
+            {
+                semconv.APPROVAL_DECISION: decision,
+                semconv.APPROVAL_ACTOR: str(actor),
+                semconv.APPROVAL_ID: uuid.uuid4().hex,
+                semconv.TOOL_NAME: tool,
+                semconv.TOOL_CALL_ID: tool_call_id,
+            },
+            content={} if reason is None else {semconv.APPROVAL_REASON: reason},
+            trace_id=trace_id,
+        )
+
+
 def expose(run: CurrentRun, lesson: tuple[str, int], arm: str) -> None:
     """Say, once, that a run was given a version of a lesson, or held out of it."""
     ours = pipeline()
@@ -158,15 +205,15 @@ def _evaluate(
 ) -> None:
     found = _about(caller, trace_id)
     if found is not None:
-        said = "\0".join(
-            str(part)
-            for part in (
-                trace.format_trace_id(found.trace_id),
-                values[semconv.EVALUATION_NAME],
-                values[semconv.JUDGEMENT_SOURCE],
-                values[semconv.JUDGEMENT_EVALUATOR],
-            )
-        )
+        parts = [
+            trace.format_trace_id(found.trace_id),
+            values[semconv.EVALUATION_NAME],
+            values[semconv.JUDGEMENT_SOURCE],
+            values[semconv.JUDGEMENT_EVALUATOR],
+        ]
+        if not found.trace_id:
+            parts += [values[semconv.RESPONSE_ID], values[semconv.CONVERSATION_ID]]
+        said = "\0".join(map(str, parts))
         values[semconv.JUDGEMENT_ID] = hashlib.sha256(said.encode()).hexdigest()[:32]
     content = {} if text is None else {semconv.EVALUATION_EXPLANATION: text}
     _emit(caller, semconv.EVENT_EVALUATION, values, content=content, trace_id=trace_id)
@@ -194,6 +241,8 @@ def _emit(
 
 def _about(caller: str, trace_id: str | None) -> SpanContext | None:
     """Return what is spoken of: the named trace, else the run that goes on, else the span."""
+    if trace_id == _UNKNOWN:
+        return INVALID_SPAN_CONTEXT
     if trace_id is not None:
         text = str(trace_id).lower()
         if _TRACE_ID.fullmatch(text) and int(text, 16):
@@ -202,7 +251,9 @@ def _about(caller: str, trace_id: str | None) -> SpanContext | None:
             complain(f"{caller}: {trace_id!r} is no trace id of 32 hexadecimal digits. Not sent.")
         return None
     run = current_run()
-    found = run.span_context if run else trace.get_current_span().get_span_context()
+    found = run.span_context if run else INVALID_SPAN_CONTEXT
+    if not found.is_valid:
+        found = trace.get_current_span().get_span_context()
     if found.is_valid:
         return found
     if pipeline() is not None:

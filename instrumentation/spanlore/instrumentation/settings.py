@@ -23,7 +23,8 @@ _HTTP_PORT = 4318
 _DELIVERY_PORT = 4319
 _TIMEOUT_S = 10.0
 _TIMEOUT_S_MAX = 60.0
-_ON_SPANS = (SPAN_ONLY, "SPAN_AND_EVENT")
+# The modes in which content stands on spans.
+ON_SPANS = (SPAN_ONLY, "SPAN_AND_EVENT")
 _YES = ("true", "1", "yes", "on")
 _NO = ("false", "0", "no", "off")
 
@@ -76,7 +77,7 @@ class Settings:
         if self.content_asked is not None:
             return self.content_asked
         if self.content_mode is not None:
-            return self.content_mode in _ON_SPANS
+            return self.content_mode in ON_SPANS
         return self.is_private and provider_is_ours
 
     def delivery_headers(self) -> dict[str, str]:

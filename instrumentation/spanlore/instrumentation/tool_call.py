@@ -53,7 +53,7 @@ def _traced(function: Any, *, name: str | None) -> Any:
 
         @functools.wraps(function)
         async def call_later(*args: Any, **kwargs: Any) -> Any:
-            with _Call(known, function, args, kwargs) as call:
+            with Call(known, function, args, kwargs) as call:
                 call.result = await function(*args, **kwargs)
             return call.result
 
@@ -61,7 +61,7 @@ def _traced(function: Any, *, name: str | None) -> Any:
 
     @functools.wraps(function)
     def call_now(*args: Any, **kwargs: Any) -> Any:
-        with _Call(known, function, args, kwargs) as call:
+        with Call(known, function, args, kwargs) as call:
             call.result = function(*args, **kwargs)
         return call.result
 
@@ -76,7 +76,7 @@ def _can_be_traced(function: Any) -> bool:
     )
 
 
-class _Call:
+class Call:
     """One call. Brackets the function, so that its traceback has no line of ours but the call's."""
 
     __slots__ = ("_args", "_function", "_invocation", "_kwargs", "_name", "result")
@@ -114,7 +114,7 @@ class _Call:
             return
         run = current_run()
         self._invocation = invocation = ours.handler.tool(
-            self._name, tool_type="function", agent_name=run.agent if run else None
+            self._name, tool_type="function", agent_name=(run.agent if run else "") or None
         )
         if ours.captures_content():
             given = _flat(bind_arguments(self._function, self._args, self._kwargs), self._kwargs)

@@ -65,6 +65,7 @@ REQUEST_SAMPLING: Final = (
 
 # Core attributes.
 ERROR_TYPE: Final = "error.type"
+HTTP_RESEND_COUNT: Final = "http.request.resend_count"
 USER_ID: Final = "user.id"
 ENDUSER_ID_LEGACY: Final = "enduser.id"
 SESSION_ID: Final = "session.id"
@@ -92,6 +93,13 @@ RUN_ID: Final = "spanlore.run.id"
 TRIAL: Final = "spanlore.trial"
 TIME_UNKNOWN: Final = "spanlore.time_unknown"
 HARNESS_VERSION: Final = "spanlore.harness.version"
+# The arm of the program's own experiment that a run is in.
+VARIANT: Final = "feature_flag.result.variant"
+# A run that tries again what another run tried: how often it was tried before, and on the link to
+# the run before, that this is what the link says.
+RETRY_ATTEMPT: Final = "spanlore.retry.attempt"
+LINK_TYPE: Final = "spanlore.link.type"
+LINK_RETRY: Final = "retry"
 INCOMPLETE: Final = "spanlore.incomplete"
 IMPORT_EXTRA_PREFIX: Final = "spanlore.import."
 # Who called a tool of a recorded run, where it was not the agent (a user's own tools).
@@ -116,6 +124,14 @@ OVERRIDE_ACTOR: Final = "spanlore.override.actor"
 OVERRIDE_REASON: Final = "spanlore.override.reason"
 OVERRIDE_ID: Final = "spanlore.override.id"
 OVERRIDE_TARGETS: Final = ("tool_argument", "output", "plan")
+
+# Approval event (a log record): what somebody decided about what the agent wanted to do.
+EVENT_APPROVAL: Final = "spanlore.approval"
+APPROVAL_ID: Final = "spanlore.approval.id"
+APPROVAL_DECISION: Final = "spanlore.approval.decision"
+APPROVAL_ACTOR: Final = "spanlore.approval.actor"
+APPROVAL_REASON: Final = "spanlore.approval.reason"
+APPROVAL_DECISIONS: Final = ("approved", "rejected", "edited")
 
 # Exposure event (a log record): this run was given this version of a lesson, or was held out.
 EVENT_EXPOSURE: Final = "spanlore.exposure"

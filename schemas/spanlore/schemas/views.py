@@ -56,7 +56,8 @@ FROM {tables.TRACES}
 WHERE TraceId != ''
 GROUP BY TraceId"""
 
-_JUDGEMENTS_SQL = f"""SELECT
+# A judgement as the log record says it; ``tables.LOGS`` in, rows of ``tables.JUDGEMENTS`` out.
+JUDGEMENT_COLUMNS_SQL = f"""
     TenantId,
     TraceId,
     SpanId,
@@ -70,7 +71,8 @@ _JUDGEMENTS_SQL = f"""SELECT
     Timestamp AS At,
     ReceivedAt,
     LogId,
-    LogSeq
+    LogSeq"""
+_JUDGEMENTS_SQL = f"""SELECT {JUDGEMENT_COLUMNS_SQL}
 FROM {tables.LOGS}
 WHERE EventName = '{semconv.EVENT_EVALUATION}' AND TraceId != ''"""
 

@@ -1,0 +1,98 @@
+"""What would be traced in this environment, and what stands in the way: for `spanlore doctor`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution, distributions
+
+from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
+
+from spanlore.instrumentation.libraries import LIBRARIES, Library, is_known_anyway, version_of
+from spanlore.instrumentation.sending import sender
+from spanlore.instrumentation.settings import TRACES, Settings
+
+_ANSWER_S = 3.0
+# What instruments many libraries at once, by the distribution's name.
+_WHOLE_SUITES = (
+    "arize-phoenix-otel",
+    "langfuse",
+    "logfire",
+    "mlflow",
+    "mlflow-tracing",
+    "openlit",
+    "traceloop-sdk",
+)
+# The one official instrumentor whose name does not say genai.
+_OFFICIAL = "opentelemetry-instrumentation-google-genai"
+_VENDORS = ("openinference-instrumentation-", "opentelemetry-instrumentation-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryReport:
+    """Whether a library is traced when it is imported, and why not; version None: it is absent."""
+
+    library: str
+    version: str | None
+    is_traced: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """Another tracer of the same library, or of many (``library`` None)."""
+
+    name: str
+    library: str | None
+
+
+def libraries() -> list[LibraryReport]:
+    """Report every library that can be traced."""
+    return [_library(library) for library in LIBRARIES.values()]
+
+
+def others() -> list[Other]:
+    """Return what is installed beside us that may trace the same calls."""
+    names = {str(found.name).lower().replace("_", "-") for found in distributions()}
+    suites = [Other(name=name, library=None) for name in _WHOLE_SUITES if name in names]
+    return suites + sorted(_single(names), key=lambda other: other.name)
+
+
+def endpoint_problem(settings: Settings) -> str | None:
+    """Send an empty request to where spans go; None when it is taken."""
+    url = settings.targets[TRACES].url
+    answer = sender(settings)(TRACES, b"", timeout_s=min(settings.timeout_s, _ANSWER_S))
+    if answer.is_taken:
+        return None
+    if answer.is_absent:
+        return f"nobody listens at {url}; start a collector: spanlore up --detach"
+    if answer.is_worth_retrying:
+        return f"{url} does not answer as a collector does; is it the right endpoint?"
+    return f"{url} refuses spans; is its token in OTEL_EXPORTER_OTLP_HEADERS?"
+
+
+def _library(library: Library) -> LibraryReport:
+    name, found = library.distribution, version_of(library.distribution)
+    if found is None:
+        return LibraryReport(library=name, version=None, is_traced=False, reason="not installed")
+    problem = None if library.native else _instrumentor_problem(library)
+    return LibraryReport(library=name, version=found, is_traced=problem is None, reason=problem)
+
+
+def _instrumentor_problem(library: Library) -> str | None:
+    """Read from the instrumentor's own metadata, without importing it or the library."""
+    name = (library.instrumentor or "").partition(":")[0].replace(".", "-").replace("_", "-")
+    try:
+        conflict = get_dist_dependency_conflicts(distribution(name))
+    except PackageNotFoundError:
+        return f"{name} is not installed; run: python -m pip install {name}"
+    if conflict is None or is_known_anyway(library):
+        return None
+    return f"{name} {version_of(name)} knows {conflict.required}, not this version"
+
+
+def _single(names: set[str]) -> Iterator[Other]:
+    for library in LIBRARIES.values():
+        short = library.distribution.removesuffix("-core").removesuffix("-slim")
+        for vendor in _VENDORS:
+            for name in (f"{vendor}{short}", f"{vendor}{short}-v2"):
+                if name in names and name != _OFFICIAL:
+                    yield Other(name=name, library=library.distribution)

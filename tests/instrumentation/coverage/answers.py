@@ -1,0 +1,54 @@
+"""What the scripted models are asked and what they answer, whichever API it goes through."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+INPUT_TOKENS = 11
+CACHED_TOKENS = 3
+OUTPUT_TOKENS = 7
+REASONING_TOKENS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request; ``tool`` is the first tool that the model may call."""
+
+    model: str
+    is_stream: bool = False
+    tool: str | None = None
+    has_tool_result: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A text, or a call of a tool."""
+
+    text: str = ""
+    reasoning: str | None = None
+    tool: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP response: a JSON document, or the events of a stream as (name, data)."""
+
+    body: Mapping[str, Any] | None = None
+    status: int = 200
+    events: Sequence[tuple[str, Mapping[str, Any] | str]] = ()
+
+    @property
+    def content_type(self) -> str:
+        return "text/event-stream" if self.body is None else "application/json"
+
+    def text(self) -> str:
+        if self.body is not None:
+            return json.dumps(self.body)
+        return "".join(_event(name, data) for name, data in self.events)
+
+
+def _event(name: str, data: Mapping[str, Any] | str) -> str:
+    written = data if isinstance(data, str) else json.dumps(data)
+    return f"event: {name}\ndata: {written}\n\n" if name else f"data: {written}\n\n"

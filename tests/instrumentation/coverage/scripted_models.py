@@ -1,0 +1,92 @@
+"""A model server on loopback that speaks OpenAI's, Anthropic's and Google's APIs, by one script.
+
+What a model answers is in its name and in the request: ``busy-*`` is too busy once and asks to
+come back at once, ``refused-*`` refuses, ``thinking-*`` reasons first. A model that is given tools
+calls the first, and answers when it has the result. Ids and token counts are always the same.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tests.instrumentation.coverage import scripted_anthropic, scripted_gemini, scripted_openai
+from tests.instrumentation.coverage.answers import Answer, Asked, Reply
+from tests.instrumentation.loopback_server import Quiet, serving
+
+DOORS = (*scripted_openai.DOORS, *scripted_anthropic.DOORS, *scripted_gemini.DOORS)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedModels:
+    """Where the models are, as the SDKs' environment variables."""
+
+    url: str
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "OPENAI_BASE_URL": f"{self.url}/v1",
+            "OPENAI_API_KEY": "of-nobody",
+            "OPENAI_AGENTS_DISABLE_TRACING": "",
+            "ANTHROPIC_BASE_URL": self.url,
+            "ANTHROPIC_API_KEY": "of-nobody",
+            "GOOGLE_GEMINI_BASE_URL": self.url,
+            "GEMINI_API_KEY": "of-nobody",
+            "NO_PROXY": "127.0.0.1",
+        }
+
+
+@contextmanager
+def scripted_models() -> Iterator[ScriptedModels]:
+    """Serve while the block runs."""
+    lock, were_busy = threading.Lock(), set[str]()
+
+    class Door(Quiet):
+        def do_POST(self) -> None:  # noqa: N802 - the library calls it so
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            for prefix, suffix, read, write in DOORS:
+                path = self.path.partition("?")[0]
+                if path.startswith(prefix) and path.endswith(suffix):
+                    asked = read(path, body)
+                    self.send(_refusal(asked) or write(asked, _answer(asked)))
+                    return
+            self.send(Reply({"error": {"message": f"no script for {self.path}"}}, status=404))
+
+        def send(self, reply: Reply) -> None:
+            text = reply.text().encode()
+            self.send_response(reply.status)
+            self.send_header("content-type", reply.content_type)
+            self.send_header("content-length", str(len(text)))
+            self.send_header("retry-after-ms", "1")
+            self.send_header("request-id", "req_1")
+            self.end_headers()
+            self.wfile.write(text)
+
+    def _refusal(asked: Asked) -> Reply | None:
+        if asked.model.startswith("refused"):
+            return _error(400, "invalid_request_error", "refused by the script")
+        with lock:
+            if asked.model.startswith("busy") and asked.model not in were_busy:
+                were_busy.add(asked.model)
+                return _error(429, "rate_limit_error", "busy by the script")
+        return None
+
+    with serving(Door) as url:
+        yield ScriptedModels(url)
+
+
+def _answer(asked: Asked) -> Answer:
+    if asked.tool is not None and not asked.has_tool_result:
+        return Answer(tool=asked.tool, arguments={"city": "Paris"})
+    reasoning = "It is short." if asked.model.startswith("thinking") else None
+    return Answer(text="It is sunny.", reasoning=reasoning)
+
+
+def _error(status: int, kind: str, message: str) -> Reply:
+    body: Mapping[str, Any] = {
+        "type": "error",
+        "error": {"type": kind, "message": message, "code": status, "status": kind},
+    }
+    return Reply(body, status=status)

@@ -1,0 +1,100 @@
+"""How a library's function is amended: once, and so that its callers are never harmed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from spanlore.instrumentation.late_provider import LateTracerProvider
+from spanlore.instrumentation.quiet import faults
+from spanlore.instrumentation.recovery.amending import after, around, before
+
+
+@pytest.fixture
+def library() -> Iterator[Any]:
+    class Library:
+        def double(self, number: int) -> int:
+            return 2 * number
+
+        @classmethod
+        def named(cls, name: str) -> str:
+            return f"{cls.__name__} {name}"
+
+    yield Library
+    faults.clear()
+
+
+def _fail(*_: Any) -> None:
+    raise ValueError
+
+
+def test_an_amendment_is_made_once(library: Any) -> None:
+    for _ in range(3):
+        after(library, "double", lambda result, *_: result + 1)
+    assert library().double(4) == 9
+
+
+def test_an_amendment_that_fails_leaves_the_librarys_own_result(library: Any) -> None:
+    after(library, "double", lambda result, *_: result / 0)
+    before(library, "named", _fail)
+    assert library().double(4) == 8
+    assert library.named("x") == "Library x"
+    assert len(faults) == 2
+
+
+class Bracket:
+    """Notes what happened within it."""
+
+    result: object = None
+
+    def __init__(self) -> None:
+        self.failed: bool | None = None
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.failed = error is not None
+
+
+def test_a_bracket_sees_the_result_and_lets_an_exception_through(library: Any) -> None:
+    brackets: list[Bracket] = []
+
+    def bracket(*_: Any) -> Bracket:
+        brackets.append(Bracket())
+        return brackets[-1]
+
+    around(library, "double", bracket)
+    assert library().double(4) == 8
+    with pytest.raises(TypeError):
+        library().double(None)
+    assert [(each.result, each.failed) for each in brackets] == [(8, False), (None, True)]
+
+
+def test_a_bracket_that_fails_is_none(library: Any) -> None:
+    around(library, "double", _fail)
+    assert library().double(4) == 8
+
+
+def test_what_a_version_does_not_have_is_not_amended(library: Any) -> None:
+    before(library, "nothing_of_the_kind", print)
+    assert not hasattr(library, "nothing_of_the_kind")
+
+
+def test_a_look_sees_the_arguments_of_a_class_method(library: Any) -> None:
+    seen: list[tuple[Any, ...]] = []
+    before(library, "named", lambda *arguments: seen.append(arguments))
+    assert library.named("x") == "Library x"
+    assert seen == [(library, "x")]
+
+
+@pytest.mark.parametrize(("may", "kept"), [(True, {"tool_arguments": "a"}), (False, {})])
+def test_content_that_a_span_starts_with_is_kept_off_too(may: bool, kept: dict[str, str]) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = LateTracerProvider(lambda: provider, lambda: may).get_tracer("library")
+    tracer.start_span("call", attributes={"tool_arguments": "a"}).end()
+    (span,) = exporter.get_finished_spans()
+    assert dict(span.attributes or {}) == kept
