@@ -154,9 +154,7 @@ def main(  # noqa: PLR0913 - one argument an option
     Prints one JSON line when it listens. Exit code 3: a port, the directory, the credentials,
     the patterns or a forwarding target cannot be had.
     """
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    _log_to_stderr()
     try:
         config = Config(
             data_dir=data_dir,
@@ -172,9 +170,7 @@ def main(  # noqa: PLR0913 - one argument an option
             tls=TlsFiles.given(tls_cert, tls_key, client_ca=tls_client_ca),
             local_grpc_port=local_grpc_port,
             local_http_port=local_http_port,
-            tenant_budget=TenantBudget(
-                records_per_s_max=tenant_records_per_s, bytes_per_s_max=tenant_bytes_per_s
-            ),
+            tenant_budget=_budget(tenant_records_per_s, tenant_bytes_per_s),
             redact=not no_redact,
             redact_patterns=read_patterns(redact_patterns) if redact_patterns else {},
             disk_free_bytes_min=disk_free_min,
@@ -188,6 +184,16 @@ def main(  # noqa: PLR0913 - one argument an option
     except _CANNOT_START as error:
         _cannot_start(error)
     serve(config, store_url)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+
+
+def _budget(records_per_s: int, bytes_per_s: int) -> TenantBudget:
+    return TenantBudget(records_per_s_max=records_per_s, bytes_per_s_max=bytes_per_s)
 
 
 def serve(config: Config, store_url: str) -> None:
