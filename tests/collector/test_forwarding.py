@@ -15,6 +15,7 @@ import pytest
 from spanlore.collector.signals import LOGS, METRICS
 from spanlore.schemas import migrate, tables
 from spanlore.schemas.store import Store
+from spanlore.schemas.tokens import INGEST, create_token
 from tests.collector.collector_process import CollectorProcess
 from tests.collector.conftest import NOWHERE
 from tests.collector.otlp_requests import hex_ids, logs, metrics, new_ids, traces
@@ -284,6 +285,33 @@ def test_the_tenant_is_the_same_in_the_second_store(
         assert {row["SpanId"]: row["TenantId"] for row in rows} == {
             own[0][1].hex(): "default", named[0][1].hex(): "acme", claimed[0][1].hex(): "grün",
         }  # fmt: skip
+
+
+def test_a_tenant_that_a_token_named_is_the_same_behind_a_door_that_asks_for_tokens(
+    tmp_path: Path,
+    store_url: str,
+    store: Store,
+    received_url: str,
+    received: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    request = traces(1)
+    attribute = request.resource_spans[0].resource.attributes.add()
+    attribute.key, attribute.value.string_value = "spanlore.tenant.id", "other"
+    with CollectorProcess(tmp_path / "target", received_url, "--require-token") as target:
+        _, every = create_token(target.data_dir, tenant="*", scopes=[INGEST])
+        monkeypatch.setenv("SPANLORE_FORWARD_NEXT_HEADERS", f"authorization=Bearer%20{every}")
+        told = ("--forward", f"next=grpc://{target.grpc_address}")
+        with CollectorProcess(tmp_path / "hop", store_url, *told) as hop:
+            _, own = create_token(hop.data_dir, tenant="acme", scopes=[INGEST])
+            # Neither the attribute nor the header may speak against a token.
+            answer = hop.post(request, authorization=f"Bearer {own}", spanlore_tenant="forged")
+            assert answer.status_code == 200
+            passed_on(hop, target)
+            assert forwarding(hop)["forwarded"]["spans"] == 1
+    for opened in (store, received):
+        rows = opened.query("SELECT DISTINCT TenantId FROM otel_traces")
+        assert rows == [{"TenantId": "acme"}]
 
 
 def test_nested_values_are_the_same_in_the_second_store(

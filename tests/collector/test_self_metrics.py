@@ -31,6 +31,8 @@ OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 OURS = "spanlore_collector_"
 # What the status says that is no measure: where the log stands, and the ends of the buckets.
 NO_METRIC = {"loaded_seq", "bounds_s", "count"}
+# A target of forwarding has metrics too; nobody listens there.
+FORWARDING = ("--forward", "nobody=http://127.0.0.1:9")
 
 
 def samples(families: Iterable[Metric]) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -51,7 +53,8 @@ def page(collector: CollectorProcess, **headers: str) -> str:
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
     """A collector without a store that took, rejected and refused something."""
     data_dir = tmp_path_factory.mktemp("busy") / "data"
-    with CollectorProcess(data_dir, NOWHERE, "--allow-origin", "https://app.example") as process:
+    options = ("--allow-origin", "https://app.example", *FORWARDING)
+    with CollectorProcess(data_dir, NOWHERE, *options) as process:
         process.export(traces(5))
         process.post(traces(4))
         process.export(traces([(b"too short", b"12345678"), *[(b"t" * 16, b"s" * 8)]]))
@@ -80,8 +83,14 @@ def test_the_page_says_what_came_and_what_became_of_it(busy: CollectorProcess) -
     assert found["process_unix_file_descriptor_count", ()] > 5
     assert found["receiver_connections", (("transport", "http"),)] == 1
     wait_until(lambda: busy.status()["store_error"])
+    wait_until(lambda: busy.status()["forwarding"][0]["last_error"])
     found = samples(plain_text(page(busy)))
-    assert found["exporter_up", (("exporter", "store"),)] == 0
+    for exporter in ("store", "forward/nobody"):
+        assert found["exporter_up", (("exporter", exporter),)] == 0
+    nobody = ("exporter", "forward/nobody")
+    assert found["exporter_queue_requests", (nobody,)] == 4
+    assert found["exporter_retries_total", (nobody,)] >= 1
+    assert found["exporter_send_failed_spans_total", (nobody, ("outcome", "refused"))] == 0
     assert found["log_up", ()] == 1
     assert found["events_total", (("event", "load_failures"),)] >= 1
 
@@ -206,7 +215,7 @@ def test_its_own_store_gets_its_metrics_where_that_is_asked_for(
     data_dir: Path, store_url: str, store: Store
 ) -> None:
     options = ("--self-metrics-endpoint", "self", "--self-metrics-every-ms", "3600000")
-    with CollectorProcess(data_dir, store_url, *options) as collector:
+    with CollectorProcess(data_dir, store_url, *options, *FORWARDING) as collector:
         collector.export(traces(5))
         collector.flush()
         assert collector.stop() == 0  # which exports once more
@@ -224,7 +233,8 @@ def test_its_own_store_gets_its_metrics_where_that_is_asked_for(
         "{span}",
         True,
     )
-    assert said["spanlore.collector.exporter.sent_spans"]["Value"] == 5
+    sent = [row for row in sums if row["MetricName"] == "spanlore.collector.exporter.sent_spans"]
+    assert sorted(row["Value"] for row in sent) == [0, 5]
     assert not said["spanlore.collector.log.size"]["IsMonotonic"]
     [acks] = store.query(
         f"SELECT Count, BucketCounts, ExplicitBounds, Absent FROM {metric_tables.HISTOGRAM} "
@@ -251,7 +261,9 @@ def test_another_collector_gets_its_metrics_by_otlp(
     endpoint = f"http://{door.grpc_address}" if protocol == "grpc" else f"{door.url}/v1/metrics"
     options = ("--self-metrics-endpoint", endpoint, "--self-metrics-protocol", protocol)
     before = door.status()["data_points"]["accepted"]
-    with CollectorProcess(data_dir, NOWHERE, *options, "--self-metrics-every-ms", "50"):
+    with CollectorProcess(
+        data_dir, NOWHERE, *options, "--self-metrics-every-ms", "50", *FORWARDING
+    ):
         wait_until(
             lambda: door.status()["data_points"]["accepted"] >= before + len(SELF_METRICS) - 3
         )

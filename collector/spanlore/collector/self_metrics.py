@@ -87,6 +87,26 @@ def _is_well(problem: str, **attributes: str) -> Callable[[Status], Points]:
     return read
 
 
+def _all(*reads: Callable[[Status], Points]) -> Callable[[Status], Points]:
+    """Read one after the other."""
+    return lambda status: (point for read in reads for point in read(status))
+
+
+def _of_targets(*path: str, **attributes: str) -> Callable[[Status], Points]:
+    """Read the number at a path of each target that is forwarded to."""
+
+    def read(status: Status) -> Points:
+        for target in status["forwarding"]:
+            yield from _one(*path, exporter=f"forward/{target['name']}", **attributes)(target)
+
+    return read
+
+
+def _targets_are_well(status: Status) -> Points:
+    for target in status["forwarding"]:
+        yield {"exporter": f"forward/{target['name']}"}, int(target["last_error"] is None)
+
+
 def _events(status: Status) -> Points:
     """Read the events that are counted; what is counted in bytes has a metric of its own."""
     counted = ((name, n) for name, n in status["events"].items() if name != _CORRUPT)
@@ -118,8 +138,12 @@ def _of_signal(signal: str, words: str, unit: str) -> Iterator[SelfMetric]:
             f"{said} of earlier processes found in the log at the start.",
         ),
         f"exporter.sent_{words}": (
-            _one(signal, "stored", exporter=_STORE),
-            f"{said} that the store has.",
+            _all(_one(signal, "stored", exporter=_STORE), _of_targets("forwarded", signal)),
+            f"{said} that the store or a target has.",
+        ),
+        f"exporter.send_failed_{words}": (
+            _all(*(_of_targets(outcome, signal, outcome=outcome) for outcome in _GIVEN_UP)),
+            f"{said} that a target will not get, by what became of them.",
         ),
         f"exporter.quarantined_{words}": (
             _one(signal, "quarantined", exporter=_STORE),
@@ -133,6 +157,8 @@ def _of_signal(signal: str, words: str, unit: str) -> Iterator[SelfMetric]:
 
 _CORRUPT: Final = "log_bytes_corrupt"
 _STORE: Final = "store"
+# What becomes of what is not forwarded: see docs/forwarding.md.
+_GIVEN_UP: Final = ("rejected", "refused", "dropped")
 _SIGNALS: Final = (
     (TRACES.name, "spans", "{span}"),
     (LOGS.name, "log_records", "{log_record}"),
@@ -271,8 +297,36 @@ SELF_METRICS: Final = (
         "exporter.up",
         Kind.GAUGE,
         "",
-        description="1 while segments can be loaded, 0 since the last try failed.",
-        read=_is_well("store_error", exporter=_STORE),
+        description="1 while the store or target takes what it gets, 0 since the last try failed.",
+        read=_all(_is_well("store_error", exporter=_STORE), _targets_are_well),
+    ),
+    _metric(
+        "exporter.queue.requests",
+        Kind.UP_DOWN_COUNTER,
+        "{request}",
+        description="Requests that wait for a target.",
+        read=_of_targets("backlog", "records"),
+    ),
+    _metric(
+        "exporter.queue.size",
+        Kind.UP_DOWN_COUNTER,
+        "By",
+        description="Bytes that wait for a target.",
+        read=_of_targets("backlog", "bytes"),
+    ),
+    _metric(
+        "exporter.queue.oldest_age",
+        Kind.GAUGE,
+        "s",
+        description="Since the oldest request that waits for a target was received.",
+        read=_of_targets("backlog", "oldest_age_s"),
+    ),
+    _metric(
+        "exporter.retries",
+        Kind.COUNTER,
+        "{request}",
+        description="Requests that a target did not take and will be sent again.",
+        read=_of_targets("retries"),
     ),
     _metric(
         "sealer.requests",

@@ -109,11 +109,8 @@ def up_command(
         "review-port": review_port,
     }
     every_s = _seconds(learn_every)
-    collector_options = (
-        *_redaction(redact_patterns, no_redact=no_redact),
-        *_forwarding(forward),
-        *(("--self-metrics-endpoint", self_metrics_endpoint) if self_metrics_endpoint else ()),
-    )
+    redaction = _redaction(redact_patterns, no_redact=no_redact)
+    collector_options = (*redaction, *_forwarding(forward), *_self_metrics(self_metrics_endpoint))
     if detach:
         said = start_detached(
             directory,
@@ -125,9 +122,8 @@ def up_command(
         )
         click.echo(said, nl=False)
         return
-    _check_store_url(store_url)
     with held(directory):
-        _require_ports(ports, doors, has_own_store=store_url is None)
+        _require_places(ports, doors, store_url=store_url)
         plan = Plan(
             data_dir=directory,
             store_url=store_url,
@@ -145,14 +141,16 @@ def up_command(
 
 
 def _ends_with(parent_pid: int) -> bool:
-    """Ask to be ended with the parent; False where it ended before we could ask."""
+    """End with the process that started us; False where it ended before we could ask for that."""
     end_with_parent()
     return os.getppid() == parent_pid
 
 
-def _require_ports(ports: dict[str, int], doors: Doors, *, has_own_store: bool) -> None:
+def _require_places(ports: dict[str, int], doors: Doors, *, store_url: str | None) -> None:
+    """See that the store has a good address and that our ports are free."""
+    _check_store_url(store_url)
     for option, port in ports.items():
-        if option != "store-port" or has_own_store:
+        if option != "store-port" or store_url is None:
             host = doors.host if option in ("grpc-port", "http-port") else HOST
             require_free(host, port, option=f"--{option}")
 
@@ -166,6 +164,11 @@ def _redaction(patterns: Path | None, *, no_redact: bool) -> tuple[str, ...]:
     if no_redact:
         return ("--no-redact",)
     return ("--redact-patterns", str(patterns.absolute())) if patterns else ()
+
+
+def _self_metrics(endpoint: str | None) -> tuple[str, ...]:
+    """Return the collector's options for where its own metrics go."""
+    return ("--self-metrics-endpoint", endpoint) if endpoint else ()
 
 
 def _forwarding(targets: tuple[str, ...]) -> tuple[str, ...]:

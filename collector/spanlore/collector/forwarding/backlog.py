@@ -119,7 +119,6 @@ class Backlog:
 
     def open(self) -> None:
         """Find what an earlier process left, and see that links can be made. Raises OSError."""
-        make_private_dir(self._directory.parent)
         make_private_dir(self._directory)
         probe = self._directory / _PROBE_NAME
         probe.unlink(missing_ok=True)
