@@ -214,7 +214,7 @@ def test_after_a_failed_write_the_target_has_what_was_acknowledged_and_no_more(
     with open_log(tmp_path, backlogs=[backlog]) as opened:
         append(opened)
         with monkeypatch.context() as broken:
-            broken.setattr("spanlore.collector.log._sync_data", fail)
+            broken.setattr("spanlore.collector.disk.sync_data", fail)
             for _ in range(2):
                 with pytest.raises(Refused):
                     append(opened)
