@@ -224,7 +224,6 @@ class Application:
                 f"content encoding {encoding!r} is not taken: use {known} or none",
                 (b"accept-encoding", known.encode()),
             )
-        tenant = read_tenant(headers.get(TENANT_HEADER.encode()))
         body = Body(self._intake, headers, body_s_max=self._body_s_max)
         try:
             sent = await body.read(receive)
