@@ -75,7 +75,7 @@ def _accepted(signal: str) -> Callable[[Status], Points]:
 
     def read(status: Status) -> Points:
         items = status[signal]
-        yield {}, items["accepted"] + items["quarantined"] - items["recovered"]
+        yield {}, items["accepted"] + items["quarantined"] - status["recovered"][signal]
 
     return read
 
@@ -114,7 +114,7 @@ def _of_signal(signal: str, words: str, unit: str) -> Iterator[SelfMetric]:
             f"{said} rejected one by one in a partial success.",
         ),
         f"log.recovered_{words}": (
-            _one(signal, "recovered"),
+            _one("recovered", signal),
             f"{said} of earlier processes found in the log at the start.",
         ),
         f"exporter.sent_{words}": (
