@@ -11,10 +11,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from learning.shop import INSTRUCTIONS, TOOLS
 from proc import cpu_s, rss_peak_bytes
+from spanlore.analyzers.dream import NEW_SHARE_MIN
 from spanlore.schemas import tables
 from spanlore.schemas.learning_tables import RUN_FACTS
 from spanlore.schemas.migrate import migrate
@@ -121,6 +123,7 @@ class Cost:
     """
 
     spans: int
+    new_runs: int
     extracting_s: float
     counting_s: float
     cpu_s: float
@@ -143,8 +146,8 @@ def make_runs(store: Store, *, first: int, runs: int) -> None:
     store.command(_RUNS_SQL, {"first": first, "runs": runs})
 
 
-def learned(store: Store, url: str, *, store_pid: int) -> Cost:
-    """Learn once in a process of its own; give what it cost."""
+def learned(store: Store, url: str, *, store_pid: int, new_runs: int) -> Cost:
+    """Learn once in a process of its own; give what it cost for that many new runs."""
     Path(f"/proc/{store_pid}/clear_refs").write_text(_FORGET_PEAK, encoding="utf-8")
     command = [sys.executable, str(Path(__file__).with_name("learn_once.py")), url]
     before_s = cpu_s([store_pid])
@@ -153,6 +156,7 @@ def learned(store: Store, url: str, *, store_pid: int) -> Cost:
     said["cpu_s"] += cpu_s([store_pid]) - before_s
     disk = {row["table"]: int(row["bytes"]) for row in store.query(_DISK_SQL)}
     return Cost(
+        new_runs=new_runs,
         spans=int(store.query(f"SELECT count() AS n FROM {tables.TRACES}")[0]["n"]),
         store_peak_bytes=rss_peak_bytes(store_pid),
         facts_bytes=disk.get(RUN_FACTS, 0),
@@ -164,7 +168,7 @@ def learned(store: Store, url: str, *, store_pid: int) -> Cost:
 def costs(
     sizes: Sequence[int], *, progress: Callable[[str], None] = lambda _: None
 ) -> Iterator[tuple[str, Cost]]:
-    """Yield what learning costs at each size (spans), and again after one run in a hundred more."""
+    """Yield what learning costs at each size (spans), and in the round that is due next."""
     for spans in sizes:
         with (
             tempfile.TemporaryDirectory(prefix="spanlore-learning-") as folder,
@@ -175,7 +179,11 @@ def costs(
                 runs = spans // SPANS_A_RUN
                 make_runs(store, first=0, runs=runs)
                 progress(f"{spans:,} spans made")
-                yield "all", learned(store, url, store_pid=process.pid)
-                make_runs(store, first=runs, runs=max(1, runs // 100))
-                yield "after 1 % more", learned(store, url, store_pid=process.pid)
+                yield "all", learned(store, url, store_pid=process.pid, new_runs=runs)
+                more = ceil(runs * NEW_SHARE_MIN)
+                make_runs(store, first=runs, runs=more)
+                yield (
+                    "after a tenth more",
+                    learned(store, url, store_pid=process.pid, new_runs=more),
+                )
                 progress(f"{spans:,} spans learned from, twice")

@@ -169,8 +169,9 @@ def scale_rows(asked: Asked) -> Iterator[Row]:
         yield Row(
             what=f"learning from {cost.spans:,} spans, {when}",
             measured=f"extracting {cost.extracting_s:,.1f} s, counting {cost.counting_s:,.1f} s; "
-            f"CPU of all processes {cost.cpu_s:,.0f} s"
-            f"{grown}; peak RSS learner {cost.learner_peak_bytes // _MIB:,} MiB, store "
+            f"CPU of all processes {cost.cpu_s:,.0f} s{grown}, "
+            f"{1000 * cost.cpu_s / cost.new_runs:,.1f} ms a new run; "
+            f"peak RSS learner {cost.learner_peak_bytes // _MIB:,} MiB, store "
             f"{cost.store_peak_bytes // _MIB:,} MiB; disk facts {cost.facts_bytes // _MIB:,} MiB "
             f"of {cost.spans_bytes // _MIB:,} MiB spans; {cost.failed} analyzers failed",
             goal=f"≤ {most:.1f} x" if is_larger else "",

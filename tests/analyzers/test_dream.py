@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from spanlore.analyzers.dream import DreamState, Pace, dream_state, due
+from spanlore.analyzers.dream import RUNS_MIN, DreamState, Pace, dream_state, due
 from spanlore.schemas.learning_tables import ANALYSES
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import RUNS, TRACES
@@ -53,6 +53,42 @@ def test_a_round_is_due_after_enough_runs_a_period_and_in_a_quiet_moment(
     assert said.reason
 
 
+@pytest.mark.parametrize(
+    ("new", "learned", "is_due"),
+    [
+        (999, 2 * HOUR, False),
+        (1_000, 2 * HOUR, True),
+        # where it takes too long it is not waited for; the least of runs still is
+        (999, 24 * HOUR, True),
+        (49, 24 * HOUR, False),
+    ],
+)
+def test_a_store_must_have_grown_by_a_tenth(new: int, learned: timedelta, is_due: bool) -> None:
+    state = DreamState(
+        new_runs=new, counted_runs=10_000, learned_at=NOW - learned, received_at=NOW - HOUR
+    )
+    said = due(state, NOW, Pace(period=HOUR))
+    assert (said.is_due, said.waits_for) == (is_due, None if is_due else "runs")
+    if new > RUNS_MIN and not is_due:
+        assert said.reason == "999 of 1,000 new runs are there"
+        assert said.next_at == NOW + 22 * HOUR
+
+
+def test_counting_costs_the_same_for_each_new_run_however_many_there_are() -> None:
+    counted, rounds_total, now = 0, 0, NOW
+    for new in range(0, 1_000_001, 50):
+        state = DreamState(
+            new_runs=new - counted,
+            counted_runs=counted,
+            learned_at=now - HOUR,
+            received_at=now - HOUR,
+        )
+        if due(state, now, Pace(period=HOUR)).is_due:
+            counted = new
+            rounds_total += new
+    assert rounds_total <= 12 * counted
+
+
 def test_it_says_when_it_may_be_next() -> None:
     state = DreamState(new_runs=99, learned_at=NOW, received_at=NOW - HOUR)
     assert due(state, NOW, Pace(period=HOUR)).next_at == NOW + HOUR
@@ -73,7 +109,16 @@ def test_the_state_is_read_from_the_store(store: Store) -> None:
     store.insert(RUNS, [run("again", NOW, 2), run("new", NOW, 2)])
     store.insert(TRACES, [{"TraceId": "new", "SpanId": "s", "Timestamp": NOW, "ReceivedAt": NOW}])
     analysis = {"AnalysisId": "a", "At": NOW - HOUR, "SealedBefore": NOW - 2 * HOUR}
-    store.insert(ANALYSES, [{**analysis, "Whole": 1}])
-    part = {"AnalysisId": "b", "At": NOW, "SealedBefore": NOW, "Analyzers": ["one"], "Whole": 0}
+    store.insert(ANALYSES, [{**analysis, "Runs": 7, "Whole": 1}])
+    part = {
+        "AnalysisId": "b",
+        "At": NOW,
+        "SealedBefore": NOW,
+        "Analyzers": ["one"],
+        "Runs": 9,
+        "Whole": 0,
+    }
     store.insert(ANALYSES, [part])
-    assert dream_state(store) == DreamState(learned_at=NOW - HOUR, new_runs=2, received_at=NOW)
+    assert dream_state(store) == DreamState(
+        learned_at=NOW - HOUR, new_runs=2, counted_runs=7, received_at=NOW
+    )

@@ -59,6 +59,8 @@ class CollectorProcess:
         self._listener.start()
         self.grpc_address = f"127.0.0.1:{ready['grpc_port']}"
         self.url = f"http://127.0.0.1:{ready['http_port']}"
+        self.local_grpc_address = f"127.0.0.1:{ready['local_grpc_port']}"
+        self.local_url = f"http://127.0.0.1:{ready['local_http_port']}"
         self.channel = grpc.insecure_channel(
             self.grpc_address, options=[("grpc.max_send_message_length", -1)]
         )

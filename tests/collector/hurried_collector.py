@@ -5,17 +5,23 @@ ones.
 """
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from spanlore.collector.__main__ import serve
 from spanlore.collector.config import ClientLimits, Config
 from spanlore.schemas.credentials import load_or_create
+from spanlore.schemas.tls import TlsFiles
 
 LIMITS = ClientLimits(header_s_max=1.0, body_s_max=1.0, idle_s_max=1, connections_max=20)
 INFLIGHT_BYTES_MAX = 4 << 20
 
 if __name__ == "__main__":
-    data_dir = Path(sys.argv[sys.argv.index("--data-dir") + 1])
+    given = dict(pairwise(sys.argv))
+    data_dir = Path(given["--data-dir"])
+    certificate, key = (
+        Path(given[name]) if name in given else None for name in ("--tls-cert", "--tls-key")
+    )
     config = Config(
         data_dir=data_dir,
         token=load_or_create(data_dir).collector_token,
@@ -24,5 +30,6 @@ if __name__ == "__main__":
         disk_free_bytes_min=0,
         inflight_bytes_max=INFLIGHT_BYTES_MAX,
         clients=LIMITS,
+        tls=TlsFiles.given(certificate, key, client_ca=None),
     )
-    serve(config, sys.argv[sys.argv.index("--store-url") + 1])
+    serve(config, given["--store-url"])

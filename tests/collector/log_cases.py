@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spanlore.collector.counters import Counters
+from spanlore.collector.forwarding.backlog import Backlog
 from spanlore.collector.intake import count_durable
 from spanlore.collector.log import Entry, Log, LogLimits
 from spanlore.collector.recover import OpenedDirectory, open_directory
@@ -34,11 +35,17 @@ class OpenLog:
 
 
 @contextmanager
-def open_log(path: Path, **limits: Any) -> Iterator[OpenLog]:
-    """Open the log at ``path/wal`` (quarantine beside it) and close it afterwards."""
+def open_log(path: Path, *, backlogs: Sequence[Backlog] = (), **limits: Any) -> Iterator[OpenLog]:
+    """Open the log at ``path/wal`` (quarantine beside it) and close it afterwards.
+
+    ``backlogs`` of targets are opened with it and follow it.
+    """
     counters = Counters()
     directory = open_directory(path / "wal", path / "quarantine", counters=counters)
     groups: list[int] = []
+    for backlog in backlogs:
+        backlog.open()
+        backlog.count()
 
     def on_durable(group: Sequence[Entry]) -> None:
         groups.append(len(group))
@@ -50,6 +57,7 @@ def open_log(path: Path, **limits: Any) -> Iterator[OpenLog]:
         limits=replace(LIMITS, **limits),
         recovered=directory.segments,
         on_durable=on_durable,
+        followers=backlogs,
     )
     log.start()
     try:

@@ -189,6 +189,7 @@ def test_a_page_on_another_site_gets_nothing(door: CollectorProcess) -> None:
     assert door.post(traces(1), origin="http://evil.example").status_code == 403
     assert door.post(traces(1), host="evil.example:4318").status_code == 403
     assert door.post(traces(1), origin=door.url).status_code == 200
+    assert door.post(traces(1), sec_fetch_site="cross-site").status_code == 403
     assert door.post(traces(1), host="localhost").status_code == 200
 
 

@@ -101,13 +101,14 @@ def test_spans_of_opentelemetry_js_are_in_the_store_with_all_they_carried(
 
 
 @contextmanager
-def rotel(folder: Path, *exporter: str) -> Iterator[str]:
+def rotel(folder: Path, *exporter: str, grpc_address: str | None = None) -> Iterator[str]:
     """Run rotel in front of the collector; give the address of its gRPC receiver."""
     try:
         binary = rotel_binary()
     except ModuleNotFoundError:
         pytest.skip("rotel is not installed: see benchmarks/requirements.lock")
-    grpc_address, http_address = _free_address(), _free_address()
+    grpc_address = grpc_address or free_address()
+    http_address = free_address()
     command = [
         str(binary), "start", "--exporter=otlp", f"--otlp-grpc-endpoint={grpc_address}",
         f"--otlp-http-endpoint={http_address}", f"--pid-file={folder / 'rotel.pid'}",
@@ -122,7 +123,7 @@ def rotel(folder: Path, *exporter: str) -> Iterator[str]:
         agent.wait(RUN_S_MAX)
 
 
-def _free_address() -> str:
+def free_address() -> str:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from spanlore.review.access import Access
 from spanlore.review.desk import Desk
 from spanlore.review.door import Door
 from spanlore.review.exposures import ExposureQueue
@@ -19,6 +18,7 @@ from spanlore.schemas.store import Store
 from tests.collector.waiting import wait_until
 from tests.review.door_process import DoorProcess
 from tests.review.lessons import HARNESS, MEMORY, effect, memory_lesson, offered
+from tests.review.own_access import access_at
 
 RUN = "ab" * 16
 NO_ONE = {"by": "ada", "human": True}
@@ -40,16 +40,15 @@ def exposures(store: Store) -> list[tuple[str, str, str]]:
 
 def every_route() -> list[tuple[str, str, bool]]:
     desk = Desk(lambda: Store.connect("clickhouse://nowhere"))
-    access = Access.at("127.0.0.1", 1, token="t")
     queue = ExposureQueue(lambda: Store.connect("clickhouse://nowhere"), on_exposed=desk.exposed)
-    door = Door(desk, queue, access, memories_need_token=False)
+    door = Door(desk, queue, access_at(1, token="t"))
     door.close()
-    return [(one.method, one.path, one.needs_token) for one in door.routes]
+    return [(one.method, one.path, one.is_open) for one in door.routes]
 
 
 def test_every_route_but_memories_is_closed_without_the_token(door: DoorProcess) -> None:
     routes = every_route()
-    assert {path for _, path, needs_token in routes if not needs_token} == {"/v1/memories"}
+    assert {path for _, path, is_open in routes if is_open} == {"/v1/memories"}
     paths = [(method, path.replace("{lesson_id}", "m1")) for method, path, _ in routes]
     strange = [("GET", "/"), ("GET", "/v1/nothing"), ("POST", "/v1/memories/x"), ("PUT", "/v1/log")]
     methods = [(method, path) for _, path in paths for method in ("GET", "POST", "PUT", "DELETE")]

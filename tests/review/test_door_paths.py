@@ -17,7 +17,6 @@ from hypothesis.stateful import (
 )
 
 from spanlore.review import log, shelf
-from spanlore.review.access import Access
 from spanlore.review.desk import Desk
 from spanlore.review.door import Door
 from spanlore.review.exposures import ExposureQueue
@@ -29,6 +28,7 @@ from spanlore.schemas.store import Store
 from spanlore.schemas.types import Lesson
 from tests.review.gate import LIVE, Told, assert_passed_the_gate
 from tests.review.lessons import HARNESS, effect, memory_lesson
+from tests.review.own_access import access_at
 
 IDS = st.sampled_from(["a", "b"])
 SCOPES = st.sampled_from(["user", "user", "tenant", "global"])
@@ -59,8 +59,7 @@ class HttpPaths(RuleBasedStateMachine):
         # First exposures are told by a rule, so that nothing changes while the rest is compared.
         self.queue = ExposureQueue(self.connect, on_exposed=lambda _: None)
         self.queue.start()
-        access = Access.at("127.0.0.1", 4319, token="t")
-        self.door = Door(self.desk, self.queue, access, memories_need_token=False)
+        self.door = Door(self.desk, self.queue, access_at(4319, token="t"))
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.door),
             base_url="http://127.0.0.1:4319",

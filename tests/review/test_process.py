@@ -1,14 +1,19 @@
 import signal
 import socket
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
+from spanlore.instrumentation import delivery, lessons_for
 from spanlore.review.lock import LOCK_NAME
 from spanlore.schemas import migrate
 from spanlore.schemas.lesson_records import latest_lessons
 from spanlore.schemas.store import Store
+from spanlore.schemas.tokens import ADMIN, INGEST, READ, SCOPES, create_token
+from tests.collector.certificates import Authority, options
 from tests.collector.waiting import wait_until
 from tests.review.door_process import DoorProcess, refused_start
 from tests.review.lessons import MEMORY, offered
@@ -53,6 +58,73 @@ def test_beyond_loopback_memories_need_the_token_too(store_url: str, tmp_path: P
     with DoorProcess(tmp_path, store_url, "--host", "0.0.0.0", "--insecure") as door:  # noqa: S104
         assert door.stranger.get("/v1/memories").status_code == 401
         assert door.client.get("/v1/memories").status_code == 200
+
+
+def test_the_door_speaks_tls_and_nothing_in_clear(store_url: str, tmp_path: Path) -> None:
+    ca = Authority(tmp_path)
+    served = options(ca.server(tmp_path / "served"))
+    with DoorProcess(tmp_path / "data", store_url, "--host", "0.0.0.0", *served) as door:  # noqa: S104
+        context = ssl.create_default_context(cadata=ca.pem.decode())
+        url = f"https://127.0.0.1:{door.port}/v1/memories"
+        with httpx.Client(verify=context, trust_env=False) as http:
+            assert http.get(url).status_code == 401
+            good = {"authorization": f"Bearer {door.token}"}
+            assert http.get(url, headers=good).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            door.client.get("/v1/memories")
+
+
+def test_a_required_token_gives_the_memories_of_its_own_tenant_alone(
+    store_url: str, tmp_path: Path
+) -> None:
+    with DoorProcess(tmp_path, store_url, "--require-token") as door:
+
+        def asked(path: str, tenant: str, *scopes: str) -> int:
+            text = create_token(tmp_path, tenant=tenant, scopes=scopes)[1]
+            headers = {"authorization": f"Bearer {text}"}
+            return door.stranger.get(path, headers=headers).status_code
+
+        assert door.stranger.get("/v1/memories").status_code == 401
+        assert asked("/v1/memories?tenant=acme&user=ann", "acme", READ) == 200
+        assert asked("/v1/memories?user=ann", "acme", READ) == 200
+        assert asked("/v1/memories?tenant=other&user=ann", "acme", READ) == 403
+        assert asked("/v1/memories?tenant=other&user=ann", "*", READ) == 200
+        assert asked("/v1/memories?tenant=acme&user=ann", "acme", INGEST, ADMIN) == 403
+        # All else tells of every tenant.
+        assert asked("/v1/lessons", "acme", READ, ADMIN) == 403
+        assert asked("/v1/lessons", "*", READ) == 200
+        assert asked("/v1/lessons", "*", ADMIN) == 403
+
+
+def test_an_agent_is_given_memories_with_the_token_that_it_sends_spans_with(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPANLORE_DATA_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(delivery, "ANSWER_S_MAX", 20.0)  # as long as this machine may need
+    with DoorProcess(tmp_path, store_url, "--require-token") as door:
+        door.post("/v1/proposals", **offered(MEMORY))
+        door.post("/v1/lessons/m1/events", **APPROVAL)
+        text = create_token(tmp_path, tenant="acme", scopes=[INGEST, READ])[1]
+        monkeypatch.setenv("SPANLORE_DELIVERY_URL", f"http://127.0.0.1:{door.port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization=Bearer%20{text}")
+        for host, given in (("elsewhere.example", ()), ("127.0.0.1", ("m1",))):
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{host}:4318")
+            # Another budget is another question: what was refused is not asked again at once.
+            lessons = lessons_for(user="ann", tenant="acme", budget_tokens=100 + len(given))
+            assert tuple(item.lesson_id for item in lessons.items) == given
+
+
+def test_who_may_look_may_not_decide(store_url: str, tmp_path: Path) -> None:
+    with DoorProcess(tmp_path, store_url) as door:
+        door.post("/v1/proposals", **offered(MEMORY))
+        statuses = {}
+        for scope in SCOPES:
+            text = create_token(tmp_path, tenant="*", scopes=[scope])[1]
+            headers = {"authorization": f"Bearer {text}"}
+            path = "/v1/lessons/m1/events"
+            answer = door.stranger.post(path, headers=headers, json=APPROVAL)
+            statuses[scope] = answer.status_code
+        assert statuses == {**dict.fromkeys(SCOPES, 403), ADMIN: 200}
 
 
 def test_while_the_store_is_away_memories_are_given_and_nothing_is_changed(tmp_path: Path) -> None:

@@ -4,14 +4,17 @@ Dreaming is learning offline, from a batch of runs and never from one that goes 
 when all of it holds (``due``, pure):
 
 * volume: enough runs were sealed since the last round (of all analyzers over all runs, in which
-  nothing failed: any other leaves its runs to be learned from);
+  nothing failed: any other leaves its runs to be learned from). Reading costs by the new run, but
+  a round counts the old ones, too: with a tenth more, each new run pays for the counting of ten,
+  however many there are by then, and a store that has grown by a run in a hundred waits;
 * cooldown: the period has passed since the last round was begun;
 * idle: no span was received for a while. Where it is never quiet, this is waited for no longer
-  than ``PERIODS_MAX`` periods after the last round.
+  than ``PERIODS_MAX`` periods after the last round, and neither is the tenth.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any, Literal
 
 from spanlore.schemas.learning_tables import ANALYSES
@@ -19,6 +22,7 @@ from spanlore.schemas.store import Store
 from spanlore.schemas.tables import RUNS, TRACES
 
 RUNS_MIN = 50
+NEW_SHARE_MIN = 0.1
 IDLE_S = 60.0
 PERIODS_MAX = 24
 
@@ -26,7 +30,7 @@ WaitsFor = Literal["runs", "period", "quiet"]
 
 _LAST_SQL = f"""
 SELECT count() AS Rounds, toUnixTimestamp64Milli(max(At)) AS AtMs,
-       toUnixTimestamp64Nano(max(SealedBefore)) AS SealedNs
+       toUnixTimestamp64Nano(max(SealedBefore)) AS SealedNs, argMax(Runs, At) AS Runs
 FROM {ANALYSES} WHERE Whole
 """
 _RUNS_SQL = f"""
@@ -40,10 +44,14 @@ _RECEIVED_SQL = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How often to learn: the period, new runs, and seconds without a span that it takes."""
+    """How often to learn: the period, new runs, and seconds without a span that it takes.
+
+    ``new_share_min`` is the share of the runs counted last that must have come since.
+    """
 
     period: timedelta
     runs_min: int = RUNS_MIN
+    new_share_min: float = NEW_SHARE_MIN
     idle_s: float = IDLE_S
 
 
@@ -51,12 +59,13 @@ class Pace:
 class DreamState:
     """What decides whether a round is due: times are UTC, None where there was none yet.
 
-    ``learned_at`` is that of the last whole round; ``tried_at`` is when the last one was begun,
-    which may have failed since.
+    ``learned_at`` is that of the last whole round, which counted ``counted_runs``; ``tried_at`` is
+    when the last one was begun, which may have failed since.
     """
 
     learned_at: datetime | None
     new_runs: int
+    counted_runs: int = 0
     received_at: datetime | None
     tried_at: datetime | None = None
 
@@ -82,13 +91,18 @@ class Due:
 
 def due(state: DreamState, now: datetime, pace: Pace) -> Due:
     """Return whether a round is due at ``now``."""
-    if state.new_runs < pace.runs_min:
+    last = max((at for at in (state.learned_at, state.tried_at) if at), default=None)
+    patient_until = None if last is None else last + PERIODS_MAX * pace.period
+    has_waited = patient_until is not None and now >= patient_until
+    share = 0 if has_waited else ceil(state.counted_runs * pace.new_share_min)
+    wanted = max(pace.runs_min, share)
+    if state.new_runs < wanted:
         return Due(
             is_due=False,
             waits_for="runs",
-            reason=f"{state.new_runs} of {pace.runs_min} new runs are there",
+            reason=f"{state.new_runs:,} of {wanted:,} new runs are there",
+            next_at=patient_until if state.new_runs >= pace.runs_min else None,
         )
-    last = max((at for at in (state.learned_at, state.tried_at) if at), default=None)
     if last is not None and now < last + pace.period:
         at = last + pace.period
         return Due(
@@ -97,7 +111,6 @@ def due(state: DreamState, now: datetime, pace: Pace) -> Due:
     quiet_at = (
         None if state.received_at is None else state.received_at + timedelta(seconds=pace.idle_s)
     )
-    has_waited = last is not None and now >= last + PERIODS_MAX * pace.period
     if quiet_at is None or now >= quiet_at or has_waited:
         return Due(is_due=True)
     return Due(
@@ -117,6 +130,7 @@ def dream_state(store: Store, *, tried_at: datetime | None = None) -> DreamState
     return DreamState(
         learned_at=_instant(last["AtMs"]) if last["Rounds"] else None,
         new_runs=int(runs["Runs"]),
+        counted_runs=int(last["Runs"]) if last["Rounds"] else 0,
         received_at=_instant(received["Ms"]) if received["Spans"] else None,
         tried_at=tried_at,
     )

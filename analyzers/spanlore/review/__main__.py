@@ -11,6 +11,7 @@ from typing import Final
 from spanlore.review.lock import LockHeld
 from spanlore.review.server import Arguments, CannotStart, run
 from spanlore.schemas.credentials import CredentialsError
+from spanlore.schemas.tls import TlsError, TlsFiles
 
 _STORE_URL: Final = "SPANLORE_STORE_URL"
 _CANNOT_START: Final = 3
@@ -23,10 +24,9 @@ def main() -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
-    arguments = _arguments()
     try:
-        run(arguments)
-    except (CannotStart, LockHeld, CredentialsError, OSError) as error:
+        run(_arguments())
+    except (CannotStart, TlsError, LockHeld, CredentialsError, OSError) as error:
         sys.stderr.write(f"spanlore review: {error}\n")
         return _CANNOT_START
     logging.shutdown()
@@ -41,8 +41,14 @@ def _arguments() -> Arguments:
     parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
+        "--require-token", action="store_true", help="ask for a token for memories on loopback too"
+    )
+    parser.add_argument(
         "--insecure", action="store_true", help="listen beyond loopback without TLS"
     )
+    parser.add_argument("--tls-cert", type=Path, help="a certificate with its chain (PEM)")
+    parser.add_argument("--tls-key", type=Path, help="its key (PEM, not encrypted)")
+    parser.add_argument("--tls-client-ca", type=Path, help="the CA of clients, where all need one")
     parser.add_argument(
         "--allow-host", action="append", default=[], help="a further name the door answers to"
     )
@@ -57,7 +63,9 @@ def _arguments() -> Arguments:
         store_url=store_url,
         host=found.host,
         port=found.port,
+        require_token=found.require_token,
         insecure=found.insecure,
+        tls=TlsFiles.given(found.tls_cert, found.tls_key, client_ca=found.tls_client_ca),
         allowed_hosts=tuple(found.allow_host),
         store_wait_s_max=found.store_wait_s_max,
     )

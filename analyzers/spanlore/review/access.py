@@ -1,60 +1,54 @@
-"""Who may come in: the Host and Origin of a request, and its token."""
+"""Who may come in, and for whom: the page a request is of, and its token."""
 
-import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
-from urllib.parse import urlsplit
 
-from spanlore.review.refusal import Refused
+from spanlore.review.refusal import Refused, unavailable
+from spanlore.schemas.credentials import EVERY_TENANT
+from spanlore.schemas.doorway import Doorway
+from spanlore.schemas.keyring import Keyring, NotPermitted, Unauthenticated
+from spanlore.schemas.tokens import READ, TokensError
 
 __all__ = ["Access"]
-
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
-_HTTP_PORT: Final = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """The hosts this port answers to (lower case, with port), and the token that opens it."""
+    """What this port is called, what opens it, and whether memories are given without a token."""
 
-    hosts: frozenset[str]
-    token: str
+    doorway: Doorway
+    keyring: Keyring
+    memories_need_token: bool
 
-    @classmethod
-    def at(cls, host: str, port: int, *, token: str, further: Iterable[str] = ()) -> "Access":
-        """Answer to the loopback names, the bound host, and ``further`` names of a proxy."""
-        bound = f"[{host}]" if ":" in host else host.lower()
-        names = {*_LOOPBACK, bound}
-        hosts = {f"{name}:{port}" for name in names} | (names if port == _HTTP_PORT else set())
-        for name in further:
-            hosts |= {name.lower(), f"{name.lower()}:{port}"}
-        return cls(hosts=frozenset(hosts), token=token)
+    def check_page(self, headers: Mapping[str, str]) -> None:
+        """Refuse another Host and strange pages. Raises Refused (403)."""
+        reason = self.doorway.refusal(
+            host=headers.get("host"),
+            origin=headers.get("origin"),
+            fetch_site=headers.get("sec-fetch-site"),
+        )
+        if reason:
+            raise Refused(HTTPStatus.FORBIDDEN, reason)
 
-    def check_host(self, headers: Mapping[str, str]) -> None:
-        """Refuse another Host (DNS rebinding) and a foreign Origin (a web page elsewhere)."""
-        host = headers.get("host", "").lower()
-        if host not in self.hosts:
-            raise Refused(
-                HTTPStatus.FORBIDDEN,
-                f"this door does not answer to the host {host!r}: use 127.0.0.1, or start it with "
-                "--allow-host",
-            )
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() not in self.hosts:
-            raise Refused(HTTPStatus.FORBIDDEN, "requests of other web pages are not taken")
-        # A page's image or link names no Origin, but browsers say of it where it comes from:
-        # https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            raise Refused(HTTPStatus.FORBIDDEN, "requests of other web pages are not taken")
+    def tenant(self, headers: Mapping[str, str], *scopes: str, is_open: bool) -> str:
+        """Give the tenant that memories may be given of, ``*`` for every one.
 
-    def check_token(self, headers: Mapping[str, str]) -> None:
-        """Refuse who does not hold the token. Raises Refused (401)."""
-        given = headers.get("authorization", "").encode("utf-8", "surrogateescape")
-        if not self.token or not hmac.compare_digest(given, f"Bearer {self.token}".encode()):
-            raise Refused(
-                HTTPStatus.UNAUTHORIZED,
-                "give the review_token of credentials.json in the data directory as a bearer token",
-                (b"www-authenticate", b"Bearer"),
-            )
+        Who asks for memories may do so for one tenant; all else here is of every tenant. Raises
+        Refused (401, 403, 503).
+        """
+        authorization = headers.get("authorization", "")
+        try:
+            if is_open:
+                if not (authorization or self.memories_need_token):
+                    return EVERY_TENANT
+                return self.keyring.tenant(authorization, READ)
+            self.keyring.every_tenant(authorization, *scopes)
+        except Unauthenticated as error:
+            challenge = (b"www-authenticate", b"Bearer")
+            raise Refused(HTTPStatus.UNAUTHORIZED, str(error), challenge) from error
+        except NotPermitted as error:
+            raise Refused(HTTPStatus.FORBIDDEN, str(error)) from error
+        except TokensError as error:
+            raise unavailable(str(error)) from error
+        return EVERY_TENANT

@@ -1,11 +1,12 @@
 """The delivery door's HTTP: a table of routes over one desk, a plain ASGI callable.
 
-Every route but ``GET /v1/memories`` needs the review token. That one is open on loopback, as OTLP
-is: an agent asks it before each model call, from whatever process and language it runs in, and it
-changes no lesson. So every user of the machine can read the memories of those whose names they
-know; where that must not be, the machine must not be shared. Beyond loopback it needs the token
-like the others. On all of them a Host that is not ours or a foreign Origin is refused first, so
-that no web page can ask.
+Every route but ``GET /v1/memories`` needs the review token, or a token for every tenant: with the
+scope ``read`` to look, ``admin`` to change. That one is open on loopback, as OTLP is: an agent asks
+it before each model call, from whatever process and language it runs in, and it changes no lesson.
+So every user of the machine can read the memories of those whose names they know; where that must
+not be, a token is required for it too, as beyond loopback: with the scope ``read``, of the tenant
+whose memories they are or of every one. On all of them a Host that is not ours or a foreign Origin
+is refused first, so that no web page can ask.
 
 Memories are answered on the event loop from what is in memory; nothing there waits for the store
 or for a change. All else runs on threads.
@@ -34,6 +35,7 @@ from spanlore.schemas.effect_records import effect_json
 from spanlore.schemas.lesson_records import lesson_json
 from spanlore.schemas.lesson_state import NEXT, TransitionRefused
 from spanlore.schemas.store import StoreError
+from spanlore.schemas.tokens import ADMIN, READ
 
 __all__ = ["Door", "Route"]
 
@@ -56,14 +58,19 @@ Document = Mapping[str, Any] | list[dict[str, Any]]
 class Route:
     """A method and a path (``{name}`` stands for one segment) and what answers it.
 
-    ``threads`` runs the answer, None the event loop.
+    ``threads`` runs the answer, None the event loop. ``is_open``: on loopback it needs no token.
     """
 
     method: str
     path: str
     answer: Callable[[Request], Document]
     threads: ThreadPoolExecutor | None
-    needs_token: bool = True
+    is_open: bool = False
+
+    @property
+    def scope(self) -> str:
+        """What a token must be for."""
+        return READ if self.method == "GET" else ADMIN
 
     def names(self, path: str) -> dict[str, str] | None:
         """Return what a path gives for the names in ours, None when it is another path."""
@@ -73,11 +80,9 @@ class Route:
 
 
 class Door:
-    """The ASGI callable. ``memories_need_token`` when others than this machine's users can ask."""
+    """The ASGI callable."""
 
-    def __init__(
-        self, desk: Desk, exposures: ExposureQueue, access: Access, *, memories_need_token: bool
-    ) -> None:
+    def __init__(self, desk: Desk, exposures: ExposureQueue, access: Access) -> None:
         self._desk = desk
         self._exposures = exposures
         self._access = access
@@ -91,7 +96,7 @@ class Door:
                 path="/v1/memories",
                 answer=self._memories,
                 threads=None,
-                needs_token=memories_need_token,
+                is_open=True,
             ),
             Route(method="GET", path="/v1/lessons", answer=self._lessons, threads=read),
             Route(method="GET", path="/v1/lessons/{lesson_id}", answer=self._lesson, threads=read),
@@ -136,9 +141,8 @@ class Door:
         await send({"type": "http.response.body", "body": body})
 
     async def _answered(self, request: Request, receive: Receive) -> Document:
-        self._access.check_host(request.headers)
-        route, named = self._route(request)
-        request = replace(request, named=named)
+        self._access.check_page(request.headers)
+        route, request = self._route(request)
         if route.threads is None:
             return route.answer(request)
         loop = asyncio.get_running_loop()
@@ -154,19 +158,21 @@ class Door:
                 "you take long; it may still be done: ask for the lesson before you try again"
             ) from error
 
-    def _route(self, request: Request) -> tuple[Route, dict[str, str]]:
-        """Find what answers, for those who may ask. Raises Refused (401, 404, 405)."""
+    def _route(self, request: Request) -> tuple[Route, Request]:
+        """Find what answers, for those who may ask. Raises Refused (401, 403, 404, 405)."""
         here = [
             (one, named) for one in self.routes if (named := one.names(request.path)) is not None
         ]
-        if not here or any(route.needs_token for route, _ in here):
-            self._access.check_token(request.headers)
+        found = next((pair for pair in here if pair[0].method == request.method), None)
+        # Where nothing answers, it is said to those alone who might have been answered.
+        scopes = (found[0].scope,) if found else (READ, ADMIN)
+        is_open = bool(here) and all(route.is_open for route, _ in here)
+        tenant = self._access.tenant(request.headers, *scopes, is_open=is_open)
+        if found:
+            return found[0], replace(request, named=found[1], tenant=tenant)
         if not here:
             paths = ", ".join(sorted({one.path for one in self.routes}))
             raise Refused(HTTPStatus.NOT_FOUND, f"nothing is at {request.path}: there are {paths}")
-        for route, named in here:
-            if route.method == request.method:
-                return route, named
         methods = ", ".join(route.method for route, _ in here)
         raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"use {methods}", (b"allow", methods.encode()))
 

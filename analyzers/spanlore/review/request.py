@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from spanlore.review.memories import Identity
 from spanlore.review.refusal import Refused, bad_request
+from spanlore.schemas.credentials import EVERY_TENANT
 from spanlore.schemas.semconv import DEFAULT_TENANT
 
 __all__ = [
@@ -48,7 +49,10 @@ class Disconnected(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request: ``path`` is unquoted, header names are lower case, ``named`` is from the path."""
+    """A request: ``path`` is unquoted, header names are lower case, ``named`` is from the path.
+
+    ``tenant`` is the one whose memories it may ask for.
+    """
 
     method: str
     path: str
@@ -57,6 +61,7 @@ class Request:
     peer: str
     named: Mapping[str, str]
     body: bytes = b""
+    tenant: str = EVERY_TENANT
 
     @classmethod
     def of_scope(cls, scope: Mapping[str, Any]) -> "Request":
@@ -98,7 +103,7 @@ class Request:
         """Return who asks for memories, the budget in tokens, and the trace id ("" for none)."""
         found = self.parameters(_IDENTITY, prefix=_SEGMENT)
         identity = Identity(
-            tenant=found.get("tenant") or DEFAULT_TENANT,
+            tenant=self._tenant(found.get("tenant", "")),
             user=found.get("user", ""),
             agent=found.get("agent", ""),
             task=found.get("task", ""),
@@ -112,6 +117,15 @@ class Request:
             found, "budget_tokens", default=_BUDGET_TOKENS_DEFAULT, largest=_BUDGET_TOKENS_MAX
         )
         return identity, budget, self._trace_id(found.get("trace_id"))
+
+    def _tenant(self, asked: str) -> str:
+        """Return whose memories are asked for; a token of one tenant need not say. Raises 403."""
+        if self.tenant == EVERY_TENANT:
+            return asked or DEFAULT_TENANT
+        if asked not in ("", self.tenant):
+            message = f"the token is the tenant {self.tenant}'s, and not {asked}'s"
+            raise Refused(HTTPStatus.FORBIDDEN, message)
+        return self.tenant
 
     def _trace_id(self, given: str | None) -> str:
         if given is None:

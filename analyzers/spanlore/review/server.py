@@ -25,11 +25,14 @@ from spanlore.review.desk import Desk
 from spanlore.review.door import Door
 from spanlore.review.exposures import ExposureQueue
 from spanlore.review.lock import locked
-from spanlore.schemas.bounded_http import HttpBounds, bounded_protocol
+from spanlore.schemas.bounded_http import BoundedServer, HttpBounds, bounded_protocol
 from spanlore.schemas.credentials import load_or_create
+from spanlore.schemas.doorway import Doorway
+from spanlore.schemas.keyring import Keyring
 from spanlore.schemas.listening import listen
-from spanlore.schemas.loopback import is_loopback
+from spanlore.schemas.loopback import is_loopback, refusal_to_listen
 from spanlore.schemas.store import Store, StoreError
+from spanlore.schemas.tls import Tls, TlsFiles
 
 __all__ = ["Arguments", "CannotStart", "run"]
 
@@ -58,18 +61,24 @@ class Arguments:
     store_url: str
     host: str
     port: int
+    require_token: bool = False
     insecure: bool = False
+    tls: TlsFiles | None = None
     allowed_hosts: tuple[str, ...] = ()
     store_wait_s_max: float = 20.0
 
 
 def run(arguments: Arguments) -> None:
-    """Serve until SIGTERM or SIGINT. Raises CannotStart, LockHeld, CredentialsError, OSError."""
-    if not (arguments.insecure or is_loopback(arguments.host)):
-        raise CannotStart(
-            f"{arguments.host} is not loopback, and lessons, decisions and the token would cross "
-            "the network in clear: bind 127.0.0.1, or say --insecure if the network is closed"
-        )
+    """Serve until SIGTERM or SIGINT.
+
+    Raises CannotStart, TlsError, LockHeld, CredentialsError, OSError.
+    """
+    reason = refusal_to_listen(
+        arguments.host, has_tls=arguments.tls is not None, insecure=arguments.insecure
+    )
+    if reason:
+        raise CannotStart(reason)
+    tls = None if arguments.tls is None else Tls(arguments.tls)
     with (
         locked(arguments.data_dir),
         _bound(arguments.host, arguments.port) as listener,
@@ -80,7 +89,7 @@ def run(arguments: Arguments) -> None:
         )
         exposures.start()
         try:
-            asyncio.run(_serve(arguments, listener, _Parts(desk, exposures)))
+            asyncio.run(_serve(arguments, listener, _Parts(desk, exposures, tls)))
         finally:
             exposures.stop(drain_s_max=_DRAIN_S)
     _log.info("the door is closed")
@@ -90,13 +99,14 @@ def run(arguments: Arguments) -> None:
 class _Parts:
     desk: Desk
     exposures: ExposureQueue
+    tls: Tls | None
 
 
-class _Server(uvicorn.Server):
+class _Server(BoundedServer):
     """uvicorn without its signal handlers: they raise the signal again and skip our closing."""
 
     def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+        super().__init__(config, handshake_s_max=_BOUNDS.header_s_max)
         self.serving = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -144,19 +154,18 @@ async def _serve(arguments: Arguments, listener: socket.socket, parts: _Parts) -
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     port = int(listener.getsockname()[1])
-    access = Access.at(
-        arguments.host,
-        port,
-        token=load_or_create(arguments.data_dir).review_token,
-        further=arguments.allowed_hosts,
+    keyring = Keyring(
+        arguments.data_dir,
+        own=load_or_create(arguments.data_dir).review_token,
+        own_name="review_token",
     )
-    door = Door(
-        parts.desk,
-        parts.exposures,
-        access,
-        memories_need_token=not is_loopback(arguments.host),
+    access = Access(
+        doorway=Doorway.at(arguments.host, port, further=arguments.allowed_hosts),
+        keyring=keyring,
+        memories_need_token=arguments.require_token or not is_loopback(arguments.host),
     )
-    server = _Server(_configuration(door))
+    door = Door(parts.desk, parts.exposures, access)
+    server = _Server(_configuration(door, parts.tls))
     reading_on = asyncio.create_task(_read_on(parts.desk))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await server.serving.wait()
@@ -181,7 +190,7 @@ async def _read_on(desk: Desk) -> None:
         await asyncio.get_running_loop().run_in_executor(with_store, desk.catch_up)
 
 
-def _configuration(door: Callable[..., Any]) -> uvicorn.Config:
+def _configuration(door: Callable[..., Any], tls: Tls | None) -> uvicorn.Config:
     return uvicorn.Config(
         door,
         http=bounded_protocol(_BOUNDS),
@@ -195,4 +204,5 @@ def _configuration(door: Callable[..., Any]) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
+        ssl_context_factory=None if tls is None else lambda *_: tls.context(),
     )

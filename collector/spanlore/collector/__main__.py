@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -13,7 +14,10 @@ from typing import NoReturn
 import click
 
 from spanlore.collector.config import Config, ConfigError
+from spanlore.collector.forwarding.queues import ForwardingError
+from spanlore.collector.forwarding.target import TargetError, read_targets
 from spanlore.collector.grpc_door import PortError
+from spanlore.collector.quotas import TenantBudget
 from spanlore.collector.recover import LogDirectoryError
 from spanlore.collector.redaction.key import KeyFileError
 from spanlore.collector.redaction.own_patterns import PatternError, read_patterns
@@ -21,17 +25,23 @@ from spanlore.collector.sealer import Sealer
 from spanlore.collector.server import Collector, Hooks
 from spanlore.schemas.credentials import CredentialsError, load_or_create
 from spanlore.schemas.store import Store
+from spanlore.schemas.tls import TlsError, TlsFiles
 
 _CANNOT_OPEN = 3
 _CANNOT_START = (
     ConfigError,
     CredentialsError,
+    ForwardingError,
     KeyFileError,
     LogDirectoryError,
     PatternError,
     PortError,
+    TargetError,
+    TlsError,
     OSError,
 )
+_PER_S = click.IntRange(min=0)
+_FILE = click.Path(dir_okay=False, path_type=Path)
 # Segments, connections to the store, the interpreter's own.
 _OTHER_FILES = 512
 
@@ -44,7 +54,31 @@ _OTHER_FILES = 512
 @click.option("--http-port", default=4318, show_default=True, help="0 takes a free port.")
 @click.option("--allow-host", multiple=True, help="A further name the HTTP port answers to.")
 @click.option("--allow-origin", multiple=True, help="The origin of a web page that may send.")
-@click.option("--insecure", is_flag=True, help="Listen beyond loopback without a token.")
+@click.option(
+    "--require-token", is_flag=True, help="Take no OTLP without a token, on loopback too."
+)
+@click.option("--no-token", is_flag=True, help="Take OTLP without a token beyond loopback too.")
+@click.option("--insecure", is_flag=True, help="Listen beyond loopback without TLS.")
+@click.option("--tls-cert", type=_FILE, help="A certificate with its chain, PEM: speak TLS.")
+@click.option("--tls-key", type=_FILE, help="Its key (PEM, not encrypted).")
+@click.option(
+    "--tls-client-ca", type=_FILE, help="Take only clients with a certificate of this CA."
+)
+@click.option(
+    "--local-grpc-port",
+    default=0,
+    help="Where --host is not 127.0.0.1 in clear, this machine's programs have doors that are.",
+)
+@click.option("--local-http-port", default=0, help="The same for HTTP.")
+@click.option(
+    "--tenant-records-per-s",
+    type=_PER_S,
+    default=0,
+    help="Spans, logs and data points a second that each tenant's tokens may send; 0: no limit.",
+)
+@click.option(
+    "--tenant-bytes-per-s", type=_PER_S, default=0, help="The same in bytes, before redaction."
+)
 @click.option("--no-redact", is_flag=True, help="Store secrets as they come.")
 @click.option(
     "--redact-patterns",
@@ -76,6 +110,16 @@ _OTHER_FILES = 512
     show_default=True,
     help="Milliseconds from one export of them to the next.",
 )
+@click.option(
+    "--forward",
+    metavar="[NAME=]URL",
+    multiple=True,
+    help="Send what is accepted to another OTLP backend too: grpc://, grpcs://, http:// or "
+    "https://HOST:PORT. Headers and the like are in the environment: SPANLORE_FORWARD_HEADERS.",
+)
+@click.option(
+    "--forward-max", type=int, default=1 << 30, help="Bytes to keep for each, while it is down."
+)
 def main(  # noqa: PLR0913 - one argument an option
     data_dir: Path,
     store_url: str,
@@ -85,7 +129,16 @@ def main(  # noqa: PLR0913 - one argument an option
     http_port: int,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
+    require_token: bool,
+    no_token: bool,
     insecure: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+    local_grpc_port: int,
+    local_http_port: int,
+    tenant_records_per_s: int,
+    tenant_bytes_per_s: int,
     no_redact: bool,
     redact_patterns: Path | None,
     disk_free_min: int,
@@ -93,11 +146,13 @@ def main(  # noqa: PLR0913 - one argument an option
     self_metrics_endpoint: str,
     self_metrics_protocol: str,
     self_metrics_every_ms: int,
+    forward: tuple[str, ...],
+    forward_max: int,
 ) -> None:
     """Take OTLP on --grpc-port and --http-port, keep it in a log, load it into the store.
 
-    Prints one JSON line when it listens. Exit code 3: a port, the directory, the credentials
-    or the patterns cannot be had.
+    Prints one JSON line when it listens. Exit code 3: a port, the directory, the credentials,
+    the patterns or a forwarding target cannot be had.
     """
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
@@ -111,7 +166,15 @@ def main(  # noqa: PLR0913 - one argument an option
             http_port=http_port,
             allowed_hosts=allow_host,
             allowed_origins=allow_origin,
+            require_token=require_token,
+            no_token=no_token,
             insecure=insecure,
+            tls=TlsFiles.given(tls_cert, tls_key, client_ca=tls_client_ca),
+            local_grpc_port=local_grpc_port,
+            local_http_port=local_http_port,
+            tenant_budget=TenantBudget(
+                records_per_s_max=tenant_records_per_s, bytes_per_s_max=tenant_bytes_per_s
+            ),
             redact=not no_redact,
             redact_patterns=read_patterns(redact_patterns) if redact_patterns else {},
             disk_free_bytes_min=disk_free_min,
@@ -119,6 +182,8 @@ def main(  # noqa: PLR0913 - one argument an option
             self_metrics_endpoint=self_metrics_endpoint,
             self_metrics_protocol=self_metrics_protocol,
             self_metrics_every_s=self_metrics_every_ms / 1000,
+            forward=read_targets(forward, os.environ),
+            forward_bytes_max=forward_max,
         )
     except _CANNOT_START as error:
         _cannot_start(error)
@@ -141,8 +206,7 @@ def serve(config: Config, store_url: str) -> None:
         ports = collector.start()
     except _CANNOT_START as error:
         _cannot_start(error)
-    ready = {"ready": True, "grpc_port": ports.grpc_port, "http_port": ports.http_port}
-    click.echo(json.dumps(ready))
+    click.echo(json.dumps({"ready": True, **asdict(ports)}))
     sys.stdout.flush()
     os.read(told, 1)
     collector.stop()

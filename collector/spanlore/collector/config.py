@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from spanlore.schemas.loopback import is_loopback
+from spanlore.collector.forwarding.target import Target
+from spanlore.collector.quotas import TenantBudget
+from spanlore.schemas.loopback import is_loopback, refusal_to_listen
+from spanlore.schemas.tls import TlsFiles
 
 MEBIBYTE = 1 << 20
 # The endpoint of the collector's own metrics that means its own store.
 SELF: Final = "self"
 _PROTOCOLS = ("grpc", "http/protobuf")
+LOCAL_HOST = "127.0.0.1"
 _PORT_MAX = 65535
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 
@@ -34,13 +38,16 @@ class ClientLimits:
 class Config:
     """Settings of one collector. Sizes are bytes, times the unit in the name.
 
-    Port 0 takes a free port. ``token`` opens `/flush`, `/status` and `/metrics`.
-    ``allowed_hosts`` are further names (without a port) that the HTTP door answers to, besides
-    loopback and ``host``;
-    ``allowed_origins`` are the web pages' origins (scheme://host:port) that may send to it.
+    Port 0 takes a free port. ``token`` is the collector's own and opens all of it. Without a token
+    OTLP is taken on loopback, unless ``require_token``; beyond loopback only with ``no_token``, and
+    in clear only with ``insecure``. ``allowed_hosts`` are further names (without a port) that the
+    HTTP door answers to, besides loopback and ``host``; ``allowed_origins`` are the web pages'
+    origins (scheme://host:port) that may send to it. The local ports are those of this machine's
+    own programs where ``host`` is not 127.0.0.1 in clear: see ``has_local_doors``.
     ``redact_patterns`` are the user's own patterns of what is taken out of requests besides
     secrets, by name; without ``redact`` nothing is. ``self_metrics_endpoint`` is where the
-    collector's own metrics go: a URL, "self" for its own store, or nowhere.
+    collector's own metrics go: a URL, "self" for its own store, or nowhere. ``forward`` is where
+    requests also go, and ``forward_bytes_max`` what may be kept on the disk for each of those.
 
     Raises ConfigError where a value cannot work.
     """
@@ -50,7 +57,13 @@ class Config:
     host: str = "127.0.0.1"
     grpc_port: int = 4317
     http_port: int = 4318
+    require_token: bool = False
+    no_token: bool = False
     insecure: bool = False
+    tls: TlsFiles | None = None
+    local_grpc_port: int = 0
+    local_http_port: int = 0
+    tenant_budget: TenantBudget = field(default_factory=TenantBudget)
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     message_bytes_max: int = 64 * MEBIBYTE
@@ -69,9 +82,11 @@ class Config:
     redact: bool = True
     redact_patterns: Mapping[str, str] = field(default_factory=dict)
     clients: ClientLimits = ClientLimits()
+    forward: tuple[Target, ...] = ()
+    forward_bytes_max: int = 1024 * MEBIBYTE
 
     def __post_init__(self) -> None:
-        for name in ("grpc_port", "http_port"):
+        for name in ("grpc_port", "http_port", "local_grpc_port", "local_http_port"):
             port = getattr(self, name)
             if not 0 <= port <= _PORT_MAX:
                 raise ConfigError(
@@ -87,16 +102,33 @@ class Config:
         _check_self_metrics(self.self_metrics_endpoint, self.self_metrics_protocol)
         if self.segment_bytes_target > self.segment_bytes_max:
             raise ConfigError("segment_bytes_target is above segment_bytes_max")
-        if not (self.insecure or is_loopback(self.host)):
-            raise ConfigError(
-                f"{self.host} is not loopback, and OTLP would be open to the network without a "
-                "token: bind 127.0.0.1, or say --insecure if the network itself is closed"
-            )
+        _check_forwarding(self)
+        if self.require_token and self.no_token:
+            raise ConfigError("--require-token and --no-token exclude each other: leave out one")
+        if reason := refusal_to_listen(
+            self.host, has_tls=self.tls is not None, insecure=self.insecure
+        ):
+            raise ConfigError(reason)
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether OTLP without a token is refused."""
+        return self.require_token or not (self.no_token or is_loopback(self.host))
+
+    @property
+    def has_local_doors(self) -> bool:
+        """Whether this machine's programs have doors of their own: always 127.0.0.1, in clear."""
+        return self.tls is not None or self.host.lower() not in (LOCAL_HOST, "localhost")
 
     @property
     def log_dir(self) -> Path:
         """Where the write-ahead log lives."""
         return self.data_dir / "wal"
+
+    @property
+    def forward_dir(self) -> Path:
+        """Where what is not forwarded yet has its second names, a directory for each target."""
+        return self.data_dir / "forward"
 
     @property
     def quarantine_dir(self) -> Path:
@@ -115,6 +147,23 @@ def _check_self_metrics(endpoint: str, protocol: str) -> None:
             f"the collector's own metrics cannot go by {protocol!r}: set "
             f"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL to {' or '.join(_PROTOCOLS)}"
         )
+
+
+def _check_forwarding(config: Config) -> None:
+    """Check that a target can be kept up with, and is not this collector itself."""
+    bytes_min = max(config.segment_bytes_max, config.message_bytes_max)
+    if config.forward and config.forward_bytes_max < bytes_min:
+        raise ConfigError(
+            f"{config.forward_bytes_max} bytes for what is not forwarded yet are too few: give at "
+            f"least {bytes_min}, which is the largest file of the write-ahead log"
+        )
+    for target in config.forward:
+        ours = (config.grpc_port, config.http_port)
+        if is_loopback(target.host) and target.port in ours:
+            raise ConfigError(
+                f"{target.url} is this collector itself, which would send to itself for ever: "
+                "leave out that --forward"
+            )
 
 
 def _check_origins(origins: Sequence[str]) -> None:

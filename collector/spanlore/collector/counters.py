@@ -33,6 +33,7 @@ class Counters:
         self._redacted: Counter[str] = Counter()
         self._acks = {transport: Histogram(_ACK_BOUNDS_S) for transport in TRANSPORTS}
         self._loads = Histogram(_LOAD_BOUNDS_S)
+        self._over_quota: Counter[str] = Counter()
 
     def took(self, signal: str, *, accepted: int, rejected: int) -> None:
         """Count a request that was answered: what is in the log and what was rejected."""
@@ -75,6 +76,11 @@ class Counters:
         with self._lock:
             self._refused[reason] += 1
 
+    def over_quota(self, tenant: str) -> None:
+        """Count a request that was refused because its tenant sent more than its budget."""
+        with self._lock:
+            self._over_quota[tenant] += 1
+
     def redacted(self, kinds: Mapping[str, int]) -> None:
         """Count secrets that were taken out of a request, by kind."""
         if kinds:
@@ -97,4 +103,5 @@ class Counters:
                 "redacted": dict(self._redacted),
                 "acks": {name: acks.snapshot() for name, acks in self._acks.items()},
                 "loads": self._loads.snapshot(),
+                "over_quota": dict(self._over_quota),
             }

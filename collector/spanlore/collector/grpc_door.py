@@ -2,24 +2,29 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import grpc
 
+from spanlore.collector.access import Access
 from spanlore.collector.config import ClientLimits
 from spanlore.collector.counters import Counters
 from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake, unknown_signal
 from spanlore.collector.refusal import Code, Refused, malformed, overloaded, retry_info, status
 from spanlore.collector.signals import SIGNALS, Signal
+from spanlore.collector.tenant_header import TENANT_HEADER, read_tenant
+from spanlore.schemas.tls import Served, Tls
 
 # A thread waits while its request is synced, so there are as many as requests in one group.
 _THREADS = 64
 _GRACE_S = 5.0
 _STREAMS_MAX = 100
 _WATCH_S = 0.5
+# Every method there is.
+METHODS: Final[Mapping[str, Signal]] = {f"/{signal.service}/Export": signal for signal in SIGNALS}
 _STATUS = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
     Code.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
@@ -39,12 +44,18 @@ class PortError(Exception):
 class GrpcDoor:
     """The gRPC server. ``start`` gives its port; ``stop`` finishes what is in flight."""
 
-    def __init__(self, intake: Intake, counters: Counters, *, limits: ClientLimits) -> None:
+    def __init__(
+        self, intake: Intake, counters: Counters, *, access: Access, limits: ClientLimits
+    ) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc")
         self._arrivals = Arrivals(limits.body_s_max)
+        exports = {
+            method: _export(intake, counters, access=access, signal=signal, arrivals=self._arrivals)
+            for method, signal in METHODS.items()
+        }
         self._server = grpc.server(
             self._threads,
-            handlers=list(_services(intake, counters, arrivals=self._arrivals)),
+            handlers=[_Methods(exports, counters, access)],
             options=(
                 ("grpc.max_receive_message_length", intake.limits.message_bytes_max),
                 ("grpc.so_reuseport", 0),
@@ -58,10 +69,14 @@ class GrpcDoor:
             ),
         )
 
-    def start(self, host: str, port: int) -> int:
+    def start(self, host: str, port: int, *, tls: Tls | None = None) -> int:
         """Begin to answer; give the port. Raises PortError."""
+        address = f"[{host}]:{port}" if ":" in host and host[0] != "[" else f"{host}:{port}"
         try:
-            bound = self._server.add_insecure_port(f"{host}:{port}")
+            if tls is None:
+                bound = self._server.add_insecure_port(address)
+            else:
+                bound = self._server.add_secure_port(address, _tls_credentials(tls))
         except RuntimeError as error:
             raise PortError(
                 f"port {port} on {host} is taken: stop what listens there, "
@@ -76,6 +91,26 @@ class GrpcDoor:
         self._server.stop(_GRACE_S).wait()
         self._threads.shutdown()
         self._arrivals.stop()
+
+
+def _tls_credentials(tls: Tls) -> Any:
+    """Give credentials that gRPC asks for again with every new connection."""
+    last = tls.now()
+
+    def latest() -> Any:
+        nonlocal last
+        before, last = last, tls.now()
+        return None if last is before else _certificates(last)
+
+    return grpc.dynamic_ssl_server_credentials(
+        _certificates(last), latest, require_client_authentication=tls.asks_clients
+    )
+
+
+def _certificates(served: Served) -> Any:
+    return grpc.ssl_server_certificate_configuration(
+        [(served.key, served.certificate)], root_certificates=served.client_ca
+    )
 
 
 class Arrivals:
@@ -116,26 +151,46 @@ class Arrivals:
                     context.cancel()  # type: ignore[no-untyped-call]
 
 
-def _services(intake: Intake, counters: Counters, *, arrivals: Arrivals) -> Iterator[Any]:
-    """Give the handlers by service. Requests stay bytes, so that every status code is ours.
+class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]
+    """The handlers by method. Requests stay bytes, so that every status code is ours.
 
     To a server a call with one message is a stream of one; only so is there a context to end it by.
+    What no signal of ours is called is told so at once, before any message is read.
     """
-    for signal in SIGNALS:
-        export = grpc.stream_unary_rpc_method_handler(
-            _export(intake, counters, signal=signal, arrivals=arrivals)
-        )
-        yield grpc.method_handlers_generic_handler(signal.service, {"Export": export})
-    yield _Others(counters)
+
+    def __init__(
+        self, exports: Mapping[str, Behaviour], counters: Counters, access: Access
+    ) -> None:
+        def refuse(_: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            try:
+                access.sender(_sent(context, "authorization"))
+            except Refused as refused:
+                _abort(context, counters, refused)
+            _abort(context, counters, unknown_signal())
+
+        self._handlers = {
+            method: grpc.stream_unary_rpc_method_handler(export)
+            for method, export in exports.items()
+        }
+        self._other = grpc.stream_stream_rpc_method_handler(refuse)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Give the handler of a method."""
+        return self._handlers.get(str(handler_call_details.method), self._other)
 
 
-def _export(intake: Intake, counters: Counters, *, signal: Signal, arrivals: Arrivals) -> Behaviour:
+def _export(
+    intake: Intake, counters: Counters, *, access: Access, signal: Signal, arrivals: Arrivals
+) -> Behaviour:
     def export(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         try:
+            tenant = access.sender(_sent(context, "authorization"))
+            intake.quotas.admit(tenant)
+            tenant = tenant or read_tenant(_sent(context, TENANT_HEADER))
             body = arrivals.message(messages, context)
             with intake.budget.hold(len(body)):
                 started_s = time.monotonic()
-                taken = intake.take(body, signal)
+                taken = intake.take(body, signal, tenant=tenant)
                 if taken.durable is not None:
                     taken.durable.result(DURABLE_WAIT_S_MAX)
                     counters.acknowledged("grpc", time.monotonic() - started_s)
@@ -148,18 +203,10 @@ def _export(intake: Intake, counters: Counters, *, signal: Signal, arrivals: Arr
     return export
 
 
-class _Others(grpc.GenericRpcHandler):  # type: ignore[type-arg]
-    """Whatever no signal of ours is called: told so at once, before any message is read."""
-
-    def __init__(self, counters: Counters) -> None:
-        def refuse(_: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            _abort(context, counters, unknown_signal())
-
-        self._handler = grpc.stream_stream_rpc_method_handler(refuse)
-
-    def service(self, _: grpc.HandlerCallDetails) -> Any:
-        """Give the handler of a method."""
-        return self._handler
+def _sent(context: grpc.ServicerContext, name: str) -> str:
+    """Give the first value of a key of the metadata, "" where there is none."""
+    found = (value for key, value in context.invocation_metadata() if key == name)
+    return str(next(found, ""))
 
 
 def _abort(context: grpc.ServicerContext, counters: Counters, refused: Refused) -> NoReturn:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from spanlore.collector.otlp_json import to_json
-from spanlore.collector.refusal import Refused, retry_after_header, status
+from spanlore.collector.refusal import Code, Refused, retry_after_header, status
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
@@ -32,6 +32,8 @@ def media_type(headers: Mapping[bytes, bytes]) -> str:
 def refusal(refused: Refused, media: str) -> Answer:
     """Answer with `google.rpc.Status` in the request's encoding; as text where it has none."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    if refused.code is Code.UNAUTHENTICATED:
+        headers = ((b"www-authenticate", b"Bearer"),)
     if refused.retryable:
         headers = ((b"retry-after", retry_after_header(refused).encode()),)
     if media == PROTOBUF:

@@ -1,7 +1,6 @@
 """OTLP over HTTP (:4318), and the collector's own /flush, /status and /metrics."""
 
 import asyncio
-import hmac
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from socket import socket
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import uvicorn
 
+from spanlore.collector import origins
+from spanlore.collector.access import Access
 from spanlore.collector.config import ClientLimits
 from spanlore.collector.counters import Counters
 from spanlore.collector.http_answer import (
@@ -34,12 +35,15 @@ from spanlore.collector.intake import (
     Taken,
     unknown_signal,
 )
-from spanlore.collector.origins import Origins
 from spanlore.collector.prometheus_page import page
 from spanlore.collector.refusal import Refused, overloaded
 from spanlore.collector.signals import SIGNALS, Signal
-from spanlore.schemas.bounded_http import HttpBounds, bounded_protocol
+from spanlore.collector.tenant_header import TENANT_HEADER, read_tenant
+from spanlore.schemas.bounded_http import BoundedServer, HttpBounds, bounded_protocol
+from spanlore.schemas.doorway import Doorway
 from spanlore.schemas.inflating import INFLATERS
+from spanlore.schemas.tls import Tls
+from spanlore.schemas.tokens import ADMIN, INGEST, READ
 
 _FLUSH_S_DEFAULT = 60.0
 _FLUSH_S_MAX = 600.0
@@ -49,8 +53,6 @@ _ANSWER_S = 5.0
 _GRACE_S = 5
 _WORKERS = 4
 _SIGNALS = {signal.path: signal for signal in SIGNALS}
-_OPERATIONS = {"/flush": "POST", "/status": "GET", "/metrics": "GET"}
-
 Scope = Mapping[str, Any]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
@@ -63,10 +65,37 @@ class Operations:
     status: Callable[[], Mapping[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """How a path of the collector's own is asked, and the scopes of which a token must have one."""
+
+    method: str
+    scopes: tuple[str, ...]
+
+
+_OPERATIONS = {
+    "/flush": _Operation("POST", (ADMIN,)),
+    "/status": _Operation("GET", (ADMIN,)),
+    "/metrics": _Operation("GET", (READ, ADMIN)),
+}
+# Every path there is and the method it takes.
+ROUTES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(_SIGNALS, "POST"),
+    **{path: operation.method for path, operation in _OPERATIONS.items()},
+}
+
+
+def scopes_of(path: str) -> tuple[str, ...]:
+    """Give the scopes of which a token must have one for a path there is."""
+    return _OPERATIONS[path].scopes if path in _OPERATIONS else (INGEST,)
+
+
 class HttpDoor:
     """The HTTP server, in a thread of its own. ``start`` on a bound socket, then ``stop``."""
 
-    def __init__(self, application: "Application", *, limits: ClientLimits) -> None:
+    def __init__(
+        self, application: "Application", *, limits: ClientLimits, tls: Tls | None = None
+    ) -> None:
         self._app = application
         bounds = HttpBounds(
             header_s_max=limits.header_s_max,
@@ -86,8 +115,9 @@ class HttpDoor:
             proxy_headers=False,
             timeout_keep_alive=limits.idle_s_max,
             timeout_graceful_shutdown=_GRACE_S,
+            ssl_context_factory=None if tls is None else lambda *_: tls.context(),
         )
-        self._server = uvicorn.Server(config)
+        self._server = BoundedServer(config, handshake_s_max=limits.header_s_max)
         self._thread: threading.Thread | None = None
 
     def start(self, listener: socket) -> None:
@@ -111,7 +141,7 @@ class HttpDoor:
 
 
 class Application:
-    """The plain ASGI callable. ``token`` opens the collector's own paths."""
+    """The plain ASGI callable."""
 
     def __init__(
         self,
@@ -119,15 +149,15 @@ class Application:
         counters: Counters,
         *,
         operations: Operations,
-        token: str,
-        origins: Origins,
+        access: Access,
+        doorway: Doorway,
         body_s_max: float,
     ) -> None:
         self._intake = intake
         self._counters = counters
         self._operations = operations
-        self._bearer = f"Bearer {token}".encode()
-        self._origins = origins
+        self._access = access
+        self._doorway = doorway
         self._body_s_max = body_s_max
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="http")
 
@@ -149,7 +179,7 @@ class Application:
             (b"content-type", answer.content_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
             *answer.headers,
-            *(self._origins.permission(headers) if scope["path"] in _SIGNALS else ()),
+            *(origins.permission(self._doorway, headers) if scope["path"] in _SIGNALS else ()),
         ]
         await send({"type": "http.response.start", "status": int(answer.status), "headers": sent})
         await send({"type": "http.response.body", "body": answer.body})
@@ -157,21 +187,25 @@ class Application:
     async def _answer(
         self, scope: Scope, headers: Mapping[bytes, bytes], *, receive: Receive
     ) -> Answer:
-        self._origins.check(headers)
-        path = scope["path"]
+        origins.check(self._doorway, headers)
+        path, authorization = scope["path"], _authorization(headers)
         if path in _OPERATIONS:
+            self._access.operator(authorization, *_OPERATIONS[path].scopes)
             return await self._operate(scope, headers)
+        preflight = origins.preflight(self._doorway, scope["method"], headers)
+        if preflight and path in _SIGNALS:
+            return text(HTTPStatus.OK, "send", *preflight)
+        tenant = self._access.sender(authorization)
         if path not in _SIGNALS:
             raise unknown_signal()
-        preflight = self._origins.preflight(scope["method"], headers)
-        if preflight:
-            return text(HTTPStatus.OK, "send", *preflight)
         if scope["method"] != "POST":
             return _use("POST")
-        return await self._export(path, headers, receive=receive)
+        self._intake.quotas.admit(tenant)
+        tenant = tenant or read_tenant(headers.get(TENANT_HEADER.encode()))
+        return await self._export(_SIGNALS[path], headers, tenant=tenant, receive=receive)
 
     async def _export(
-        self, path: str, headers: Mapping[bytes, bytes], *, receive: Receive
+        self, signal: Signal, headers: Mapping[bytes, bytes], *, tenant: str, receive: Receive
     ) -> Answer:
         media = media_type(headers)
         if media not in (PROTOBUF, JSON):
@@ -187,11 +221,13 @@ class Application:
                 f"content encoding {encoding!r} is not taken: use {known} or none",
                 (b"accept-encoding", known.encode()),
             )
+        tenant = read_tenant(headers.get(TENANT_HEADER.encode()))
         body = Body(self._intake, headers, body_s_max=self._body_s_max)
         try:
             sent = await body.read(receive)
             started_s = time.monotonic()
-            taken = await self._take(sent, _Reading(_SIGNALS[path], media, encoding), body)
+            reading = _Reading(signal=signal, tenant=tenant, media=media, encoding=encoding)
+            taken = await self._take(sent, reading, body)
             if taken.durable is not None:
                 async with asyncio.timeout(DURABLE_WAIT_S_MAX):
                     await asyncio.wrap_future(taken.durable)
@@ -211,8 +247,8 @@ class Application:
                 plain = inflate(sent, reading.encoding, bytes_max=bytes_max)
                 body.reserve(len(plain))
             if reading.media == JSON:
-                return self._intake.take_json(plain, reading.signal)
-            return self._intake.take(plain, reading.signal)
+                return self._intake.take_json(plain, reading.signal, tenant=reading.tenant)
+            return self._intake.take(plain, reading.signal, tenant=reading.tenant)
 
         if len(sent) <= SMALL_BYTES_MAX and reading.is_plain():
             # Handing it to a thread would cost more than the check.
@@ -220,13 +256,7 @@ class Application:
         return await asyncio.get_running_loop().run_in_executor(self._workers, take)
 
     async def _operate(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer:
-        if not hmac.compare_digest(headers.get(b"authorization", b""), self._bearer):
-            return text(
-                HTTPStatus.UNAUTHORIZED,
-                "give the collector_token of credentials.json as a bearer token",
-                (b"www-authenticate", b"Bearer"),
-            )
-        method = _OPERATIONS[scope["path"]]
+        method = _OPERATIONS[scope["path"]].method
         if scope["method"] != method:
             return _use(method)
         if method == "GET":
@@ -243,17 +273,22 @@ class Application:
             return text(HTTPStatus.GATEWAY_TIMEOUT, f"not loaded within {timeout_s} s: {error}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """How a request's bytes are to be read: as which signal, in which format, how compressed."""
+    """What a request's bytes are: which signal, whose, in which format, how compressed."""
 
     signal: Signal
+    tenant: str
     media: str
     encoding: str
 
     def is_plain(self) -> bool:
         """Say whether there is nothing to do before the check."""
         return self.media == PROTOBUF and self.encoding not in INFLATERS
+
+
+def _authorization(headers: Mapping[bytes, bytes]) -> str:
+    return headers.get(b"authorization", b"").decode("latin-1")
 
 
 def _timeout_s(scope: Scope) -> float:

@@ -11,6 +11,7 @@ from spanlore.collector import otlp_json
 from spanlore.collector.check import Checked, Limits, check
 from spanlore.collector.counters import Counters
 from spanlore.collector.log import Entry, Log
+from spanlore.collector.quotas import Quotas
 from spanlore.collector.redaction.redactor import Redactor
 from spanlore.collector.refusal import Code, Refused, overloaded, shortened
 from spanlore.collector.signals import SIGNALS, Signal
@@ -75,6 +76,7 @@ class Intake:
         limits: Limits,
         inflight_bytes_max: int,
         redactor: Redactor | None,
+        quotas: Quotas,
     ) -> None:
         self._log = log
         self._counters = counters
@@ -82,11 +84,12 @@ class Intake:
         # interpreter's lock anyway.
         self._parsing = threading.Lock()
         self._redactor = redactor
+        self.quotas = quotas
         self.limits = limits
         self.budget = Budget(inflight_bytes_max)
 
-    def take(self, body: bytes, signal: Signal) -> Taken:
-        """Check a request and put it into the log.
+    def take(self, body: bytes, signal: Signal, *, tenant: str) -> Taken:
+        """Check a request and put it into the log as ``tenant``'s; "" leaves it to its spans.
 
         Raises Refused. The future in what is given may raise it too (retryable).
         """
@@ -97,17 +100,18 @@ class Intake:
             self._counters.event("strings_mended", checked.mended_strings)
         if checked.bad_parents:
             self._counters.event("bad_parents", checked.bad_parents)
+        self.quotas.charge(tenant, records=checked.kept + checked.rejected, size=len(body))
         answer = signal.answer(checked.rejected, shortened(checked.message))
         if not checked.kept:
             self._counters.took(signal.name, accepted=0, rejected=checked.rejected)
             return Taken(answer=answer, durable=None)
-        return Taken(answer=answer, durable=self._log.append(_entry(checked, signal)))
+        return Taken(answer=answer, durable=self._log.append(_entry(checked, signal, tenant)))
 
-    def take_json(self, body: bytes, signal: Signal) -> Taken:
+    def take_json(self, body: bytes, signal: Signal, *, tenant: str) -> Taken:
         """Check a request that came as JSON and put it into the log; raises as ``take`` does."""
         with self._one_large_at_a_time(body):
             request = otlp_json.request_of(body, signal, messages_max=self.limits.submessages_max)
-        taken = self.take(request, signal)
+        taken = self.take(request, signal, tenant=tenant)
         return Taken(answer=otlp_json.answer_of(taken.answer, signal), durable=taken.durable)
 
     def _one_large_at_a_time(self, body: bytes) -> AbstractContextManager[object]:
@@ -121,13 +125,14 @@ def unknown_signal() -> Refused:
     return Refused("signal", message, code=Code.UNIMPLEMENTED)
 
 
-def _entry(checked: Checked, signal: Signal) -> Entry:
+def _entry(checked: Checked, signal: Signal, tenant: str) -> Entry:
     return Entry(
         signal=signal,
         body=checked.body,
         items=checked.kept,
         rejected=checked.rejected,
         received_ns=time.time_ns(),
+        tenant=tenant,
     )
 
 

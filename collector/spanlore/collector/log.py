@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from spanlore.collector import record
 from spanlore.collector.refusal import overloaded
@@ -53,6 +54,22 @@ class Entry:
     durable: "Future[int]" = field(default_factory=Future)
 
 
+class Follower(Protocol):
+    """Who reads the log's files as they grow. Called by the writer: it must not raise or wait."""
+
+    def opened(self, path: Path) -> None:
+        """Take note of a new file, before its first record."""
+
+    def grew(self, path: Path, group: Sequence[Entry], *, size_bytes: int) -> None:
+        """Take note of records that are durable, before anybody is answered."""
+
+    def sealed(self, path: Path) -> None:
+        """Take note that a file grows no more."""
+
+    def make_room(self, bytes_wanted: int) -> None:
+        """Give up what only this follower still keeps on the disk, as far as it is wanted."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Open:
     """The segment being written. ``size_bytes`` never counts what is not synced."""
@@ -82,11 +99,13 @@ class Log:
         limits: LogLimits,
         recovered: Sequence[Segment] = (),
         on_durable: Callable[[Sequence[Entry]], None] = lambda _: None,
+        followers: Sequence[Follower] = (),
     ) -> None:
         self.log_id = log_id
         self._directory = directory
         self._limits = limits
         self._on_durable = on_durable
+        self._followers = followers
         self._changed = threading.Condition()
         self._queue: deque[Entry | Future[int]] = deque()
         self._sealed: deque[Segment] = deque(recovered)
@@ -294,12 +313,17 @@ class Log:
                 part.items[entry.signal.name] = part.items.get(entry.signal.name, 0) + entry.items
             self._held_bytes += written - size
             self._last_error = None
+        for follower in self._followers:
+            follower.grew(part.path, group, size_bytes=part.size_bytes)
         self._on_durable(group)
         for seq, entry in enumerate(group, first_seq):
             entry.durable.set_result(seq)
 
     def _check_free(self, size: int) -> None:
-        if self.disk_free_bytes() < self._limits.disk_free_bytes_min + size:
+        wanted = self._limits.disk_free_bytes_min + size
+        for follower in self._followers:
+            follower.make_room(wanted - self.disk_free_bytes())
+        if self.disk_free_bytes() < wanted:
             msg = f"less than {self._limits.disk_free_bytes_min} bytes would stay free"
             raise OSError(msg)
 
@@ -313,6 +337,8 @@ class Log:
             self._open = part
         os.fsync(descriptor)
         sync_dir(self._directory)
+        for follower in self._followers:
+            follower.opened(path)
         return part
 
     def _write_group(self, part: _Open, group: Sequence[Entry], first_seq: int) -> int:
@@ -366,6 +392,8 @@ class Log:
             except OSError as error:
                 # Everything counted is synced; an empty file left behind is cleared at a start.
                 _logger.warning("could not close %s: %s", part.path.name, error)
+            for follower in self._followers:
+                follower.sealed(part.path)
             if not part.records:
                 return
             segment = Segment(

@@ -1,13 +1,13 @@
-"""Which web pages may send: those of this server and of the origins that were allowed by name.
+"""What a web page is told that may send: the headers of the CORS protocol.
 
-Sources: the Fetch standard ("CORS protocol"), RFC 6454.
+Source: the Fetch standard ("CORS protocol").
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from spanlore.collector.refusal import Code, Refused
+from spanlore.schemas.doorway import Doorway
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -18,35 +18,30 @@ _PREFLIGHT: Final[Headers] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origins:
-    """``hosts``: what this server is called, with and without its port. ``allowed``: origins."""
+def check(doorway: Doorway, headers: Mapping[bytes, bytes]) -> None:
+    """Keep requests out that are to another host or of a strange page. Raises Refused."""
+    reason = doorway.refusal(
+        host=_text(headers, b"host"),
+        origin=_text(headers, b"origin"),
+        fetch_site=_text(headers, b"sec-fetch-site"),
+    )
+    if reason:
+        raise Refused("page", reason, code=Code.PERMISSION_DENIED)
 
-    hosts: frozenset[str]
-    allowed: frozenset[str] = frozenset()
 
-    def check(self, headers: Mapping[bytes, bytes]) -> None:
-        """Keep pages out whose Host (after DNS rebinding) or Origin is no one's we know.
+def permission(doorway: Doorway, headers: Mapping[bytes, bytes]) -> Headers:
+    """Give the headers that let an allowed page read the answer."""
+    if _text(headers, b"origin") not in doorway.origins:
+        return ()
+    return ((b"access-control-allow-origin", headers[b"origin"]), (b"vary", b"origin"))
 
-        Raises Refused (permanent).
-        """
-        host = headers.get(b"host", b"").decode("latin-1")
-        if host not in self.hosts:
-            message = f"this server does not answer to the host {host!r}: see --allow-host"
-            raise Refused("host", message, code=Code.PERMISSION_DENIED)
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        if origin and origin not in self.allowed and origin.partition("://")[2] not in self.hosts:
-            message = f"pages of {origin!r} are not served: see --allow-origin"
-            raise Refused("origin", message, code=Code.PERMISSION_DENIED)
 
-    def permission(self, headers: Mapping[bytes, bytes]) -> Headers:
-        """Give the headers that let an allowed page read the answer."""
-        origin = headers.get(b"origin", b"")
-        if origin.decode("latin-1") not in self.allowed:
-            return ()
-        return ((b"access-control-allow-origin", origin), (b"vary", b"origin"))
+def preflight(doorway: Doorway, method: str, headers: Mapping[bytes, bytes]) -> Headers:
+    """Give the headers that answer the preflight of an allowed page; else none."""
+    is_asked = method == "OPTIONS" and b"access-control-request-method" in headers
+    return _PREFLIGHT if is_asked and permission(doorway, headers) else ()
 
-    def preflight(self, method: str, headers: Mapping[bytes, bytes]) -> Headers:
-        """Give the headers that answer the preflight of an allowed page; else none."""
-        is_asked = method == "OPTIONS" and b"access-control-request-method" in headers
-        return _PREFLIGHT if is_asked and self.permission(headers) else ()
+
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")

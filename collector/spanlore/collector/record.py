@@ -10,9 +10,11 @@ message WalRecord {            // on the wire in this order
 }
 """
 
+import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import google_crc32c
 
@@ -22,6 +24,7 @@ from spanlore.collector.wire import (
     FIXED64,
     LENGTH,
     VARINT,
+    VARINT_BYTES_MAX,
     WireError,
     fields,
     read_varint,
@@ -34,8 +37,9 @@ _TENANT_TAG = bytes([1 << 3 | LENGTH])
 _RECEIVED_TAG = bytes([2 << 3 | FIXED64])
 _SEQ_TAG = bytes([3 << 3 | VARINT])
 _LOG_ID_TAG = bytes([5 << 3 | FIXED32])
-# A frame's length, the CRC and every field before the request, with a tenant of 1 KiB.
-_HEAD_BYTES_MAX = 1100
+TENANT_BYTES_MAX: Final = 1024
+# A frame's length, the CRC and every field before the request.
+_HEAD_BYTES_MAX = TENANT_BYTES_MAX + 76
 
 
 class BadRecordError(Exception):
@@ -90,6 +94,16 @@ def read(data: bytes) -> Iterator[Record]:
         record = _read_one(data, at)
         yield record
         at = record.end
+
+
+def read_at(descriptor: int, at: int) -> Record:
+    """Give the record that begins at an offset of an open file. Raises BadRecordError, OSError."""
+    try:
+        length, start = read_varint(os.pread(descriptor, VARINT_BYTES_MAX, at), 0)
+    except WireError as error:
+        raise _bad(at, str(error)) from error
+    found = _read_one(os.pread(descriptor, start + length, at), 0)
+    return replace(found, start=at, end=at + found.end)
 
 
 def _read_one(data: bytes, at: int) -> Record:

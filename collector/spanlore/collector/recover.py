@@ -32,7 +32,7 @@ from spanlore.collector.segment import (
 
 _logger = logging.getLogger(__name__)
 
-_LOCK_NAME = "lock"
+LOCK_NAME = "lock"
 _LOG_ID_NAME = "log_id"
 
 
@@ -79,7 +79,7 @@ def open_directory(path: Path, quarantine_dir: Path, *, counters: Counters) -> O
 
 
 def _lock(path: Path) -> int:
-    lock = os.open(path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

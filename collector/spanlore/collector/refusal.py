@@ -45,28 +45,29 @@ _HTTP_STATUS = {
 class Refused(Exception):
     """A request that is not taken. Sending the same again helps only where ``retryable``.
 
-    ``reason`` is the counter's name; ``retry_after_s`` the seconds a client should wait.
+    ``reason`` is the counter's name; ``retry_after_s`` the seconds a client should wait, None where
+    it need not try again.
     """
 
-    def __init__(self, reason: str, message: str, *, code: Code) -> None:
+    def __init__(
+        self, reason: str, message: str, *, code: Code, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = shortened(message)
         self.code = code
-        self.retry_after_s = (
-            random.uniform(RETRY_AFTER_S_MIN, RETRY_AFTER_S_MAX)  # noqa: S311 - spreads clients
-            if code is Code.UNAVAILABLE
-            else None
-        )
+        self.retry_after_s = retry_after_s
 
     @property
     def retryable(self) -> bool:
         """Whether the same request may be taken later."""
-        return self.code is Code.UNAVAILABLE
+        return self.retry_after_s is not None
 
     @property
     def http_status(self) -> HTTPStatus:
         """The HTTP status of this answer."""
+        if self.code is Code.RESOURCE_EXHAUSTED and self.retryable:
+            return HTTPStatus.TOO_MANY_REQUESTS
         return _HTTP_STATUS[self.code]
 
 
@@ -77,7 +78,18 @@ def shortened(message: str) -> str:
 
 def overloaded(reason: str, message: str) -> Refused:
     """Make the answer to work that would be taken later: never the data's fault."""
-    return Refused(reason, message, code=Code.UNAVAILABLE)
+    spread_s = random.uniform(RETRY_AFTER_S_MIN, RETRY_AFTER_S_MAX)  # noqa: S311 - not a secret
+    return Refused(reason, message, code=Code.UNAVAILABLE, retry_after_s=spread_s)
+
+
+def over_quota(tenant: str, wait_s: float) -> Refused:
+    """Make the answer to a tenant that sends more than it may, and may again in ``wait_s``."""
+    return Refused(
+        "quota",
+        f"the tenant {tenant} sends more than its budget: send again later, and less",
+        code=Code.RESOURCE_EXHAUSTED,
+        retry_after_s=min(RETRY_AFTER_S_MAX, max(RETRY_AFTER_S_MIN, wait_s)),
+    )
 
 
 def malformed(reason: str, message: str) -> Refused:

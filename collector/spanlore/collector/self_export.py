@@ -29,6 +29,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from spanlore.collector.access import ANY_TENANT
 from spanlore.collector.config import SELF
 from spanlore.collector.counters import Counters
 from spanlore.collector.intake import DURABLE_WAIT_S_MAX, Intake
@@ -106,7 +107,7 @@ def _take(intake: Intake, data: MetricsData) -> bool:
     body = encode_metrics(data).SerializeToString()
     try:
         with intake.budget.hold(len(body)):
-            taken = intake.take(body, METRICS)
+            taken = intake.take(body, METRICS, tenant=ANY_TENANT)
             if taken.durable is not None:
                 taken.durable.result(DURABLE_WAIT_S_MAX)
     except (Refused, TimeoutError) as error:

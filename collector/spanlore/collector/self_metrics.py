@@ -149,6 +149,13 @@ SELF_METRICS: Final = (
         read=_each("error.type", "refused"),
     ),
     _metric(
+        "receiver.over_quota_requests",
+        Kind.COUNTER,
+        "{request}",
+        description="Of the refused requests those over the tenant's budget, by tenant.",
+        read=_each("spanlore.tenant.id", "over_quota"),
+    ),
+    _metric(
         "receiver.ack.duration",
         Kind.HISTOGRAM,
         "s",

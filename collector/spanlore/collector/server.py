@@ -10,34 +10,52 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from spanlore.collector.access import Access
 from spanlore.collector.check import Limits
-from spanlore.collector.config import Config
+from spanlore.collector.config import LOCAL_HOST, Config
 from spanlore.collector.counters import Counters
+from spanlore.collector.forwarding.forwarder import Forwarder
+from spanlore.collector.forwarding.queues import forwarders_of
 from spanlore.collector.grpc_door import GrpcDoor, PortError
 from spanlore.collector.http_door import Application, HttpDoor, Operations
 from spanlore.collector.intake import Intake, count_durable
 from spanlore.collector.load import Loader, SegmentStore
 from spanlore.collector.log import Log, LogLimits
-from spanlore.collector.origins import Origins
 from spanlore.collector.own_process import process_facts
+from spanlore.collector.quotas import Quotas
 from spanlore.collector.recover import OpenedDirectory, open_directory
 from spanlore.collector.redaction.key import load_or_create_key
 from spanlore.collector.redaction.redactor import Redactor
 from spanlore.schemas import semconv
+from spanlore.schemas.doorway import LOOPBACK_NAMES, Doorway
+from spanlore.schemas.keyring import Keyring
 from spanlore.schemas.listening import listen
 from spanlore.schemas.store import StoreError
+from spanlore.schemas.tls import Tls
 
 _VERSION = version("spanlore")
 _DRAIN_STEP_S = 0.05
 _FLUSH_STEP_S = 0.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the collector listens."""
+    """Where the collector listens; the local ports are always on 127.0.0.1, in clear."""
 
     grpc_port: int
     http_port: int
+    local_grpc_port: int
+    local_http_port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where a pair of doors is to listen, and with which certificate, if any."""
+
+    host: str
+    grpc_port: int
+    http_port: int
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +88,17 @@ class Collector:
         self._directory: OpenedDirectory | None = None
         self._running = ExitStack()
         self._stopping = threading.Event()
+        self._forwarders: tuple[Forwarder, ...] = ()
         self._log: Log
         self._loader: Loader
         self._intake: Intake
-        self._http: HttpDoor
+        self._http: list[HttpDoor] = []
 
     def start(self) -> Ports:
         """Recover the log, begin to load, open the doors.
 
-        Raises LogDirectoryError, KeyFileError or PortError; then nothing is left running.
+        Raises LogDirectoryError, ForwardingError, KeyFileError, TlsError or PortError; then nothing
+        is left running.
         """
         with ExitStack() as starting:
             ports = self._start(starting)
@@ -91,6 +111,10 @@ class Collector:
             config.log_dir, config.quarantine_dir, counters=self._counters
         )
         running.callback(self._directory.release)
+        self._forwarders = forwarders_of(config)
+        for forwarder in self._forwarders:
+            forwarder.start()
+            running.callback(forwarder.stop)
         self._log = self._make_log(self._directory)
         self._loader = Loader(
             self._log,
@@ -124,6 +148,7 @@ class Collector:
             limits=limits,
             recovered=directory.segments,
             on_durable=lambda group: count_durable(self._counters, group),
+            followers=[forwarder.backlog for forwarder in self._forwarders],
         )
 
     def _make_intake(self) -> Intake:
@@ -139,33 +164,59 @@ class Collector:
             limits=limits,
             inflight_bytes_max=config.inflight_bytes_max,
             redactor=_redactor(config),
+            quotas=Quotas(config.tenant_budget, self._counters),
         )
 
     def _open_doors(self, running: ExitStack) -> Ports:
         config, intake = self._config, self._intake
-        listener = _listen(config.host, config.http_port)
+        keyring = Keyring(config.data_dir, own=config.token, own_name="collector_token")
+        tls = None if config.tls is None else Tls(config.tls)
+        public = _Place(
+            host=config.host, grpc_port=config.grpc_port, http_port=config.http_port, tls=tls
+        )
+        access = Access(keyring=keyring, needs_token=config.needs_token)
+        ports = self._open_pair(public, intake, access, running=running)
+        if not config.has_local_doors:
+            return Ports(*ports, *ports)
+        local = _Place(
+            host=LOCAL_HOST, grpc_port=config.local_grpc_port, http_port=config.local_http_port
+        )
+        access = Access(keyring=keyring, needs_token=config.require_token)
+        return Ports(*ports, *self._open_pair(local, intake, access, running=running))
+
+    def _open_pair(
+        self, place: "_Place", intake: Intake, access: Access, *, running: ExitStack
+    ) -> tuple[int, int]:
+        """Open the two doors of a place; give their ports. Raises PortError."""
+        config = self._config
+        listener = _listen(place.host, place.http_port)
         http_port = listener.getsockname()[1]
         application = Application(
             intake,
             self._counters,
             operations=Operations(flush=self.flush, status=self.status),
-            token=config.token,
-            origins=Origins(
-                hosts=_hosts(config, http_port), allowed=frozenset(config.allowed_origins)
+            access=access,
+            doorway=Doorway.at(
+                place.host,
+                http_port,
+                # Exporters may leave the port out of the name.
+                further=(*LOOPBACK_NAMES, *config.allowed_hosts),
+                origins=config.allowed_origins,
             ),
             body_s_max=config.clients.body_s_max,
         )
-        self._http = HttpDoor(application, limits=config.clients)
-        grpc = GrpcDoor(intake, self._counters, limits=config.clients)
+        http = HttpDoor(application, limits=config.clients, tls=place.tls)
+        grpc = GrpcDoor(intake, self._counters, access=access, limits=config.clients)
         try:
-            grpc_port = grpc.start(config.host, config.grpc_port)
+            grpc_port = grpc.start(place.host, place.grpc_port, tls=place.tls)
         except PortError:
             listener.close()
             raise
         running.callback(grpc.stop)
-        self._http.start(listener)
-        running.callback(self._http.stop)
-        return Ports(grpc_port=grpc_port, http_port=http_port)
+        self._http.append(http)
+        http.start(listener)
+        running.callback(http.stop)
+        return grpc_port, http_port
 
     def _export_self(self, running: ExitStack) -> None:
         config = self._config
@@ -186,15 +237,21 @@ class Collector:
         running.callback(own.stop)
 
     def _drain(self) -> None:
-        """Stop to append, and give what is in the log a last chance to be loaded.
+        """Stop to append, and give what is in the log a last chance to be loaded and forwarded.
 
-        A store that does not answer is not waited for: the next start loads what is left.
+        Who does not answer is not waited for: the next start goes on with what is left.
         """
         self._log.close()
         deadline = time.monotonic() + self._config.drain_s_max
-        while self._loader.last_error is None and time.monotonic() < deadline:
-            if self._log.wait_loaded(self._log.sealed_count, _DRAIN_STEP_S):
-                return
+        while self._is_getting_on() and time.monotonic() < deadline:
+            time.sleep(_DRAIN_STEP_S)
+
+    def _is_getting_on(self) -> bool:
+        """Say whether the log still has something for a store or a target that takes it."""
+        is_loading = self._loader.last_error is None and not self._log.wait_loaded(
+            self._log.sealed_count, 0
+        )
+        return is_loading or any(one.is_getting_on for one in self._forwarders)
 
     def stop(self) -> None:
         """Close the doors, finish what is in flight, load what can be loaded in time."""
@@ -238,14 +295,15 @@ class Collector:
             "sealing": self._hooks.sealing(),
             "inflight": {"bytes": budget.held_bytes, "bytes_max": budget.bytes_max},
             "connections": {
-                "http": self._http.connections,
-                "http_max": config.clients.connections_max,
+                "http": sum(door.connections for door in self._http),
+                "http_max": config.clients.connections_max * len(self._http),
             },
             "process": process_facts(),
             "log_id": f"{self._log.log_id:08x}",
             "loaded_seq": self._log.loaded_seq,
             "log_error": self._log.last_error,
             "store_error": self._loader.last_error,
+            "forwarding": [forwarder.status() for forwarder in self._forwarders],
         }
 
 
@@ -270,8 +328,3 @@ def _listen(host: str, port: int) -> socket.socket:
             f"port {port} on {host} cannot be had ({error.strerror}): stop what listens there, "
             "or give another --http-port"
         ) from error
-
-
-def _hosts(config: Config, port: int) -> frozenset[str]:
-    names = {"127.0.0.1", "localhost", "[::1]", config.host, *config.allowed_hosts}
-    return frozenset(names | {f"{name}:{port}" for name in names})

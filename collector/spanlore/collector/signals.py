@@ -1,6 +1,6 @@
 """The OTLP signals the collector takes, and the message classes that read them.
 
-Two private readings of each request are built from OTLP's own descriptors:
+Three private readings of each request are built from OTLP's own descriptors:
 
 - *strict* reads a request as it is, and its ``IsInitialized()`` is False exactly where a value
   stands that the store's schema cannot hold: a kvlist, or an array with anything but scalars in
@@ -8,6 +8,7 @@ Two private readings of each request are built from OTLP's own descriptors:
   walk in C finds them, in any encoding.
 - *loose* takes every string as bytes, so that text which is not UTF-8 can be read and repaired,
   and knows ``AnyValue.json_value``.
+- *counting* reads no further than to what is counted, which costs next to nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -43,6 +44,17 @@ _MODULES = (
 )
 _COMMON = "opentelemetry/proto/common/v1/common.proto"
 _METRICS = "opentelemetry/proto/metrics/v1/metrics.proto"
+# Messages that the counting reading leaves as bytes.
+_UNREAD = {
+    "Resource",
+    "InstrumentationScope",
+    "Span",
+    "LogRecord",
+    "NumberDataPoint",
+    "HistogramDataPoint",
+    "ExponentialHistogramDataPoint",
+    "SummaryDataPoint",
+}
 _COMMON_PACKAGE = ".opentelemetry.proto.common.v1."
 _NEVER = ".spanlore.Never"
 
@@ -66,6 +78,7 @@ class Signal:
     records_of: Callable[[Any], Iterator[Any]]
     strict: type[Any]
     loose: type[Any]
+    counting: type[Any]
     answer: Callable[[int, str], bytes]
     table_in: str
     tables: tuple[str, ...]
@@ -79,6 +92,10 @@ class Signal:
         """Give every scope's message of a parsed request."""
         for group in getattr(request, self.groups):
             yield from getattr(group, self.scopes)
+
+    def count_of(self, body: bytes) -> int:
+        """Count the spans, log records or data points of a request. Raises DecodeError."""
+        return self.count(self.counting.FromString(body))
 
     def count(self, request: Any) -> int:
         """Count the spans, log records or data points of a parsed request."""
@@ -175,6 +192,16 @@ def _take_text_as_bytes(messages: Iterable[descriptor_pb2.DescriptorProto]) -> N
                 field.type = _Field.TYPE_BYTES
 
 
+def _make_counting(file: _File) -> None:
+    """Leave everything below what is counted unread, and text as bytes."""
+    _take_text_as_bytes(file.message_type)
+    for message in file.message_type:
+        for field in message.field:
+            if field.type_name.rpartition(".")[2] in _UNREAD:
+                field.type = _Field.TYPE_BYTES
+                field.ClearField("type_name")
+
+
 def _build(change: Callable[[_File], None]) -> Callable[[Descriptor], type[Any]]:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(_never())
@@ -224,6 +251,7 @@ def data_points_of(metric: Any) -> Iterator[Any]:
 
 _strict = _build(_make_strict)
 _loose = _build(_make_loose)
+_counting = _build(_make_counting)
 
 TRACES: Final = Signal(
     name="spans",
@@ -235,6 +263,7 @@ TRACES: Final = Signal(
     records_of=lambda scope: iter((scope.spans,)),
     strict=_strict(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
     loose=_loose(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
+    counting=_counting(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
     answer=_traces_answer,
     table_in=otlp.TRACES_IN,
     tables=(tables.TRACES,),
@@ -249,6 +278,7 @@ LOGS: Final = Signal(
     records_of=lambda scope: iter((scope.log_records,)),
     strict=_strict(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
     loose=_loose(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
+    counting=_counting(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
     answer=_logs_answer,
     table_in=otlp.LOGS_IN,
     tables=(tables.LOGS,),
@@ -263,6 +293,7 @@ METRICS: Final = Signal(
     records_of=_data_points,
     strict=_strict(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
     loose=_loose(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
+    counting=_counting(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
     answer=_metrics_answer,
     table_in=otlp.METRICS_IN,
     tables=tuple(metric_tables.BY_KIND.values()),

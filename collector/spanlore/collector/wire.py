@@ -9,8 +9,8 @@ VARINT: Final = 0
 FIXED64: Final = 1
 LENGTH: Final = 2
 FIXED32: Final = 5
+VARINT_BYTES_MAX: Final = 10
 
-_VARINT_BYTES_MAX = 10
 _FIXED_SIZES: Final = {FIXED64: 8, FIXED32: 4}
 _CONTINUES = 0x80
 _ONE_BYTE_END = b"\x80"
@@ -44,7 +44,7 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
     Raises WireError where it runs past the data's end or past ten bytes.
     """
     value = shift = 0
-    for offset in range(at, min(at + _VARINT_BYTES_MAX, len(data))):
+    for offset in range(at, min(at + VARINT_BYTES_MAX, len(data))):
         byte = data[offset]
         value |= (byte & 0x7F) << shift
         if byte < _CONTINUES:

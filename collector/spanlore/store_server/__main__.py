@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from spanlore.schemas.credentials import CredentialsError
+from spanlore.schemas.loopback import is_loopback
 from spanlore.store_server import process
 from spanlore.store_server.errors import LockHeldError, PortBusyError, QueryError
 
@@ -49,6 +50,9 @@ def _arguments() -> process.Arguments:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument(
+        "--insecure", action="store_true", help="listen beyond loopback, where there is no TLS"
+    )
     parser.add_argument("--memory-bytes-max", type=int, default=_memory_default())
     parser.add_argument(
         "--unsandboxed-sql",
@@ -58,6 +62,11 @@ def _arguments() -> process.Arguments:
     parser.add_argument("--drain-s-max", type=float, default=10.0)
     parser.add_argument("--queries-max", type=int, default=64)
     found = parser.parse_args()
+    if not (found.insecure or is_loopback(found.host)):
+        parser.error(
+            f"{found.host} is not loopback, and logins and rows would cross the network in clear: "
+            "bind 127.0.0.1, or say --insecure if the network itself is closed"
+        )
     return process.Arguments(
         data_dir=found.data_dir.absolute(),
         host=found.host,

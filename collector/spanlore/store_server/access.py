@@ -1,53 +1,43 @@
-"""Who is at the door: the Host and Origin of a request, and its login."""
+"""Who is at the door: whether it is one's own page or program, and its login."""
 
 import hmac
-import logging
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from spanlore.schemas.credentials import Credentials, Login
+from spanlore.schemas.doorway import Doorway
 from spanlore.store_server.errors import ACCESS_DENIED, AUTHENTICATION_FAILED, QueryError
 from spanlore.store_server.guard import ADMIN, INGEST, READER
 from spanlore.store_server.request import Request
 from spanlore.store_server.statement import Caller
 
-_log = logging.getLogger(__name__)
-
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
-_HTTP_PORT: Final = 80
+METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+QUERY_PATHS: Final = frozenset({"/", "/query"})
+# What says no more than that somebody is here; so does a path for queries without any.
+OPEN_PATHS: Final = frozenset({"/ping"})
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The hosts this port answers to (lower case, with port) and the logins it knows.
+    """What this port is called and the logins it knows.
 
     ``closed_to_readers`` says why readers are turned away, and is empty where they are not.
     """
 
-    hosts: frozenset[str]
+    doorway: Doorway
     credentials: Credentials
     closed_to_readers: str
 
-    @classmethod
-    def at(
-        cls, host: str, port: int, *, credentials: Credentials, closed_to_readers: str = ""
-    ) -> "Access":
-        """Answer to the loopback names and to the bound host, with the port bound."""
-        bound = f"[{host}]" if ":" in host else host.lower()
-        names = {*_LOOPBACK, bound}
-        with_port = {f"{name}:{port}" for name in names}
-        hosts = frozenset(with_port | (names if port == _HTTP_PORT else set()))
-        return cls(hosts, credentials, closed_to_readers)
-
-    def check_host(self, request: Request) -> None:
-        """Refuse another Host (DNS rebinding) and a foreign Origin (a web page elsewhere)."""
-        host = request.headers.get("host", "").lower()
-        if host not in self.hosts:
-            raise QueryError(ACCESS_DENIED, f"this store does not answer to the host {host!r}")
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() not in self.hosts:
-            raise QueryError(ACCESS_DENIED, f"requests from {origin!r} are not allowed")
+    def check_page(self, request: Request) -> None:
+        """Refuse another Host and strange pages; raises QueryError 497."""
+        headers = request.headers
+        reason = self.doorway.refusal(
+            host=headers.get("host"),
+            origin=headers.get("origin"),
+            fetch_site=headers.get("sec-fetch-site"),
+        )
+        if reason:
+            raise QueryError(ACCESS_DENIED, reason)
 
     def caller(self, request: Request) -> Caller:
         """Give who a request's login is of; raises QueryError 516, and 497 to a reader shut out."""

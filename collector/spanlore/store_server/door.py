@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from spanlore.store_server import answer, native, reader
-from spanlore.store_server.access import Access
+from spanlore.store_server.access import METHODS, OPEN_PATHS, QUERY_PATHS, Access
 from spanlore.store_server.answer import Answer, Send
 from spanlore.store_server.body import BodyReader, Receive
 from spanlore.store_server.encodings import decoder
@@ -31,8 +31,6 @@ from spanlore.store_server.statement import QUERY_BYTES_MAX, Caller, Plan, State
 
 _log = logging.getLogger(__name__)
 
-_PATHS: Final = frozenset({"/", "/query"})
-_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 _HELD_BYTES: Final = 64 * 1024  # an answer up to this size is sent whole, its errors as a status
 _HELD_TO_END_BYTES: Final = 64 * 1024 * 1024  # the same with wait_end_of_query
 
@@ -87,12 +85,12 @@ class Door:
     async def _route(
         self, request: Request, receive: Receive, send: Send, *, reply: Answer
     ) -> None:
-        self._access.check_host(request)
-        if request.method not in _METHODS:
+        self._access.check_page(request)
+        if request.method not in METHODS:
             await answer.plain(send, 405, f"{request.method} is not allowed\n")
-        elif request.path == "/ping" or (request.path == "/" and _asks_nothing(request)):
+        elif request.path in OPEN_PATHS or (request.path == "/" and _asks_nothing(request)):
             await answer.plain(send, 200, "Ok.\n")
-        elif request.path not in _PATHS:
+        elif request.path not in QUERY_PATHS:
             await answer.plain(send, 404, f"There is no handle {request.path}\n")
         else:
             caller = self._access.caller(request)

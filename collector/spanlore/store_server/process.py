@@ -21,6 +21,7 @@ import uvicorn
 import uvloop
 
 from spanlore.schemas.credentials import load_or_create
+from spanlore.schemas.doorway import Doorway
 from spanlore.schemas.listening import listen
 from spanlore.store_server import spool
 from spanlore.store_server.access import Access
@@ -79,7 +80,7 @@ def run(arguments: Arguments) -> None:
         credentials = load_or_create(arguments.data_dir)
         closed = _confined(store_dir, spool_dir, unsandboxed_sql=arguments.unsandboxed_sql)
         port = int(listener.getsockname()[1])
-        access = Access.at(arguments.host, port, credentials=credentials, closed_to_readers=closed)
+        access = Access(Doorway.at(arguments.host, port), credentials, closed)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(arguments, listener, access=access))
 

@@ -39,6 +39,7 @@ _COMMANDS = {
     "lessons": _Command("lessons:lessons_command", "Read, approve, apply and measure lessons."),
     "memory": _Command("memory:memory_command", "What an agent would be given now."),
     "sql": _Command("sql:sql_command", "Ask the store directly."),
+    "token": _Command("token:token_command", "Let others in, and shut them out again."),
     "migrate": _Command("migrate:migrate_command", "Bring the store to this version's schema."),
 }
 

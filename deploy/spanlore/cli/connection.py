@@ -38,7 +38,7 @@ _CONNECT_TIMEOUT_S = 1.0
 class Running:
     """A running spanlore: its store (URL with credentials), its collector's two doors, its review.
 
-    ``collector_token`` opens the collector's /flush and /status, ``review_token`` the review
+    ``collector_token`` opens all of the collector, ``review_token`` the review
     door; None when it is not known (a part on another machine is never sent ours).
     """
 
@@ -49,6 +49,12 @@ class Running:
     collector_token: str | None
     review_url: str
     review_token: str | None
+
+    @property
+    def otlp_headers(self) -> str:
+        """What goes with OTLP to it, as OTEL_EXPORTER_OTLP_HEADERS has it; "" where none does."""
+        token = self.collector_token
+        return f"authorization=Bearer%20{quote(token)}" if token else ""
 
 
 def find_running(data_dir: Path | None) -> Running:

@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -136,11 +136,11 @@ def _target(endpoint: str | None, data_dir: Path | None) -> _Target:
         if from_environment is None or data_dir is not None or not isinstance(error, NotRunning):
             raise
         return _Target(endpoint=from_environment)
-    ours = parse_endpoint(running.grpc_endpoint)
+    ours = parse_endpoint(running.grpc_endpoint, headers=running.otlp_headers)
     if named is not None and named.address != ours.address:
         return _Target(endpoint=named)
     if from_environment is not None and from_environment.address == ours.address:
-        ours = from_environment
+        ours = replace(from_environment, headers=from_environment.headers or ours.headers)
     return _Target(endpoint=ours, running=running)
 
 

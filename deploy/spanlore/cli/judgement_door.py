@@ -20,7 +20,7 @@ def send_judgements(running: Running, request: bytes) -> None:
     """
     from spanlore.instrumentation.history import Refused, Sender, Unreachable, parse_endpoint
 
-    headers = "" if running.collector_token else os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")
+    headers = running.otlp_headers or os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")
     sender = Sender(parse_endpoint(running.grpc_endpoint, headers=headers))
 
     def send() -> "Rejected":

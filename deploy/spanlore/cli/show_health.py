@@ -8,12 +8,17 @@ import click
 __all__ = ["print_health"]
 
 _MIB: Final = 1 << 20
+_COUNTED: Final = (
+    ("refused requests", "refused"),
+    ("over their tenant's budget", "over_quota"),
+    ("redacted", "redacted"),
+)
 _NAMES: Final = {"grpc": "gRPC", "http": "HTTP"}
 
 
 def print_health(status: dict[str, Any]) -> None:
     """Print the collector's backlog, limits, latencies, and what went wrong so far."""
-    for label, counts in (("refused requests", "refused"), ("redacted", "redacted")):
+    for label, counts in _COUNTED:
         _print_counts(label, status[counts])
     _print_backlog(status)
     for transport, acks in status["acks"].items():

@@ -12,6 +12,7 @@ from spanlore.cli.datadir import data_dir_option, read_run_file
 from spanlore.cli.errors import CannotReach, CommandFailed
 from spanlore.cli.output import print_json, print_table
 from spanlore.cli.review_door import review_status
+from spanlore.cli.show_forwarding import print_forwarding
 from spanlore.cli.show_health import print_health
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ def _print(document: dict[str, Any]) -> None:
     if collector["counters"] is not None:
         _print_counters(collector["counters"])
         print_health(collector["counters"])
+        print_forwarding(collector["counters"]["forwarding"])
     stored = ", ".join(f"{_number(count)} {name}" for name, count in document["rows"].items())
     click.echo(f"stored: {stored}")
     _print_wheel(document["flywheel"])

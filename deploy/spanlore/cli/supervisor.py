@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from spanlore.cli.child import Child, ChildFailed
 from spanlore.cli.connection import DEFAULT_STORE_PORT, HOST, read_credentials, with_login
 from spanlore.cli.datadir import remove_run_file, write_run_file
+from spanlore.cli.door_options import Doors
 from spanlore.cli.errors import CannotReach, CommandFailed, missing_extra
 from spanlore.cli.output import note
 from spanlore.schemas.tables import DATABASE
@@ -35,8 +36,8 @@ class Plan:
     """What to run: ``store_url`` of a server, or None for our own store; port 0 is a free one.
 
     The children's logs go to files in ``logs``, or to our stderr when that is None. With
-    ``learn_every_s`` seconds between two rounds it also learns, in quiet moments.
-    ``collector_options`` are further arguments of the collector.
+    ``learn_every_s`` seconds between two rounds it also learns, in quiet moments. ``doors`` says
+    how the collector's doors stand, ``collector_options`` are its further arguments.
     """
 
     data_dir: Path
@@ -47,6 +48,7 @@ class Plan:
     review_port: int
     logs: Path | None
     unsandboxed_sql: bool
+    doors: Doors
     learn_every_s: float | None = None
     collector_options: tuple[str, ...] = ()
 
@@ -116,7 +118,7 @@ async def _run(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
                 "version": version("spanlore"),
                 "data_dir": str(plan.data_dir),
                 "store": _store_entry(admin_url, store),
-                "collector": {"pid": collector.pid, **collector.ports},
+                "collector": _collector_entry(plan.doors, collector),
                 "review": {"pid": review.pid, **review.ports},
                 "learn": {"pid": learner and learner.pid, "every_s": plan.learn_every_s},
             }
@@ -183,8 +185,13 @@ def _collector(plan: Plan, store_url: str) -> Child:
     command = [sys.executable, "-m", "spanlore.collector", "--data-dir", str(plan.data_dir)]
     return Child(
         "collector",
-        [*command, *plan.collector_options],
-        ports={"grpc_port": plan.grpc_port, "http_port": plan.http_port},
+        [*command, *plan.doors.arguments(), *plan.collector_options],
+        ports={
+            "grpc_port": plan.grpc_port,
+            "http_port": plan.http_port,
+            "local_grpc_port": 0,
+            "local_http_port": 0,
+        },
         # Not an argument: the URL holds a password, and arguments are shown to every user.
         environment={"SPANLORE_STORE_URL": store_url},
         log=plan.logs and plan.logs / "collector.log",
@@ -192,9 +199,10 @@ def _collector(plan: Plan, store_url: str) -> Child:
 
 
 def _review(plan: Plan, store_url: str) -> Child:
+    command = [sys.executable, "-m", "spanlore.review", "--data-dir", str(plan.data_dir)]
     return Child(
         "review door",
-        [sys.executable, "-m", "spanlore.review", "--data-dir", str(plan.data_dir)],
+        [*command, "--require-token"] if plan.doors.require_token else command,
         ports={"port": plan.review_port},
         # Not an argument, as above.
         environment={"SPANLORE_STORE_URL": store_url},
@@ -221,6 +229,17 @@ def _urls(plan: Plan, store: Child | None) -> tuple[str, str]:
     secrets = read_credentials(plan.data_dir)
     url = f"clickhouse://{HOST}:{store.ports['port']}/{DATABASE}"
     return with_login(url, secrets.admin), with_login(url, secrets.ingest)
+
+
+def _collector_entry(doors: Doors, collector: Child) -> dict[str, Any]:
+    """Describe the collector for `run.json`: local ports for this machine, URLs for all others."""
+    return {
+        "pid": collector.pid,
+        "grpc_port": collector.ports["local_grpc_port"],
+        "http_port": collector.ports["local_http_port"],
+        "public_grpc_url": doors.url(collector.ports["grpc_port"]),
+        "public_http_url": doors.url(collector.ports["http_port"]),
+    }
 
 
 def _store_entry(url: str, store: Child | None) -> dict[str, Any]:

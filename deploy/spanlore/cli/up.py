@@ -17,6 +17,7 @@ from spanlore.cli.connection import (
     HOST,
 )
 from spanlore.cli.datadir import data_dir_option, default_data_dir, held, make_data_dir
+from spanlore.cli.door_options import Doors, door_options
 from spanlore.cli.ports import require_free
 from spanlore.cli.signals import deferred
 from spanlore.cli.supervisor import Plan, supervise
@@ -64,6 +65,15 @@ _LOG_BYTES_MAX = 16 << 20
     help="Where the collector sends its own metrics by OTLP (http://127.0.0.1:4318/v1/metrics), or "
     "`self` for its own store. Without it OTEL_EXPORTER_OTLP_METRICS_ENDPOINT holds.",
 )
+@click.option(
+    "--forward",
+    metavar="[NAME=]URL",
+    multiple=True,
+    help="Send what is accepted to another OTLP backend too, from a queue of its own: grpc://, "
+    "grpcs://, http:// or https://HOST:PORT. Headers: SPANLORE_FORWARD_HEADERS, as "
+    "OTEL_EXPORTER_OTLP_HEADERS.",
+)
+@door_options
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--parent-pid", type=int, hidden=True)
@@ -79,6 +89,8 @@ def up_command(
     redact_patterns: Path | None,
     no_redact: bool,
     self_metrics_endpoint: str | None,
+    forward: tuple[str, ...],
+    doors: Doors,
     detach: bool,
     ready_fd: int | None,
     parent_pid: int | None,
@@ -99,9 +111,9 @@ def up_command(
         "review-port": review_port,
     }
     every_s = _seconds(learn_every)
-    options = _redaction(redact_patterns, no_redact=no_redact)
+    collector_options = (*_redaction(redact_patterns, no_redact=no_redact), *_forwarding(forward))
     if self_metrics_endpoint:
-        options += ("--self-metrics-endpoint", self_metrics_endpoint)
+        collector_options += ("--self-metrics-endpoint", self_metrics_endpoint)
     if detach:
         said = start_detached(
             directory,
@@ -109,7 +121,7 @@ def up_command(
             ports=ports,
             learn_every=learn_every,
             unsandboxed_sql=unsandboxed_sql,
-            collector_options=options,
+            collector_options=(*doors.arguments(), *collector_options),
         )
         click.echo(said, nl=False)
         return
@@ -117,7 +129,8 @@ def up_command(
     with held(directory):
         for option, port in ports.items():
             if option != "store-port" or store_url is None:
-                require_free(HOST, port, option=f"--{option}")
+                host = doors.host if option in ("grpc-port", "http-port") else HOST
+                require_free(host, port, option=f"--{option}")
         plan = Plan(
             data_dir=directory,
             store_url=store_url,
@@ -128,7 +141,8 @@ def up_command(
             logs=None if ready_fd is None else directory / "logs",
             unsandboxed_sql=unsandboxed_sql,
             learn_every_s=every_s,
-            collector_options=options,
+            doors=doors,
+            collector_options=collector_options,
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
 
@@ -142,6 +156,17 @@ def _redaction(patterns: Path | None, *, no_redact: bool) -> tuple[str, ...]:
     if no_redact:
         return ("--no-redact",)
     return ("--redact-patterns", str(patterns.absolute())) if patterns else ()
+
+
+def _forwarding(targets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the collector's options for the targets, once they can be read."""
+    from spanlore.collector.forwarding.target import TargetError, read_targets
+
+    try:
+        read_targets(targets, os.environ)
+    except TargetError as error:
+        raise click.BadParameter(str(error), param_hint="--forward") from error
+    return tuple(part for target in targets for part in ("--forward", target))
 
 
 def _seconds(learn_every: str | None) -> float | None:
@@ -182,8 +207,8 @@ def _addresses(document: dict[str, Any]) -> str:
     return (
         f"spanlore {document['version']} is up on {document['data_dir']}\n"
         f"  store      {document['store']['url']}\n"
-        f"  OTLP gRPC  http://{HOST}:{collector['grpc_port']}\n"
-        f"  OTLP HTTP  {http}\n"
+        f"  OTLP gRPC  {collector['public_grpc_url']}\n"
+        f"  OTLP HTTP  {collector['public_http_url']}\n"
         f"  review     http://{HOST}:{document['review']['port']}\n"
         f"{_learns(document['learn']['every_s'])}"
         "Point a traced program at it:\n"
@@ -208,6 +233,8 @@ def start_detached(
     collector_options: tuple[str, ...] = (),
 ) -> str:
     """Run `up` in a session of its own; return what it says when it is ready.
+
+    ``collector_options`` are further options of the collector, which are `up`'s too.
 
     What it says instead, when it does not get ready, is printed, and its exit code is ours
     (SystemExit). With ``outlives_us`` false the kernel ends it with this process, where it can.

@@ -162,7 +162,8 @@ def _get(url: str, query: str) -> tuple[int, bytes]:
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     with closing(kind(parts.hostname or "", parts.port, timeout=ANSWER_S_MAX)) as connection:
-        connection.request("GET", f"{parts.path}{_PATH}?{query}")
+        headers = current_settings().delivery_headers()
+        connection.request("GET", f"{parts.path}{_PATH}?{query}", headers=headers)
         answer = connection.getresponse()
         body = answer.read(_ANSWER_BYTES_MAX + 1)
     if len(body) > _ANSWER_BYTES_MAX:

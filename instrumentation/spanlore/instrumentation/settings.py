@@ -79,6 +79,16 @@ class Settings:
             return self.content_mode in _ON_SPANS
         return self.is_private and provider_is_ours
 
+    def delivery_headers(self) -> dict[str, str]:
+        """Return what goes with a question for lessons: the token that OTLP to that host carries.
+
+        One token may do both; the keys to another host are none of this one's business.
+        """
+        target = self.targets[TRACES]
+        token = dict(target.headers).get("authorization")
+        is_there = urlsplit(target.url).hostname == urlsplit(self.delivery_url).hostname
+        return {"authorization": token} if token and is_there else {}
+
     @property
     def instrumentors_mode(self) -> str | None:
         """The content mode to start the instrumentors with; None leaves what the user set."""

@@ -1,13 +1,16 @@
 """HTTP/1.1 for a port of ours, with an end to what one client may hold and for how long."""
 
 import asyncio
+import socket
 from asyncio import Transport
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Final, cast
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["HttpBounds", "bounded_protocol"]
+__all__ = ["BoundedServer", "HttpBounds", "bounded_protocol"]
 
 _FULL_TEXT: Final = b"too many connections: come back soon\n"
 _FULL: Final = (
@@ -33,6 +36,26 @@ class HttpBounds:
 def bounded_protocol(bounds: HttpBounds) -> type[asyncio.Protocol]:
     """Give the protocol for uvicorn's ``http`` setting."""
     return type("BoundedProtocol", (_BoundedProtocol,), {"bounds": bounds})
+
+
+class BoundedServer(uvicorn.Server):
+    """uvicorn with an end to what it has no setting for: how long a client's TLS handshake takes.
+
+    asyncio waits a minute, and a connection is none of the protocol's before that.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, handshake_s_max: float) -> None:
+        super().__init__(config)
+        self._handshake_s_max = handshake_s_max
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, as uvicorn does."""
+        loop = asyncio.get_running_loop()
+        if self.config.is_ssl:
+            loop.create_server = partial(  # type: ignore[method-assign]
+                loop.create_server, ssl_handshake_timeout=self._handshake_s_max
+            )
+        await super().startup(sockets)
 
 
 class _BoundedProtocol(HttpToolsProtocol):

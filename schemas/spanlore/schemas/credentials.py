@@ -4,10 +4,11 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from spanlore.schemas.private_file import draft
 
 FILE_NAME = "credentials.json"
 SECRET_BYTES = 32  # 43 characters of URL-safe base64
@@ -85,13 +86,13 @@ def _create(path: Path) -> None:
         "collector_token": secrets.token_urlsafe(SECRET_BYTES),
         **_later_secrets(),
     }
-    draft = _draft(path, fresh)
+    made = draft(path, json.dumps(fresh, indent=2))
     try:
-        os.link(draft, path)
+        os.link(made, path)
     except FileExistsError:
         return
     finally:
-        draft.unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
 
 
 def _later_secrets() -> dict[str, Any]:
@@ -109,16 +110,5 @@ def _completed(path: Path) -> Any:
         found = json.loads(path.read_text(encoding="utf-8"))
         if not _later_secrets().keys() <= set(found):
             found = {**_later_secrets(), **found}
-            _draft(path, found).replace(path)
+            draft(path, json.dumps(found, indent=2)).replace(path)
     return found
-
-
-def _draft(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write a file beside its place, whole and for nobody else to read."""
-    draft = path.with_name(f".{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    return draft

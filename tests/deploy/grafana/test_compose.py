@@ -1,5 +1,6 @@
 """The compose file: valid, and in step with what it starts. No container engine is needed."""
 
+import json
 import re
 import subprocess
 import sys
@@ -11,11 +12,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from spanlore.cli.connection import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, DEFAULT_STORE_PORT
+from spanlore.cli.up import up_command
 from spanlore.grafana import provisioning
 from spanlore.grafana.builder import DATASOURCE_TYPE, PLUGIN_VERSION
 from spanlore.schemas import tables
 from tests.deploy.grafana.conftest import SENT_TIMEOUT_S
 
+GRAFANA_PORT = 3000
 FOLDER = Path(__file__).parents[3] / "deploy" / "compose"
 FILE = FOLDER / "docker-compose.yml"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
@@ -45,12 +48,7 @@ def test_the_check_sees_a_misspelt_key(tmp_path: Path) -> None:
 
 def test_each_profile_has_all_that_it_needs_and_nothing_of_the_other() -> None:
     assert set(in_profile("embedded")) == {"spanlore", "otlp", "reader-password", "grafana"}
-    assert set(in_profile("server")) == {
-        "clickhouse",
-        "spanlore-server",
-        "otlp-server",
-        "grafana-server",
-    }
+    assert set(in_profile("server")) == {"clickhouse", "spanlore-server", "grafana-server"}
     for profile in ("embedded", "server"):
         services = in_profile(profile)
         for one in services.values():
@@ -61,14 +59,20 @@ def test_each_profile_has_all_that_it_needs_and_nothing_of_the_other() -> None:
 @pytest.mark.parametrize("profile", ["embedded", "server"])
 def test_published_ports_are_of_this_machine_alone_and_lead_to_spanlores(profile: str) -> None:
     published = [port for one in in_profile(profile).values() for port in one.get("ports", [])]
-    assert all(port.startswith("127.0.0.1:") for port in published)
-    inner = {int(port.split(":")[2]): int(port.split(":")[1]) for port in published}
-    [forwarder] = [one for name, one in in_profile(profile).items() if name.startswith("otlp")]
-    found = re.findall(r"^forward (\d+) (\d+)", forwarder["command"][-1], re.MULTILINE)
-    carried = {int(listened): int(reached) for listened, reached in found}
-    assert set(carried.values()) == {DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT}
-    # The HTTP door answers to a Host with its own port: what is published is that number.
-    assert {listened: inner[listened] for listened in carried} == carried
+    # Each is published as itself: the HTTP door answers to a Host with its own port.
+    ports = {DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, GRAFANA_PORT}
+    assert sorted(published) == sorted(f"127.0.0.1:{port}:{port}" for port in ports)
+    [spanlore] = [one for name, one in in_profile(profile).items() if name.startswith("spanlore")]
+    assert f"CMD {json.dumps(spanlore['command'][:3])}" in DOCKERFILE
+    told = up_command.make_context("up", spanlore["command"][2:]).params
+    assert (told["container"], told["grpc_port"], told["http_port"]) == (
+        True,
+        DEFAULT_GRPC_PORT,
+        DEFAULT_HTTP_PORT,
+    )
+    # Others reach it by the name of the service whose network it is in.
+    [named] = [name for name, one in in_profile(profile).items() if one is spanlore]
+    assert told["allow_host"] == (spanlore.get("network_mode", f":{named}").partition(":")[2],)
 
 
 @pytest.mark.parametrize("name", ["grafana", "grafana-server"])
