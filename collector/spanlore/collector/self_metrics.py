@@ -13,6 +13,7 @@ otel/sdk-metrics and system/process-metrics.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from typing import Any, Final
 
 from spanlore.collector.signals import LOGS, METRICS, TRACES
@@ -70,6 +71,21 @@ def _each(attribute: str, *path: str) -> Callable[[Status], Points]:
     return read
 
 
+def _forwarded(read: Callable[[Status], Points]) -> Callable[[Status], Points]:
+    """Read the same of every target that is forwarded to."""
+
+    def read_all(status: Status) -> Points:
+        for target in status["forwarding"]:
+            name = {"exporter": f"forward/{target['name']}"}
+            yield from ((name | dict(attributes), value) for attributes, value in read(target))
+
+    return read_all
+
+
+def _together(*reads: Callable[[Status], Points]) -> Callable[[Status], Points]:
+    return lambda status: chain.from_iterable(read(status) for read in reads)
+
+
 def _accepted(signal: str) -> Callable[[Status], Points]:
     """Count what this process acknowledged: a counter, so what is quarantined later stays in."""
 
@@ -118,8 +134,14 @@ def _of_signal(signal: str, words: str, unit: str) -> Iterator[SelfMetric]:
             f"{said} of earlier processes found in the log at the start.",
         ),
         f"exporter.sent_{words}": (
-            _one(signal, "stored", exporter=_STORE),
-            f"{said} that the store has.",
+            _together(
+                _one(signal, "stored", exporter=_STORE), _forwarded(_one("forwarded", signal))
+            ),
+            f"{said} that the store has, or that a target took.",
+        ),
+        f"exporter.send_failed_{words}": (
+            _forwarded(_together(*(_one(why, signal, **{"error.type": why}) for why in _FAILURES))),
+            f"{said} that a target rejected or refused, or that its full queue dropped.",
         ),
         f"exporter.quarantined_{words}": (
             _one(signal, "quarantined", exporter=_STORE),
@@ -133,6 +155,7 @@ def _of_signal(signal: str, words: str, unit: str) -> Iterator[SelfMetric]:
 
 _CORRUPT: Final = "log_bytes_corrupt"
 _STORE: Final = "store"
+_FAILURES: Final = ("rejected", "refused", "dropped")
 _SIGNALS: Final = (
     (TRACES.name, "spans", "{span}"),
     (LOGS.name, "log_records", "{log_record}"),
@@ -271,8 +294,38 @@ SELF_METRICS: Final = (
         "exporter.up",
         Kind.GAUGE,
         "",
-        description="1 while segments can be loaded, 0 since the last try failed.",
-        read=_is_well("store_error", exporter=_STORE),
+        description="1 while it takes what it is sent, 0 since the last try failed.",
+        read=_together(
+            _is_well("store_error", exporter=_STORE), _forwarded(_is_well("last_error"))
+        ),
+    ),
+    _metric(
+        "exporter.retried_requests",
+        Kind.COUNTER,
+        "{request}",
+        description="Requests that a target was to be sent again.",
+        read=_forwarded(_one("retries")),
+    ),
+    _metric(
+        "exporter.queue.size",
+        Kind.UP_DOWN_COUNTER,
+        "By",
+        description="Bytes that wait for a target.",
+        read=_forwarded(_one("backlog", "bytes")),
+    ),
+    _metric(
+        "exporter.queue.requests",
+        Kind.UP_DOWN_COUNTER,
+        "{request}",
+        description="Requests that wait for a target.",
+        read=_forwarded(_one("backlog", "records")),
+    ),
+    _metric(
+        "exporter.queue.oldest_age",
+        Kind.GAUGE,
+        "s",
+        description="Since the oldest of them was received.",
+        read=_forwarded(_one("backlog", "oldest_age_s")),
     ),
     _metric(
         "sealer.requests",
