@@ -78,7 +78,7 @@ def test_the_page_says_what_came_and_what_became_of_it(busy: CollectorProcess) -
     assert found["log_oldest_age_seconds", ()] > 0
     assert found["disk_free_bytes", ()] > 0
     assert found["process_memory_usage_bytes", ()] > 10 << 20
-    assert found["process_unix_file_descriptor_count", ()] > 5
+    assert found["open_files", ()] > 5
     assert found["receiver_connections", (("transport", "http"),)] == 1
     wait_until(lambda: busy.status()["store_error"])
     found = samples(plain_text(page(busy)))

@@ -348,6 +348,14 @@ SELF_METRICS: Final = (
         description="What else happened, by name: tries that failed, text that was mended.",
         read=_events,
     ),
+    # Not process.unix.file_descriptor.count: to Prometheus only a histogram ends in "_count".
+    _metric(
+        "open_files",
+        Kind.UP_DOWN_COUNTER,
+        "{file}",
+        description="Files that the process has open; every connection is one.",
+        read=_one("process", "open_files"),
+    ),
     SelfMetric(
         name="process.uptime",
         kind=Kind.GAUGE,
@@ -368,12 +376,5 @@ SELF_METRICS: Final = (
         unit="By",
         description="The amount of physical memory in use.",
         read=_one("process", "rss_bytes"),
-    ),
-    SelfMetric(
-        name="process.unix.file_descriptor.count",
-        kind=Kind.UP_DOWN_COUNTER,
-        unit="{file_descriptor}",
-        description="Number of unix file descriptors in use; every connection is one.",
-        read=_one("process", "open_files"),
     ),
 )
