@@ -15,7 +15,7 @@ import grpc
 import httpx
 from google.protobuf.message import Message
 
-from spanlore.collector.signals import TRACES, Signal
+from spanlore.collector.signals import SIGNALS, TRACES, Signal
 from spanlore.schemas.credentials import load_or_create
 
 PROTOBUF = "application/x-protobuf"
@@ -54,6 +54,7 @@ class CollectorProcess:
         line = self.process.stdout.readline()
         assert line, self.process.communicate(timeout=START_S)[1]
         ready = json.loads(line)
+        self.refused = 0
         self.said: deque[str] = deque(maxlen=200)
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -74,7 +75,11 @@ class CollectorProcess:
         """Send a request over gRPC and give the answer's bytes. Raises grpc.RpcError."""
         body = request if isinstance(request, bytes) else request.SerializeToString()
         call = unary(self.channel, f"/{signal.service}/Export")
-        answer: bytes = call(body, timeout=SEND_S, **options)
+        try:
+            answer: bytes = call(body, timeout=SEND_S, **options)
+        except grpc.RpcError:
+            self.refused += 1
+            raise
         return answer
 
     def post(
@@ -91,7 +96,9 @@ class CollectorProcess:
         if is_gzip:
             body = gzip.compress(body)
             sent["content-encoding"] = "gzip"
-        return self.client.post(path, content=body, headers=sent)
+        answer = self.client.post(path, content=body, headers=sent)
+        self.refused += answer.is_error
+        return answer
 
     def flush(self, timeout_s: float = 60) -> dict[str, Any]:
         """Wait until all that was accepted is in the store."""
@@ -108,6 +115,15 @@ class CollectorProcess:
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+    def check_conserved(self) -> dict[str, Any]:
+        """See that every record and every refusal of ours is accounted for; give the counters."""
+        status = self.status()
+        for counts in (status[one.name] for one in SIGNALS):
+            kept = counts["accepted"] + counts["rejected"] + counts["quarantined"]
+            assert kept == counts["received"], status
+        assert sum(status["refused"].values()) >= self.refused, status
+        return status
 
     def authorized(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.token}"}
@@ -128,7 +144,8 @@ class CollectorProcess:
         self._gone()
 
     def stop(self) -> int:
-        """Stop it as a supervisor does and give its exit code."""
+        """Stop it as a supervisor does and give its exit code, once all is accounted for."""
+        self.check_conserved()
         self.process.send_signal(signal.SIGTERM)
         return self._gone()
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from spanlore.collector import log as log_module
-from spanlore.collector import record
+from spanlore.collector import disk, record
 from spanlore.collector.refusal import Refused
 from tests.collector.log_cases import entry, files, open_log
 from tests.collector.otlp_requests import new_ids
@@ -201,7 +200,7 @@ print("acknowledged", acknowledged)
 def test_after_a_failed_sync_the_file_is_never_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sync = log_module._sync_data  # noqa: SLF001 - a disk that fails to sync cannot be had here
+    sync = disk.sync_data
 
     def fail(_: int) -> None:
         raise OSError(errno.EIO, "input/output error")
@@ -211,10 +210,10 @@ def test_after_a_failed_sync_the_file_is_never_written_again(
         opened.log.append(entry(kept)).result(WAIT_S)
         (first,) = files(tmp_path)
         good = first.read_bytes()
-        monkeypatch.setattr(log_module, "_sync_data", fail)
+        monkeypatch.setattr(disk, "sync_data", fail)
         with pytest.raises(Refused):
             opened.log.append(entry()).result(WAIT_S)
-        monkeypatch.setattr(log_module, "_sync_data", sync)
+        monkeypatch.setattr(disk, "sync_data", sync)
         assert opened.log.append(entry()).result(WAIT_S) == 3
         assert first.read_bytes() == good
         assert seqs(tmp_path) == [1, 3]

@@ -199,6 +199,7 @@ class Application:
         if path not in _SIGNALS:
             raise unknown_signal()
         if scope["method"] != "POST":
+            self._counters.refused("method")
             return _use("POST")
         self._intake.quotas.admit(tenant)
         tenant = tenant or read_tenant(headers.get(TENANT_HEADER.encode()))
@@ -209,12 +210,14 @@ class Application:
     ) -> Answer:
         media = media_type(headers)
         if media not in (PROTOBUF, JSON):
+            self._counters.refused("content_type")
             return text(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 f"content type {media!r} is not taken: send {PROTOBUF} or {JSON}",
             )
         encoding = headers.get(b"content-encoding", b"").strip().lower().decode("latin-1")
         if encoding not in ("", "identity", *INFLATERS):
+            self._counters.refused("content_encoding")
             known = ", ".join(ENCODINGS)
             return text(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

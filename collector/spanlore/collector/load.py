@@ -6,7 +6,6 @@ the record, and that record goes to the quarantine.
 """
 
 import logging
-import os
 import threading
 import time
 from collections import Counter
@@ -21,7 +20,7 @@ from spanlore.collector.counters import Counters
 from spanlore.collector.log import Log
 from spanlore.collector.quarantine import quarantine
 from spanlore.collector.record import BadRecordError, Record
-from spanlore.collector.segment import PART_SUFFIX, Segment, write_private
+from spanlore.collector.segment import PART_SUFFIX, Segment, cut, write_private
 from spanlore.collector.signals import METRICS, SIGNALS, TRACES, Signal, data_points_of
 from spanlore.schemas import metric_tables, tables
 from spanlore.schemas.store import StoreError, StoreRefused, StoreUnreachable
@@ -192,8 +191,12 @@ class Loader:
         self._store = self._store or self._connect()
         token = attempts.token(segment)
         attempts.poison = []
+        is_left_over = segment.log_id != self._log.log_id
         for signal in SIGNALS:
-            if segment.items.get(signal.name):
+            number = segment.items.get(signal.name, 0)
+            # Of what an earlier process left, the store may have the rows and no longer the token:
+            # its engine syncs those and not these.
+            if number and not (is_left_over and _found(self._store, segment, signal) == number):
                 attempts.poison += _insert(self._store, segment, signal=signal, token=token)
         check_stored(self._store, segment, attempts.poison)
 
@@ -232,7 +235,7 @@ class Loader:
 def cut_to_size(segment: Segment) -> None:
     """Cut off what a failed write left behind a segment's end. Raises OSError."""
     if segment.path.stat().st_size != segment.size_bytes:
-        os.truncate(segment.path, segment.size_bytes)
+        cut(segment.path, segment.size_bytes)
 
 
 def items_of(records: Iterator[Record]) -> "Counter[str]":
@@ -314,7 +317,7 @@ def check_stored(store: SegmentStore, segment: Segment, poison: Sequence[Poison]
     refused = {item.record.seq for item in poison}
     for signal in SIGNALS:
         number = expected[signal.name]
-        found = sum(_rows(store, table, segment) for table in signal.tables) if number else 0
+        found = _found(store, segment, signal) if number else 0
         if found >= number:
             continue
         look_for = _LOOK_FOR.get(signal.name)
@@ -324,12 +327,11 @@ def check_stored(store: SegmentStore, segment: Segment, poison: Sequence[Poison]
             raise StoredLessError(f"{msg}: the store said yes and did not keep them")
 
 
-def _rows(store: SegmentStore, table: str, segment: Segment) -> int:
-    rows = store.query(
-        _COUNT_SQL.format(table=table),
-        {"log_id": segment.log_id, "first": segment.first_seq, "last": segment.last_seq},
-    )
-    return int(rows[0]["n"])
+def _found(store: SegmentStore, segment: Segment, signal: Signal) -> int:
+    """Count the rows that the store has of one signal of a segment."""
+    marks = {"log_id": segment.log_id, "first": segment.first_seq, "last": segment.last_seq}
+    counts = (store.query(_COUNT_SQL.format(table=table), marks) for table in signal.tables)
+    return sum(int(rows[0]["n"]) for rows in counts)
 
 
 def _scopes(segment: Segment, signal: Signal, refused: AbstractSet[int]) -> Iterator[Any]:

@@ -6,28 +6,23 @@ waits in order for the loader.
 """
 
 import logging
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from spanlore.collector import record
+from spanlore.collector import disk, record
 from spanlore.collector.refusal import overloaded
-from spanlore.collector.segment import Segment, age_s, name_of, sync_dir
+from spanlore.collector.segment import Segment, age_s, cut, name_of
 from spanlore.collector.signals import Signal
 
 _logger = logging.getLogger(__name__)
 
 _GROUP_RECORDS_MAX = 256
-_BUFFERS_PER_WRITE_MAX = 512
-# macOS has no fdatasync.
-_sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +170,7 @@ class Log:
 
     def done(self, segment: Segment) -> None:
         """Delete the oldest segment: the store has it."""
-        segment.path.unlink(missing_ok=True)
+        disk.remove(segment.path)
         with self._changed:
             self._sealed.remove(segment)
             self._held_bytes -= segment.size_bytes
@@ -202,8 +197,7 @@ class Log:
 
     def disk_free_bytes(self) -> int:
         """Give what is free for us on the log's disk. Raises OSError."""
-        disk = os.statvfs(self._directory)
-        return disk.f_bavail * disk.f_frsize
+        return disk.free_bytes(self._directory)
 
     @property
     def loaded_seq(self) -> int:
@@ -329,14 +323,14 @@ class Log:
 
     def _create(self, first_seq: int) -> _Open:
         path = self._directory / name_of(self.log_id, first_seq)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = disk.create(path)
         part = _Open(
             path=path, descriptor=descriptor, first_seq=first_seq, opened_at_s=time.monotonic()
         )
         with self._changed:
             self._open = part
-        os.fsync(descriptor)
-        sync_dir(self._directory)
+        disk.sync_data(descriptor)
+        disk.sync_dir(self._directory)
         for follower in self._followers:
             follower.opened(path)
         return part
@@ -354,8 +348,8 @@ class Log:
             )
             buffers += (head, entry.body)
         total = sum(len(buffer) for buffer in buffers)
-        _write_all(part.descriptor, buffers)
-        _sync_data(part.descriptor)
+        disk.write_all(part.descriptor, buffers)
+        disk.sync_data(part.descriptor)
         return total
 
     def _abandon(self, error: OSError) -> None:
@@ -366,7 +360,7 @@ class Log:
         if part is None:
             return
         try:
-            os.truncate(part.path, part.size_bytes)
+            cut(part.path, part.size_bytes)
         except OSError as again:
             # The loader cuts the file before it loads it; until then only the tail is wrong.
             _logger.warning("could not cut %s back: %s", part.path.name, again)
@@ -386,9 +380,9 @@ class Log:
             if part is None:
                 return
             try:
-                os.close(part.descriptor)
+                disk.close(part.descriptor)
                 if not part.records:
-                    part.path.unlink(missing_ok=True)
+                    disk.remove(part.path)
             except OSError as error:
                 # Everything counted is synced; an empty file left behind is cleared at a start.
                 _logger.warning("could not close %s: %s", part.path.name, error)
@@ -409,14 +403,3 @@ class Log:
             self._sealed.append(segment)
             self._sealed_count += 1
             self._changed.notify_all()
-
-
-def _write_all(descriptor: int, buffers: Sequence[bytes | memoryview]) -> None:
-    """Write every byte of the buffers; a write may take less than it was given."""
-    left = deque(buffers)
-    while left:
-        taken = os.writev(descriptor, list(islice(left, _BUFFERS_PER_WRITE_MAX)))
-        while left and taken >= len(left[0]):
-            taken -= len(left.popleft())
-        if taken:
-            left[0] = memoryview(left[0])[taken:]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from spanlore.collector import record
+from spanlore.collector import disk, record
 from spanlore.collector.counters import Counters
 from spanlore.collector.quarantine import quarantine
 from spanlore.collector.record import BadRecordError, Record
@@ -24,9 +24,9 @@ from spanlore.collector.segment import (
     PART_SUFFIX,
     Segment,
     age_s,
+    cut,
     make_private_dir,
     read_name,
-    sync_dir,
     write_private,
 )
 
@@ -109,7 +109,7 @@ def _recover_all(path: Path, quarantine_dir: Path, counters: Counters) -> tuple[
     found: list[tuple[int, Segment]] = []
     for file in sorted(path.iterdir()):
         if file.suffix in (PART_SUFFIX, ".draft"):
-            file.unlink()
+            disk.remove(file)
         name = read_name(file.name)
         if name is None or not file.is_file():
             continue
@@ -149,12 +149,12 @@ def _recover(
     if bad is not None:
         _set_aside(file, data[size:], bad=bad, quarantine_dir=quarantine_dir, counters=counters)
     if not good:
-        file.unlink()
-        sync_dir(file.parent)
+        disk.remove(file)
+        disk.sync_dir(file.parent)
         counters.event("log_files_empty")
         return None
     if bad is not None:
-        os.truncate(file, size)
+        cut(file, size)
     counters.recovered(items)
     counters.event("log_records_recovered", len(good))
     segment = Segment(

@@ -1,12 +1,13 @@
 """A sealed segment of the write-ahead log: a file that no longer grows."""
 
-import os
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from spanlore.collector import disk
 
 # A slice of a segment that the store refused, made to find out why; never the only copy.
 PART_SUFFIX: Final = ".part"
@@ -56,26 +57,26 @@ def read_name(name: str) -> tuple[int, int] | None:
 
 def make_private_dir(path: Path) -> None:
     """Make a directory that only its owner may enter, and its name durable."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sync_dir(path.parent)
+    if not path.parent.exists():
+        make_private_dir(path.parent)
+    disk.make_dir(path)
+    disk.sync_dir(path.parent)
 
 
-def sync_dir(path: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def cut(path: Path, size_bytes: int) -> None:
+    """Cut a file, durably: what is behind does not come back."""
+    disk.truncate(path, size_bytes)
+    disk.sync_file(path)
 
 
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner may read, durable and whole or not at all."""
     draft = path.with_name(path.name + ".draft")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    sync_dir(path.parent)
+    descriptor = disk.create(draft, replaces=True)
+    try:
+        disk.write_all(descriptor, [data])
+        disk.sync_data(descriptor)
+    finally:
+        disk.close(descriptor)
+    disk.replace(path, by=draft)
+    disk.sync_dir(path.parent)

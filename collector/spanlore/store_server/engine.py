@@ -182,6 +182,17 @@ class Engine:
         names = self._anchor.rows(f"SELECT lower(name) FROM {table}")
         return frozenset(str(name) for [name] in names)
 
+    def broken_parts(self) -> list[str]:
+        """Name the parts that could not be read and were set aside, as database.table: part.
+
+        The engine opens a table without them and says nothing.
+        """
+        found = self._anchor.rows(
+            "SELECT database, table, name FROM system.detached_parts"
+            " WHERE startsWith(reason, 'broken') ORDER BY ALL"
+        )
+        return [f"{database}.{table}: {name}" for database, table, name in found]
+
     def _open(self) -> Handle:
         return Handle(self._address)
 

@@ -129,6 +129,12 @@ async def _serve(arguments: Arguments, listener: socket.socket, *, access: Acces
         memory_bytes_max=arguments.memory_bytes_max,
         sessions_max=arguments.queries_max * 4,
     )
+    for part in engine.broken_parts():
+        _log.error(
+            "a part of the store is damaged and its rows are missing (%s): it is in its table's "
+            "folder `detached`; restore it from a backup, or delete it there to end this message",
+            part,
+        )
     door = Door(engine, access, spool_dir=spool_dir, limits=Limits(queries=arguments.queries_max))
     await _until(told, door, listener=listener, drain_s_max=arguments.drain_s_max)
     door.close()

@@ -127,10 +127,7 @@ def up_command(
         return
     _check_store_url(store_url)
     with held(directory):
-        for option, port in ports.items():
-            if option != "store-port" or store_url is None:
-                host = doors.host if option in ("grpc-port", "http-port") else HOST
-                require_free(host, port, option=f"--{option}")
+        _require_ports(ports, doors, has_own_store=store_url is None)
         plan = Plan(
             data_dir=directory,
             store_url=store_url,
@@ -145,6 +142,13 @@ def up_command(
             collector_options=collector_options,
         )
         supervise(plan, lambda document: _announce(document, ready_fd))
+
+
+def _require_ports(ports: dict[str, int], doors: Doors, *, has_own_store: bool) -> None:
+    for option, port in ports.items():
+        if option != "store-port" or has_own_store:
+            host = doors.host if option in ("grpc-port", "http-port") else HOST
+            require_free(host, port, option=f"--{option}")
 
 
 def _redaction(patterns: Path | None, *, no_redact: bool) -> tuple[str, ...]:
