@@ -154,9 +154,6 @@ def main(  # noqa: PLR0913 - one argument an option
     Prints one JSON line when it listens. Exit code 3: a port, the directory, the credentials,
     the patterns or a forwarding target cannot be had.
     """
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
     try:
         config = Config(
             data_dir=data_dir,
@@ -192,6 +189,9 @@ def main(  # noqa: PLR0913 - one argument an option
 
 def serve(config: Config, store_url: str) -> None:
     """Run a collector until the process is asked to end; exit where it cannot start."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
     told = listen_for_end()
     try:
         _allow_files(2 * config.clients.connections_max + _OTHER_FILES)

@@ -112,8 +112,7 @@ def up_command(
     }
     every_s = _seconds(learn_every)
     collector_options = (*_redaction(redact_patterns, no_redact=no_redact), *_forwarding(forward))
-    if self_metrics_endpoint:
-        collector_options += ("--self-metrics-endpoint", self_metrics_endpoint)
+    collector_options += _self_metrics(self_metrics_endpoint)
     if detach:
         said = start_detached(
             directory,
@@ -160,6 +159,11 @@ def _redaction(patterns: Path | None, *, no_redact: bool) -> tuple[str, ...]:
     if no_redact:
         return ("--no-redact",)
     return ("--redact-patterns", str(patterns.absolute())) if patterns else ()
+
+
+def _self_metrics(endpoint: str | None) -> tuple[str, ...]:
+    """Return the collector's options for where its own metrics go."""
+    return ("--self-metrics-endpoint", endpoint) if endpoint else ()
 
 
 def _forwarding(targets: tuple[str, ...]) -> tuple[str, ...]:
