@@ -27,11 +27,11 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from spanlore.collector import record
+from spanlore.collector import disk, record
 from spanlore.collector.log import Entry
 from spanlore.collector.record import BadRecordError, Record
 from spanlore.collector.recover import LOCK_NAME
-from spanlore.collector.segment import make_private_dir, read_name, sync_dir, write_private
+from spanlore.collector.segment import make_private_dir, read_name, write_private
 
 _logger = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ class Backlog:
         mine = self._directory / path.name
         try:
             os.link(path, mine)
-            sync_dir(self._directory)
+            disk.sync_dir(self._directory)
         except OSError as error:
             # What comes in this file is counted as dropped; clients and store go on.
             self._tell(f"cannot keep {path.name} for forwarding: {error}")
