@@ -191,6 +191,9 @@ def _log_to_stderr() -> None:
 
 def serve(config: Config, store_url: str) -> None:
     """Run a collector until the process is asked to end; exit where it cannot start."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
     told = listen_for_end()
     try:
         _allow_files(2 * config.clients.connections_max + _OTHER_FILES)

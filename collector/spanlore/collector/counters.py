@@ -15,7 +15,7 @@ from typing import Any, Final
 from spanlore.collector.histogram import Histogram
 from spanlore.collector.signals import SIGNALS
 
-KINDS: Final = ("received", "accepted", "rejected", "quarantined", "stored", "recovered")
+KINDS: Final = ("received", "accepted", "rejected", "quarantined", "stored")
 TRANSPORTS: Final = ("grpc", "http")
 _ACK_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LOAD_BOUNDS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -27,6 +27,7 @@ class Counters:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._items = {signal.name: Counter(dict.fromkeys(KINDS, 0)) for signal in SIGNALS}
+        self._recovered = Counter(dict.fromkeys(self._items, 0))
         self._refused: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
         self._redacted: Counter[str] = Counter()
@@ -45,9 +46,10 @@ class Counters:
     def recovered(self, items: Mapping[str, int]) -> None:
         """Count records that stood in the log when this process began."""
         with self._lock:
+            self._recovered.update(items)
             for signal, number in items.items():
-                for kind in ("received", "accepted", "recovered"):
-                    self._items[signal][kind] += number
+                self._items[signal]["received"] += number
+                self._items[signal]["accepted"] += number
 
     def acknowledged(self, transport: str, duration_s: float) -> None:
         """Count a request's way from read to durable, in seconds."""
@@ -95,6 +97,7 @@ class Counters:
         with self._lock:
             return {
                 **{signal: dict(items) for signal, items in self._items.items()},
+                "recovered": dict(self._recovered),
                 "refused": dict(self._refused),
                 "events": dict(self._events),
                 "redacted": dict(self._redacted),

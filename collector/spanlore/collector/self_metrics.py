@@ -13,6 +13,7 @@ otel/sdk-metrics and system/process-metrics.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from typing import Any, Final
 
 from spanlore.collector.signals import LOGS, METRICS, TRACES
@@ -70,12 +71,27 @@ def _each(attribute: str, *path: str) -> Callable[[Status], Points]:
     return read
 
 
+def _forwarded(read: Callable[[Status], Points]) -> Callable[[Status], Points]:
+    """Read the same of every target that is forwarded to."""
+
+    def read_all(status: Status) -> Points:
+        for target in status["forwarding"]:
+            name = {"exporter": f"forward/{target['name']}"}
+            yield from ((name | dict(attributes), value) for attributes, value in read(target))
+
+    return read_all
+
+
+def _together(*reads: Callable[[Status], Points]) -> Callable[[Status], Points]:
+    return lambda status: chain.from_iterable(read(status) for read in reads)
+
+
 def _accepted(signal: str) -> Callable[[Status], Points]:
     """Count what this process acknowledged: a counter, so what is quarantined later stays in."""
 
     def read(status: Status) -> Points:
         items = status[signal]
-        yield {}, items["accepted"] + items["quarantined"] - items["recovered"]
+        yield {}, items["accepted"] + items["quarantined"] - status["recovered"][signal]
 
     return read
 
@@ -134,7 +150,7 @@ def _of_signal(signal: str, words: str, unit: str) -> Iterator[SelfMetric]:
             f"{said} rejected one by one in a partial success.",
         ),
         f"log.recovered_{words}": (
-            _one(signal, "recovered"),
+            _one("recovered", signal),
             f"{said} of earlier processes found in the log at the start.",
         ),
         f"exporter.sent_{words}": (
@@ -349,6 +365,14 @@ SELF_METRICS: Final = (
         description="What else happened, by name: tries that failed, text that was mended.",
         read=_events,
     ),
+    # Not process.unix.file_descriptor.count: to Prometheus only a histogram ends in "_count".
+    _metric(
+        "open_files",
+        Kind.UP_DOWN_COUNTER,
+        "{file}",
+        description="Files that the process has open; every connection is one.",
+        read=_one("process", "open_files"),
+    ),
     SelfMetric(
         name="process.uptime",
         kind=Kind.GAUGE,
@@ -369,12 +393,5 @@ SELF_METRICS: Final = (
         unit="By",
         description="The amount of physical memory in use.",
         read=_one("process", "rss_bytes"),
-    ),
-    SelfMetric(
-        name="process.unix.file_descriptor.count",
-        kind=Kind.UP_DOWN_COUNTER,
-        unit="{file_descriptor}",
-        description="Number of unix file descriptors in use; every connection is one.",
-        read=_one("process", "open_files"),
     ),
 )
