@@ -163,7 +163,6 @@ def main(  # noqa: PLR0913 - what is made of more than one option, or is not as 
     Prints one JSON line when it listens. Exit code 3: a port, the directory, the credentials,
     the patterns or a forwarding target cannot be had.
     """
-    _log_to_stderr()
     try:
         config = Config(
             data_dir=data_dir,
@@ -181,12 +180,6 @@ def main(  # noqa: PLR0913 - what is made of more than one option, or is not as 
     except _CANNOT_START as error:
         _cannot_start(error)
     serve(config, store_url)
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
 
 
 def serve(config: Config, store_url: str) -> None:

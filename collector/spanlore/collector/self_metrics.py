@@ -13,7 +13,6 @@ otel/sdk-metrics and system/process-metrics.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from itertools import chain
 from typing import Any, Final
 
 from spanlore.collector.signals import LOGS, METRICS, TRACES
@@ -69,21 +68,6 @@ def _each(attribute: str, *path: str) -> Callable[[Status], Points]:
         yield from (({attribute: key}, value) for key, value in values.items() if value is not None)
 
     return read
-
-
-def _forwarded(read: Callable[[Status], Points]) -> Callable[[Status], Points]:
-    """Read the same of every target that is forwarded to."""
-
-    def read_all(status: Status) -> Points:
-        for target in status["forwarding"]:
-            name = {"exporter": f"forward/{target['name']}"}
-            yield from ((name | dict(attributes), value) for attributes, value in read(target))
-
-    return read_all
-
-
-def _together(*reads: Callable[[Status], Points]) -> Callable[[Status], Points]:
-    return lambda status: chain.from_iterable(read(status) for read in reads)
 
 
 def _accepted(signal: str) -> Callable[[Status], Points]:
