@@ -13,7 +13,7 @@ from tests.store_server.store_process import StoreProcess
 
 SUITE = Path(__file__).with_name("clickhouse_client.test.cjs")
 PACKAGE = "@clickhouse/client@1.23.1"
-RUN_S_MAX = 300
+RUN_S_MAX = 600
 HOW = "${how}"
 # The names in the file; one with HOW in it is in a loop, and stands for two.
 NAMES = [
