@@ -6,10 +6,12 @@ WORKERS ?= 2
 BIN := .venv/bin
 READY := $(BIN)/.spanlore-ready
 BENCH_READY := $(BIN)/.spanlore-bench-ready
+FUZZ_READY := $(BIN)/.spanlore-fuzz-ready
+RUNS ?= 1000000
 UV := UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate
 
-.PHONY: setup demo test check test-slow bench lock clean
+.PHONY: setup demo test check test-slow bench fuzz lock clean
 
 setup: $(READY)
 
@@ -25,6 +27,10 @@ $(READY): requirements.lock pyproject.toml
 
 $(BENCH_READY): $(READY) benchmarks/requirements.lock
 	$(BIN)/python -m pip install --quiet --require-hashes -r benchmarks/requirements.lock
+	@touch $@
+
+$(FUZZ_READY): $(READY) tests/fuzz/requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r tests/fuzz/requirements.lock
 	@touch $@
 
 demo: $(READY)
@@ -46,9 +52,14 @@ test-slow: $(READY)
 bench: $(READY) $(BENCH_READY)
 	@set -e; for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python "$$script"; done
 
+# What was found lies in build/fuzz, and the next run goes on from there.
+fuzz: $(READY) $(FUZZ_READY)
+	$(BIN)/python -m tests.fuzz -runs=$(RUNS)
+
 lock: $(READY)
 	$(UV) --upgrade --all-extras --group dev pyproject.toml --output-file requirements.lock
 	$(UV) --upgrade --group bench --output-file benchmarks/requirements.lock
+	$(UV) --upgrade --group fuzz --output-file tests/fuzz/requirements.lock
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build

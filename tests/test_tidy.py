@@ -248,7 +248,9 @@ def test_nothing_is_left_for_later_in_a_comment() -> None:
     assert [name for name, text in texts_of_ours if any(word in text for word in UNFINISHED)] == []
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "benchmarks/requirements.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", "benchmarks/requirements.lock", "tests/fuzz/requirements.lock"]
+)
 def test_a_lock_carries_hashes_and_no_addresses(lock: str) -> None:
     lines = (ROOT / lock).read_text().splitlines()
     pins = [number for number, line in enumerate(lines) if "==" in line]

@@ -20,8 +20,8 @@ from tests.collector.collector_process import CollectorProcess
 from tests.collector.conftest import NOWHERE
 from tests.collector.otlp_requests import hex_ids, logs, metrics, new_ids, traces
 from tests.collector.test_durability import Load, check_exact, stored
-from tests.collector.test_other_clients import free_address, rotel
 from tests.collector.waiting import wait_until
+from tests.rotel_agent import free_address, rotel
 
 KILLS = 20
 
@@ -360,6 +360,7 @@ def test_rotel_that_comes_late_gets_what_waited_for_it_and_passes_it_on(
 ) -> None:
     before = second.status()["spans"]["accepted"]
     onward = (
+        "--exporter=otlp",
         f"--otlp-exporter-endpoint=http://{second.grpc_address}",
         "--otlp-exporter-protocol=grpc",
     )

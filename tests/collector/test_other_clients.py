@@ -2,11 +2,8 @@
 
 import json
 import os
-import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +14,12 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
 
 from spanlore.schemas.store import Store
-from systems import rotel_binary
 from tests.collector.collector_process import CollectorProcess
 from tests.collector.waiting import wait_until
+from tests.packages import npm_packages
+from tests.rotel_agent import rotel
 
 SPANS = 20
-INSTALL_S_MAX = 300
 RUN_S_MAX = 60
 NODE_PACKAGES = (
     "@opentelemetry/api@1.9.1",
@@ -45,19 +42,8 @@ def process(
 
 @pytest.fixture(scope="module")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the stock exporters from npm; skip where there is no Node or nothing to install."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("node and npm are not installed")
-    folder = tmp_path_factory.mktemp("js")
-    command = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--prefix", str(folder)]
-    done = subprocess.run(
-        [*command, *NODE_PACKAGES],
-        check=False, capture_output=True, text=True, timeout=INSTALL_S_MAX, cwd=folder,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"the OpenTelemetry JS packages cannot be installed: {done.stderr[-200:]}")
-    return folder / "node_modules"
+    """Install the stock exporters; skip where there is no Node or nothing to install."""
+    return npm_packages(tmp_path_factory.mktemp("js"), *NODE_PACKAGES)
 
 
 def sent_by_js(
@@ -100,40 +86,6 @@ def test_spans_of_opentelemetry_js_are_in_the_store_with_all_they_carried(
         assert row["ResourceAttributes"]["telemetry.sdk.language"] == "nodejs"
 
 
-@contextmanager
-def rotel(folder: Path, *exporter: str, grpc_address: str | None = None) -> Iterator[str]:
-    """Run rotel in front of the collector; give the address of its gRPC receiver."""
-    try:
-        binary = rotel_binary()
-    except ModuleNotFoundError:
-        pytest.skip("rotel is not installed: see benchmarks/requirements.lock")
-    grpc_address = grpc_address or free_address()
-    http_address = free_address()
-    command = [
-        str(binary), "start", "--exporter=otlp", f"--otlp-grpc-endpoint={grpc_address}",
-        f"--otlp-http-endpoint={http_address}", f"--pid-file={folder / 'rotel.pid'}",
-        f"--log-file={folder / 'rotel.log'}", *exporter,
-    ]  # fmt: skip
-    agent = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: _is_open(grpc_address))
-        yield grpc_address
-    finally:
-        agent.terminate()
-        agent.wait(RUN_S_MAX)
-
-
-def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
-def _is_open(address: str) -> bool:
-    host, _, port = address.partition(":")
-    with socket.socket() as probe:
-        return probe.connect_ex((host, int(port))) == 0
-
-
 def send(address: str) -> list[ReadableSpan]:
     """Send spans with the stock Python exporter; give them as they were."""
     provider = TracerProvider()
@@ -158,6 +110,7 @@ def test_spans_that_went_through_rotel_are_in_the_store_with_all_they_carried(
     endpoint = f"http://{process.grpc_address}" if protocol == "grpc" else process.url
     before = process.status()["spans"]["accepted"]
     options = (
+        "--exporter=otlp",
         f"--otlp-exporter-endpoint={endpoint}",
         f"--otlp-exporter-protocol={protocol}",
         f"--otlp-exporter-compression={compression}",

@@ -14,8 +14,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from spanlore.collector.check import Limits, check
 from spanlore.collector.otlp_json import answer_of, request_of
 from spanlore.collector.refusal import Refused
-from spanlore.collector.signals import LOGS, TRACES
-from tests.collector.otlp_requests import as_json, logs, spans_of, traces
+from spanlore.collector.signals import LOGS, METRICS, TRACES
+from tests.collector.otlp_requests import as_json, logs, metrics, spans_of, traces
 from tests.collector.test_check import VALUES
 
 MESSAGES_MAX = 1_000_000
@@ -60,6 +60,22 @@ def test_logs_go_the_same_way() -> None:
     sent = logs(2, body="grüße 你好 🎈")
     sent.resource_logs[0].scope_logs[0].log_records[0].severity_number = SEVERITY_NUMBER_INFO
     found = request_of(as_json(sent), LOGS, messages_max=MESSAGES_MAX)
+    assert found == sent.SerializeToString()
+
+
+def test_metrics_go_the_same_way_with_all_their_buckets() -> None:
+    sent = metrics(range(2))
+    added = sent.resource_metrics[0].scope_metrics[0].metrics
+    added.add(name="g").gauge.data_points.add(as_double=1.5)
+    point = added.add(name="h").histogram.data_points.add(count=3, sum=1.5)
+    point.bucket_counts.extend([1, 2])
+    point.explicit_bounds.append(0.5)
+    scaled = added.add(name="e").exponential_histogram.data_points.add(count=6, scale=-1)
+    scaled.positive.bucket_counts.extend([1, 2, 3])
+    scaled.negative.offset = -2
+    scaled.negative.bucket_counts.append(2**63)
+    added.add(name="s").summary.data_points.add().quantile_values.add(quantile=0.5, value=2)
+    found = request_of(as_json(sent), METRICS, messages_max=MESSAGES_MAX)
     assert found == sent.SerializeToString()
 
 
@@ -132,6 +148,7 @@ def test_text_that_is_none_is_mended_as_it_is_in_protobuf(bad: bytes) -> None:
         ({"startTimeUnixNano": 1.5}, "Span.startTimeUnixNano: 1.5 is no integer"),
         ({"droppedEventsCount": True}, "bool is no integer"),
         ({"kind": "SPAN_KIND_NEW"}, "Span.kind"),
+        ({"kind": "\ud83d"}, "Span.kind"),
         ({"attributes": {}}, "Span.attributes is no array"),
         ({"attributes": [None]}, "KeyValue is no object"),
         ({"attributes": [{"key": "k", "value": {"bytesValue": "%"}}]}, "AnyValue.bytesValue"),

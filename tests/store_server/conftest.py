@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from spanlore.schemas import migrate
 from tests.store_server.store_process import StoreProcess
 
 
@@ -11,6 +12,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreProcess]:
     with StoreProcess(tmp_path_factory.mktemp("served") / "data") as process:
         yield process
         assert process.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def migrated(served: StoreProcess) -> StoreProcess:
+    """The same process, with spanlore's own tables."""
+    login = served.admin
+    migrate.migrate(f"clickhouse://{login.user}:{login.password}@127.0.0.1:{served.port}/spanlore")
+    return served
 
 
 @pytest.fixture

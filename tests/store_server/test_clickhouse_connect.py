@@ -1,12 +1,20 @@
 import asyncio
-from collections.abc import Iterator
+import gzip
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 
 import clickhouse_connect
+import lz4.frame
 import pytest
+from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
 
-from tests.store_server.store_process import StoreProcess
+from spanlore.schemas import zstandard
+from tests.store_server.store_process import StoreProcess, until
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -128,25 +136,123 @@ def test_arrow_and_data_frames_come_whole(client: Client) -> None:
     assert len(client.query_df(sql)) == 150_000
 
 
-def test_the_async_client_runs_many_queries_at_once(served: StoreProcess, table: str) -> None:
-    async def work() -> list[int]:
+@pytest.mark.parametrize("compression", [None, "gzip", "zstd", "lz4"])
+def test_ready_made_formats_go_both_ways(
+    client: Client, table: str, compression: str | None
+) -> None:
+    pack = _PACKERS[compression]
+    written = client.raw_insert(
+        table, insert_block=pack(b"1\tx\n2\ty\n"), fmt="TSV", compression=compression
+    )
+    assert written.written_rows == 2
+    sql = f"SELECT * FROM {table} ORDER BY a"
+    assert client.raw_query(sql, fmt="CSV") == b'1,"x"\n2,"y"\n'
+    with client.raw_stream(sql, fmt="JSONEachRow") as stream:
+        lines = stream.read().splitlines()
+    assert [json.loads(line) for line in lines] == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+def test_a_query_id_comes_back(client: Client) -> None:
+    result = client.query("SELECT 1", settings={"query_id": "asked-by-python"})
+    assert result.query_id == "asked-by-python"
+
+
+def test_a_wrong_password_is_named_by_its_code(served: StoreProcess) -> None:
+    with pytest.raises(DatabaseError) as caught:
+        clickhouse_connect.get_client(
+            host="127.0.0.1", port=served.port, username=served.admin.user, password="wrong"
+        )
+    assert caught.value.code == 516
+
+
+_PACKERS: dict[str | None, Callable[[bytes], bytes]] = {
+    None: bytes,
+    "gzip": gzip.compress,
+    "zstd": lambda data: packed(zstandard.compressor(), data),
+    "lz4": lz4.frame.compress,
+}
+
+
+def packed(stream: Any, data: bytes) -> bytes:
+    return bytes(stream.compress(data) + stream.flush())
+
+
+def run_async(
+    served: StoreProcess, work: Callable[[AsyncClient], Awaitable[T]], **options: Any
+) -> T:
+    """Do work with an async client that is closed behind it."""
+
+    async def run() -> T:
         client = await clickhouse_connect.get_async_client(
             host="127.0.0.1",
             port=served.port,
             username=served.admin.user,
             password=served.admin.password,
+            **options,
         )
         try:
-            await client.insert(table, [[1, "x"]], column_names=["a", "b"])
-            asked = [
-                client.query(f"SELECT a + {{n:UInt64}} FROM {table}", parameters={"n": number})
-                for number in range(20)
-            ]
-            results = await asyncio.gather(*asked)
-            with pytest.raises(DatabaseError):
-                await client.query("SELECT nothing")
-            return [result.result_rows[0][0] for result in results]
+            return await work(client)
         finally:
             await client.close()
 
-    assert asyncio.run(work()) == list(range(1, 21))
+    return asyncio.run(run())
+
+
+def test_the_async_client_runs_many_queries_at_once(served: StoreProcess, table: str) -> None:
+    async def work(client: AsyncClient) -> list[int]:
+        await client.insert(table, [[1, "x"]], column_names=["a", "b"])
+        asked = [
+            client.query(f"SELECT a + {{n:UInt64}} FROM {table}", parameters={"n": number})
+            for number in range(20)
+        ]
+        results = await asyncio.gather(*asked)
+        with pytest.raises(DatabaseError) as caught:
+            await client.query("SELECT nothing")
+        assert caught.value.code == 47
+        return [result.result_rows[0][0] for result in results]
+
+    assert run_async(served, work) == list(range(1, 21))
+
+
+@pytest.mark.parametrize("compression", [False, "gzip", "zstd", "lz4"])
+def test_the_async_client_streams_rows_of_every_compression(
+    served: StoreProcess, compression: str | bool
+) -> None:
+    async def work(client: AsyncClient) -> int:
+        total = 0
+        async with await client.query_row_block_stream(
+            "SELECT number FROM numbers(200000)"
+        ) as blocks:
+            async for block in blocks:
+                assert block[0][0] == total
+                total += len(block)
+        return total
+
+    assert run_async(served, work, compress=compression) == 200_000
+
+
+def test_the_async_client_raises_an_error_in_the_middle_of_a_stream(served: StoreProcess) -> None:
+    async def work(client: AsyncClient) -> None:
+        async with await client.query_row_block_stream(
+            "SELECT throwIf(number = 900000, 'the wall') FROM numbers(1000000)",
+            settings={"max_block_size": 10_000},
+        ) as blocks:
+            async for _ in blocks:
+                pass
+
+    with pytest.raises(StreamFailureError, match="the wall"):
+        run_async(served, work)
+
+
+def test_an_async_query_that_is_cancelled_ends_in_the_store(served: StoreProcess) -> None:
+    async def work(client: AsyncClient) -> None:
+        asked = asyncio.ensure_future(
+            client.query("SELECT sum(number) AS cancelled_by_python FROM numbers(10000000000000)")
+        )
+        await asyncio.to_thread(until, lambda: served.running("cancelled_by_python") == 1)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+
+    run_async(served, work)
+    until(lambda: served.running("cancelled_by_python") == 0)

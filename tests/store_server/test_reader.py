@@ -181,6 +181,12 @@ def test_a_setting_that_is_not_listed_is_refused(everyones: ReaderStore, setting
     assert (answer.status_code, answer.headers["x-clickhouse-exception-code"]) == (403, "164")
 
 
+def test_how_answers_are_packed_is_nothing_that_a_reader_sets(everyones: ReaderStore) -> None:
+    packing = {"network_compression_method": "ZSTD", "network_zstd_compression_level": "3"}
+    answer = everyones.answer("SELECT 1", compress="1", **packing)
+    assert answer.status_code == 200, answer.text
+
+
 @pytest.mark.parametrize("database", ["system", "other", "information_schema", "x` ; --"])
 def test_a_reader_stays_in_its_database(everyones: ReaderStore, database: str) -> None:
     assert everyones.answer("SELECT * FROM processes", database=database).status_code == 403

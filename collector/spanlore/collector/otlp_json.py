@@ -64,7 +64,7 @@ class _Field:
 def request_of(body: bytes, signal: Signal, *, messages_max: int) -> bytes:
     """Give the protobuf bytes of a request that came as JSON. Raises Refused (permanent)."""
     _limit_tokens(body, messages_max * _TOKENS_PER_MESSAGE_MAX)
-    request = signal.loose()
+    request = signal.whole()
     try:
         document = json.loads(body.decode("utf-8", "surrogateescape"), parse_constant=_no_constant)
         _fill(request, document, _REQUESTS[signal.name], deep=0)
@@ -170,10 +170,11 @@ def _reader(field: FieldDescriptor) -> Callable[[Any], Any]:
 
 def _enum_reader(enum: EnumDescriptor) -> Callable[[Any], int]:
     """Make a reader of numbers; names, which OTLP forbids and some clients send, are known too."""
+    # protobuf's own mapping cannot be asked for a name that is no text.
+    numbers = {name: value.number for name, value in enum.values_by_name.items()}
 
     def read(value: Any) -> int:
-        known = enum.values_by_name.get(value) if isinstance(value, str) else None
-        return _integer(value) if known is None else known.number
+        return numbers[value] if isinstance(value, str) and value in numbers else _integer(value)
 
     return read
 

@@ -1,6 +1,6 @@
 """The OTLP signals the collector takes, and the message classes that read them.
 
-Three private readings of each request are built from OTLP's own descriptors:
+Four private readings of each request are built from OTLP's own descriptors:
 
 - *strict* reads a request as it is, and its ``IsInitialized()`` is False exactly where a value
   stands that the store's schema cannot hold: a kvlist, or an array with anything but scalars in
@@ -8,6 +8,7 @@ Three private readings of each request are built from OTLP's own descriptors:
   walk in C finds them, in any encoding.
 - *loose* takes every string as bytes, so that text which is not UTF-8 can be read and repaired,
   and knows ``AnyValue.json_value``.
+- *whole* takes strings as bytes too, and has every field of OTLP: JSON is written into it.
 - *counting* reads no further than to what is counted, which costs next to nothing.
 """
 
@@ -79,6 +80,7 @@ class Signal:
     strict: type[Any]
     loose: type[Any]
     counting: type[Any]
+    whole: type[Any]
     answer: Callable[[int, str], bytes]
     table_in: str
     tables: tuple[str, ...]
@@ -177,9 +179,13 @@ def _make_strict(file: _File) -> None:
     _point_at(_message(file, "ArrayValue"), _COMMON_PACKAGE + "ElementValue", "values")
 
 
+def _make_whole(file: _File) -> None:
+    _take_text_as_bytes(file.message_type)
+
+
 def _make_loose(file: _File) -> None:
     _make_lean(file)
-    _take_text_as_bytes(file.message_type)
+    _make_whole(file)
     if file.name == _COMMON:
         _add_json_value(_message(file, "AnyValue"))
 
@@ -252,6 +258,7 @@ def data_points_of(metric: Any) -> Iterator[Any]:
 _strict = _build(_make_strict)
 _loose = _build(_make_loose)
 _counting = _build(_make_counting)
+_whole = _build(_make_whole)
 
 TRACES: Final = Signal(
     name="spans",
@@ -264,6 +271,7 @@ TRACES: Final = Signal(
     strict=_strict(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
     loose=_loose(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
     counting=_counting(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
+    whole=_whole(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
     answer=_traces_answer,
     table_in=otlp.TRACES_IN,
     tables=(tables.TRACES,),
@@ -279,6 +287,7 @@ LOGS: Final = Signal(
     strict=_strict(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
     loose=_loose(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
     counting=_counting(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
+    whole=_whole(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
     answer=_logs_answer,
     table_in=otlp.LOGS_IN,
     tables=(tables.LOGS,),
@@ -294,6 +303,7 @@ METRICS: Final = Signal(
     strict=_strict(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
     loose=_loose(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
     counting=_counting(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
+    whole=_whole(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
     answer=_metrics_answer,
     table_in=otlp.METRICS_IN,
     tables=tuple(metric_tables.BY_KIND.values()),

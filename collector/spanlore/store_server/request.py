@@ -31,6 +31,8 @@ _TRANSPORT: Final = frozenset(
         "decompress",
         "default_format",
         "enable_http_compression",
+        "network_compression_method",
+        "network_zstd_compression_level",
         "password",
         "query",
         "query_id",

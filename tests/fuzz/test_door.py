@@ -1,0 +1,42 @@
+"""The fuzzer's own parts, and a few thousand of its inputs without its guidance."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from spanlore.collector.signals import SIGNALS
+from tests.fuzz.case import PACKINGS, Case
+from tests.fuzz.door import Doors
+from tests.fuzz.mutation import mutated
+from tests.fuzz.seeds import cases
+
+CHANGED = 1000
+CHANGES_MAX = 6
+SEEDS = tuple(cases())
+
+
+def test_the_seeds_know_every_way_in() -> None:
+    ways = {(seed.signal, seed.is_json) for seed in SEEDS}
+    assert ways == {(number, is_json) for number in range(len(SIGNALS)) for is_json in (0, 1)}
+    assert {seed.packing for seed in SEEDS} == set(PACKINGS)
+    assert all(Case.read(seed.write()) == seed for seed in SEEDS)
+
+
+def test_what_holds_at_the_door_holds_for_every_seed() -> None:
+    doors = Doors()
+    taken = Counter(doors.take(seed.write()) for seed in SEEDS)
+    assert taken[True] > taken[False] > 0
+
+
+@pytest.mark.parametrize("seed", [random.randrange(2**32)])
+def test_it_holds_for_requests_changed_within_their_structure(seed: int) -> None:
+    rng = random.Random(seed)
+    doors = Doors()
+    taken: Counter[bool] = Counter()
+    for _ in range(CHANGED):
+        case = rng.choice(SEEDS)
+        for _ in range(rng.randrange(1, CHANGES_MAX)):
+            case = mutated(case, rng)
+        taken[doors.take(case.write())] += 1
+    assert min(taken[True], taken[False]) > CHANGED / 20

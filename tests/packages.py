@@ -1,0 +1,37 @@
+"""Packages of other languages, for tests that run other makers' clients: fetched or skipped."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+INSTALL_S_MAX = 300
+
+
+def npm_packages(folder: Path, *packages: str) -> Path:
+    """Install packages from npm; give their folder, or skip where that cannot be done."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("node and npm are not installed")
+    command = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--prefix", str(folder)]
+    _fetch([*command, *packages], folder)
+    return folder / "node_modules"
+
+
+def go_modules(folder: Path) -> Path:
+    """Fetch what the Go module in ``folder`` needs; give go's path, or skip where it cannot be."""
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("go is not installed")
+    _fetch([go, "mod", "download"], folder)
+    return Path(go)
+
+
+def _fetch(command: list[str], folder: Path) -> None:
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=INSTALL_S_MAX, cwd=folder
+    )
+    if done.returncode:
+        what = " ".join(command[:3])
+        pytest.skip(f"`{what}` does not get its packages: {done.stderr.strip()[-300:]}")
