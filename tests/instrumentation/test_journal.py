@@ -1,6 +1,5 @@
 """What is written down before it is sent: whatever becomes of the process, it is not lost."""
 
-import os
 import signal
 import stat
 import subprocess
@@ -330,4 +329,4 @@ def test_no_room_on_the_disk_is_no_reason_to_fail(
     monkeypatch.setattr(journal_module, "FREE_BYTES_MIN", 2**62)
     with journal(journal_dir(tmp_path, "s")) as made, pytest.raises(OSError, match="no room"):
         made.append(Kind.ENDED, b"body", items=1, is_awaited=True)
-    assert os.listdir(tmp_path / "journal" / "s") == []
+    assert list((tmp_path / "journal" / "s").iterdir()) == []
