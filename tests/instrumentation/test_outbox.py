@@ -10,9 +10,16 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from spanlore.instrumentation import outbox as outbox_module
 from spanlore.instrumentation import shipping
-from spanlore.instrumentation.answer import ABSENT, FAILED, REFUSED, TAKEN, Answer
+from spanlore.instrumentation.answer import (
+    ABSENT,
+    FAILED,
+    REFUSED,
+    REQUEST_BYTES_MAX,
+    TAKEN,
+    Answer,
+)
 from spanlore.instrumentation.outbox import ITEMS_MAX, Outbox
-from spanlore.instrumentation.shipping import KEPT_BYTES_MAX, REQUEST_BYTES_MAX
+from spanlore.instrumentation.shipping import KEPT_BYTES_MAX
 from tests.collector.waiting import wait_until
 
 FLUSH_S = 30.0

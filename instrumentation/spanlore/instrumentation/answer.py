@@ -1,7 +1,10 @@
-"""What came of sending one request, and who sends."""
+"""One request: how large it may be, who sends it, and what came of it."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+# What stock receivers take; one item that is larger goes by itself.
+REQUEST_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from spanlore.instrumentation.answer import REQUEST_BYTES_MAX
 from spanlore.instrumentation.journal import (
     Kind,
     Record,
@@ -31,7 +32,7 @@ _FILE_BYTES_READ_MAX = 128 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One record of the file, or what was left of it; ``offset`` is where it stands."""
+    """Some records of the file, or what was left of them; ``offset`` is where the last stands."""
 
     signal: str
     body: bytes
@@ -95,6 +96,26 @@ def _read(left: LeftFile) -> None:
         if offset > done and record.kind in (Kind.ENDED, Kind.EVENTS):
             signal = TRACES if record.kind == Kind.ENDED else LOGS
             left.requests.append(Request(signal, record.body, record.items, offset))
+    left.requests = list(_merged(left.requests))
+
+
+def _merged(requests: list[Request]) -> Iterator[Request]:
+    """Put together what may go as one request: OTLP's requests are repeated fields."""
+    waiting: list[Request] = []
+    for request in requests:
+        size = sum(len(each.body) for each in waiting) + len(request.body)
+        if waiting and (request.signal != waiting[0].signal or size > REQUEST_BYTES_MAX):
+            yield _joined(waiting)
+            waiting = []
+        waiting.append(request)
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(requests: list[Request]) -> Request:
+    body = b"".join(each.body for each in requests)
+    items = sum(each.items for each in requests)
+    return Request(requests[0].signal, body, items, requests[-1].offset)
 
 
 def _is_later(path: Path, than: Path) -> bool:

@@ -19,11 +19,11 @@ from typing import Any
 from google.protobuf.message import EncodeError
 
 from spanlore.instrumentation import hush
-from spanlore.instrumentation.answer import Send
+from spanlore.instrumentation.answer import REQUEST_BYTES_MAX, Send
 from spanlore.instrumentation.journal import Journal, Kind
 from spanlore.instrumentation.quiet import quiet
 from spanlore.instrumentation.settings import TRACES
-from spanlore.instrumentation.shipping import REQUEST_BYTES_MAX, Request, Shipping
+from spanlore.instrumentation.shipping import Request, Shipping
 from spanlore.instrumentation.worker import Worker
 
 THREAD_NAME = "spanlore-outbox"

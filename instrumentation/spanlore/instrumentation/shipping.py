@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
-from spanlore.instrumentation.answer import REFUSED, Answer, Send
+from spanlore.instrumentation.answer import REFUSED, REQUEST_BYTES_MAX, Answer, Send
 from spanlore.instrumentation.journal import Journal, Place
 from spanlore.instrumentation.left_behind import LeftFile, left_files
 from spanlore.instrumentation.quiet import quiet
@@ -18,7 +18,6 @@ from spanlore.instrumentation.worker import Worker
 
 THREAD_NAME = "spanlore-sender"
 
-REQUEST_BYTES_MAX = 4 * 1024 * 1024
 KEPT_BYTES_MAX = 32 * 1024 * 1024
 # Of a long outage only the newest are known by heart: the others stand in the journal.
 REQUESTS_MAX = 20_000
