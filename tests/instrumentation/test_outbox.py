@@ -257,7 +257,7 @@ def test_no_idle_thread_of_ours_stands_beside_a_fork(outbox: Outbox, post: Post)
     assert outbox.flush(FLUSH_S)
     outbox.park()
     names = {outbox_module.THREAD_NAME, shipping.THREAD_NAME}
-    assert not names & {thread.name for thread in threading.enumerate()}
+    wait_until(lambda: not names & {thread.name for thread in threading.enumerate()})
     outbox.put("traces", b"b")
     outbox.unpark()
     assert outbox.flush(FLUSH_S)

@@ -34,6 +34,8 @@ for _kind in KINDS:
 
 _BEFORE_VALUE = b" \"'=:>+"
 _AROUND_VALUE = b" \t\\\"'+"
+_ASSIGNS = b":=>"
+_SCHEMES_END = b"rRcC"
 _VALUE = re.compile(rb"[^\s\"'`&;,<>(){}\[\]\\|]{1,4096}")
 _URL_PASSWORD = re.compile(
     rb"://[^\s:/?#@\"'<>\\]{0,256}:([^\s/?#@\"'<>\\\[${][^\s/?#@\"'<>\\]{0,255})@"
@@ -53,10 +55,10 @@ def without_secrets(text: bytes) -> bytes:
     """Return UTF-8 with what looks like a token, a key or a URL's password named, not told."""
     shape = text.translate(_SHAPE)
     at = shape.find(_RUN)
-    has_url, has_password = b"://" in text, b"assword" in text
+    has_url, has_password = b"@" in text and b"://" in text, b"assword" in text
     if at < 0 and not has_url and not has_password:
         return text
-    found = [*_tokens(text, shape, at)]
+    found = _tokens(text, shape, at)
     if has_password:
         found += _passwords(text)
     if has_url:
@@ -76,45 +78,54 @@ def mark_of(kind: str) -> bytes:
     return b"[redacted:%b]" % kind.encode()
 
 
-def _tokens(text: bytes, shape: bytes, at: int) -> Iterator[Found]:
+def _tokens(text: bytes, shape: bytes, at: int) -> list[Found]:
+    """Look at every run. Most are ids: what is not even tried costs nearly nothing."""
+    found: list[Found] = []
     while at >= 0:
         end = shape.find(b" ", at)
         end = len(text) if end < 0 else end
-        found = _token_at(text, at, end)
-        if found:
-            yield found
-            end = max(end, found[1])
+        one = None
+        if text[at : at + _START_BYTES] in _KINDS_BY_START:
+            one = _token_at(text, at)
+        if one is None and at and text[at - 1] in _BEFORE_VALUE:
+            before = text[max(0, at - _NAME_BYTES_MAX) : at].rstrip(_AROUND_VALUE)
+            if before[-1:] in _ASSIGNS:
+                one = _named_at(text, at, before.rstrip(_ASSIGNS).rstrip(_AROUND_VALUE))
+            elif before[-1:] in _SCHEMES_END:
+                one = _header_at(text, at, before)
+        if one is not None:
+            found.append(one)
+            end = max(end, one[1])
         at = shape.find(_RUN, end)
+    return found
 
 
-def _token_at(text: bytes, start: int, end: int) -> Found | None:
-    for kind in _KINDS_BY_START.get(text[start : start + _START_BYTES], ()):
+def _token_at(text: bytes, start: int) -> Found | None:
+    for kind in _KINDS_BY_START[text[start : start + _START_BYTES]]:
         match = _pattern(kind.name).match(text, start, start + _TRIED_BYTES_MAX)
         if match is not None:
             group = next((n for n in range(match.re.groups, 0, -1) if match[n] is not None), 0)
             if kind.accepts(match[group]):
                 return (*match.span(group), kind.name)
-    if start and text[start - 1] in _BEFORE_VALUE:
-        return _named_at(text, start, end)
     return None
 
 
-def _named_at(text: bytes, start: int, end: int) -> Found | None:
-    """Find the value of a name that promises a secret, or of an Authorization header."""
-    before = text[max(0, start - _NAME_BYTES_MAX) : start].rstrip(_AROUND_VALUE)
-    if before.endswith((b":", b"=", b"=>")):
-        name = before.rstrip(b":=>").rstrip(_AROUND_VALUE)
-        value = _VALUE.match(text, start) if _promises(name[-_PROMISE_BYTES_MAX:]) else None
-        kind = field_kind(name[-_PROMISE_BYTES_MAX:], value[0]) if value else None
-    elif before[-6:].lower() == b"bearer":
-        value = _VALUE.match(text, start)
-        kind = "bearer" if has_digit(text[start:end]) else None
-    elif before[-5:].lower() == b"basic":
-        value = _VALUE.match(text, start)
-        kind = "basic" if value and is_login(value[0]) else None
-    else:
-        return None
+def _named_at(text: bytes, start: int, name: bytes) -> Found | None:
+    """Find the value of a name that promises a secret."""
+    name = name[-_PROMISE_BYTES_MAX:]
+    value = _VALUE.match(text, start) if _promises(name) else None
+    kind = field_kind(name, value[0]) if value else None
     return (*value.span(), kind) if value and kind else None
+
+
+def _header_at(text: bytes, start: int, before: bytes) -> Found | None:
+    """Find what an Authorization header says behind its scheme."""
+    value = _VALUE.match(text, start)
+    if value and before[-6:].lower() == b"bearer" and has_digit(value[0]):
+        return (*value.span(), "bearer")
+    if value and before[-5:].lower() == b"basic" and is_login(value[0]):
+        return (*value.span(), "basic")
+    return None
 
 
 def _passwords(text: bytes) -> Iterator[Found]:

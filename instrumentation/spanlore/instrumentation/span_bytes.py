@@ -7,6 +7,7 @@ numbers are those of opentelemetry/proto/trace/v1/trace.proto and common/v1/comm
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -33,9 +34,8 @@ _VARINTS = [
     bytes([n]) if n < _ONE_BYTE else bytes([n & 0x7F | 0x80, n >> 7]) for n in range(0x1000)
 ]
 _VARINTS_MAX = len(_VARINTS)
-_KEYS_MAX = 4_096
+_SHORT_MAX = 64
 _HEADS_MAX = 256
-_keys: dict[str, tuple[bytes, bool]] = {}
 # What stands before the spans of a resource and a scope; the two are kept, so that ids stay theirs.
 _heads: dict[tuple[int, int], tuple[Any, Any, bytes, bytes]] = {}
 
@@ -163,29 +163,37 @@ def _attributes(attributes: Mapping[str, Any], tag: bytes) -> list[bytes]:
     """Return the pieces of all attributes: a long text is not copied before the last join."""
     pieces: list[bytes] = []
     for key, value in attributes.items():
-        name, promises_secret = _keys.get(key) or _key(key)
-        if type(value) is str:
-            text = _text(value)
-            if promises_secret and (kind := secret_kind(key, text)):
-                text = mark_of(kind)
-            bytes_long = len(text)
-            size = _VARINTS[bytes_long] if bytes_long < _VARINTS_MAX else _varint(bytes_long)
-            bytes_long += 1 + len(size)
-            inner = _VARINTS[bytes_long] if bytes_long < _VARINTS_MAX else _varint(bytes_long)
-            bytes_long += len(name) + 1 + len(inner)
-            whole = _VARINTS[bytes_long] if bytes_long < _VARINTS_MAX else _varint(bytes_long)
-            pieces += (tag + whole + name + b"\x12" + inner + b"\x0a" + size, text)
+        if type(value) is not str:
+            pieces.append(_field(tag, _key(key)[0] + _field(b"\x12", _value(value))))
+        elif len(value) <= _SHORT_MAX:
+            pieces.append(_short_attribute(tag, key, value))
         else:
-            pieces.append(_field(tag, name + _field(b"\x12", _value(value))))
+            pieces += _text_attribute(tag, key, value)
     return pieces
 
 
+def _text_attribute(tag: bytes, key: str, value: str) -> tuple[bytes, bytes]:
+    name, promises_secret = _key(key)
+    text = _text(value)
+    if promises_secret and (kind := secret_kind(key, text)):
+        text = mark_of(kind)
+    inner = b"\x0a" + _varint(len(text))
+    size = len(inner) + len(text)
+    outer = name + b"\x12" + _varint(size) + inner
+    return tag + _varint(len(outer) + len(text)) + outer, text
+
+
+@lru_cache(maxsize=4_096)
+def _short_attribute(tag: bytes, key: str, value: str) -> bytes:
+    """Write what comes again and again: names of models, tools, agents and users."""
+    return b"".join(_text_attribute(tag, key, value))
+
+
+@lru_cache(maxsize=4_096)
 def _key(key: str) -> tuple[bytes, bool]:
+    """Return a key as it is written, and whether it promises a secret."""
     text = _utf8(key)
-    written = _field(b"\x0a", text), is_secret_name(text)
-    if len(_keys) < _KEYS_MAX:
-        _keys[key] = written
-    return written
+    return _field(b"\x0a", text), is_secret_name(text)
 
 
 def _value(value: Any, depth: int = 0) -> bytes:
@@ -241,7 +249,8 @@ def _utf8(text: str) -> bytes:
 
 
 def _field(tag: bytes, body: bytes) -> bytes:
-    return tag + _varint(len(body)) + body
+    size = len(body)
+    return tag + (_VARINTS[size] if size < _VARINTS_MAX else _varint(size)) + body
 
 
 def _varint(number: int) -> bytes:
