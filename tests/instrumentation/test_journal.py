@@ -257,6 +257,37 @@ def test_a_full_journal_drops_its_oldest_file(tmp_path: Path) -> None:
     assert kept[-10:] == [b"%0500d" % number for number in range(90, 100)]
 
 
+def test_a_span_that_goes_on_outlives_the_file_it_began_in(tmp_path: Path) -> None:
+    """A long run, in a process whose first files were sent and are gone."""
+    script = """
+        import os, signal
+        import spanlore.auto
+        from spanlore.instrumentation import run, switch, tool
+
+        @tool
+        def step():
+            return "x" * 1_000
+
+        with run("long"):
+            outbox = switch.pipeline().outbox
+            outbox._journal._file_bytes_max = 20_000
+            for _ in range(20):
+                for _ in range(10):
+                    step()
+                assert outbox.flush(30)
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    with collector() as there:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": there.url}
+        assert run_script(script, tmp_path, env=env).code == -signal.SIGKILL
+        assert steps(there) == 200
+        (left,) = journals(tmp_path)
+        assert "-000001." not in left.name
+        assert run_script(NEXT_START, tmp_path, env=env).code == 0
+        assert values(there.named("invoke_agent long").attributes)[semconv.INCOMPLETE] is True
+    assert journals(tmp_path) == []
+
+
 def test_a_torn_or_damaged_file_is_read_as_far_as_it_is_whole(tmp_path: Path) -> None:
     folder = journal_dir(tmp_path, "s")
     with journal(folder) as made:

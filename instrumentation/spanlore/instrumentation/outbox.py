@@ -161,6 +161,8 @@ class Outbox:
         if not self._writing.acquire(timeout=_WRITE_LOCK_S_MAX):
             return
         try:
+            with quiet:
+                self._renew_file()
             with hush.encoders_hushed(), quiet:
                 self._write_items()
             with quiet:
@@ -232,19 +234,24 @@ class Outbox:
             yield from self._encoded(encode, items[:middle])
             yield from self._encoded(encode, items[middle:])
 
+    def _renew_file(self) -> None:
+        """Begin a new file of the journal where that is due: spans that go on stand at its head."""
+        if self._journal is not None and self._journal.is_full():
+            self._journal.begin_file()
+            self._write_open(list(self._open.values()), is_sent=False)
+
     def _write_begun(self, *, also_open: bool) -> None:
-        """Write down the spans that go on: all of them at the head of a new file."""
-        if self._journal is None or self._encode_open is None:
-            return
+        """Write down the spans that go on and were not written down yet, or all of them."""
         begun = [span for span_id in list(self._begun) if (span := self._moved(span_id))]
-        if also_open or self._journal.is_full():
-            if not also_open:
-                self._journal.begin_file()
-            begun = list(self._open.values())
-        for body, count in self._encoded(self._encode_open, begun) if begun else ():
+        self._write_open(list(self._open.values()) if also_open else begun, is_sent=also_open)
+
+    def _write_open(self, spans: Sequence[Any], *, is_sent: bool) -> None:
+        if self._journal is None or self._encode_open is None or not spans:
+            return
+        for body, count in self._encoded(self._encode_open, spans):
             if body is None:
                 continue
-            if also_open:
+            if is_sent:
                 self._shipping.add(self._written(Kind.STARTED, TRACES, body, items=count))
             else:
                 self._journal.append(Kind.STARTED, body, items=count, is_awaited=False)

@@ -1,7 +1,8 @@
 """Ends of a process that run nothing of what `atexit` was told: SIGTERM, and `os._exit`.
 
 Both keep what they do. A handler that the program set is called, and a process that would end by
-the signal ends by it, after what was not yet written down has been.
+the signal ends by it, after what was not yet written down has been. As with every handler in
+Python, a call into C that does not return holds the end up as long as it takes.
 """
 
 import _thread
