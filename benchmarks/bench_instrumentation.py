@@ -6,7 +6,7 @@ out the outages.
 
 CPU: all of the process's user and system time while it makes spans at a pace and flushes, a span,
 less what the same program takes without tracing; the best of rounds that take turns.
-Lost: spans that ended and never came, after the program was started once more.
+Lost: spans that ended and never came, after the program was started again.
 Exit: from the program's last line to its end.
 """
 
@@ -32,6 +32,7 @@ _ROUNDS = 5
 _CPU_SPANS, _CPU_RATE = 2_000, 500.0
 _LOSS_SPANS, _LOSS_RATE = 400, 200.0
 _KILLS = 10
+_STARTS_MAX = 5
 _KILL_S = (1.0, 4.0)
 _OUTAGES_S = (30.0, 600.0)
 _AFTER_OUTAGE_S = 15.0
@@ -97,8 +98,11 @@ def _lost_at(end: str, system: str) -> str:
 
 
 def _start_again(system: str, there: Sink, folder: str) -> None:
-    """Start the program once more, as somebody does after a crash."""
-    _start(system, there.url, folder, "exit", spans=0, rate=_LOSS_RATE).communicate()
+    """Start the program again, as somebody does after a crash, until its journal is empty."""
+    for _ in range(_STARTS_MAX):
+        _start(system, there.url, folder, "exit", spans=0, rate=_LOSS_RATE).communicate()
+        if not list(Path(folder).glob("journal/*/*")):
+            return
 
 
 def _told(ended: int, there: Sink) -> str:

@@ -36,8 +36,8 @@ _RECORD_BYTES_MAX: Final = 64 * 1024 * 1024
 _HEAD = struct.Struct("<IIIB")
 _OFFSET = struct.Struct("<Q")
 _SUFFIX: Final = ".journal"
-_BEING_MADE: Final = ".new"
-_VERSION: Final = 1
+BEING_MADE: Final = ".new"
+VERSION: Final = 1
 
 
 class Kind(IntEnum):
@@ -189,12 +189,12 @@ class Journal:
         self._make_room(folder)
         self._number += 1
         path = folder / f"{self._process}-{self._number:06d}{_SUFFIX}"
-        hidden = path.with_suffix(_BEING_MADE)
+        hidden = path.with_suffix(BEING_MADE)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         file = _File(path, os.open(hidden, flags, 0o600))
         try:
             fcntl.flock(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            said = json.dumps({"version": _VERSION, "pid": os.getpid(), **self.about})
+            said = json.dumps({"version": VERSION, "pid": os.getpid(), **self.about})
             _written(file, Kind.ABOUT, said.encode(), items=0)
             hidden.rename(path)
         except OSError:

@@ -16,6 +16,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from spanlore.instrumentation.answer import REQUEST_BYTES_MAX
 from spanlore.instrumentation.journal import (
+    BEING_MADE,
+    VERSION,
     Kind,
     Record,
     done_offset,
@@ -71,7 +73,14 @@ class LeftFile:
 
 
 def left_files(folder: Path) -> Iterator[LeftFile]:
-    """Yield the files that nobody holds, oldest first, each locked for the caller."""
+    """Yield the files that nobody holds, oldest first, each locked for the caller.
+
+    What another version wrote is left to it.
+    """
+    for path in folder.glob(f"*{BEING_MADE}"):
+        if (descriptor := locked(path)) is not None:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
     for path in sorted(folder.glob("*.journal")):
         descriptor = locked(path)
         if descriptor is None:
@@ -79,7 +88,10 @@ def left_files(folder: Path) -> Iterator[LeftFile]:
         left = LeftFile(path, descriptor)
         with quiet:
             _read(left)
-        yield left
+        if left.about.get("version", VERSION) == VERSION:
+            yield left
+        else:
+            left.release()
 
 
 def _read(left: LeftFile) -> None:

@@ -19,7 +19,7 @@ from spanlore.instrumentation.worker import Worker
 THREAD_NAME = "spanlore-sender"
 
 KEPT_BYTES_MAX = 32 * 1024 * 1024
-# Of a long outage only the newest are known by heart: the others stand in the journal.
+# What comes beyond that in a long outage stands in the journal, for the next start to find.
 REQUESTS_MAX = 20_000
 _MERGED_MAX = 64
 _WAIT_S = 0.8
@@ -31,7 +31,7 @@ _PAUSE_S_URGENT = 0.1
 _AFTER_S_MAX = 60.0
 _LOOK_S = 60.0
 # A program that ends gives this much for what others left.
-_LEFT_BEHIND_S = 0.3
+_LEFT_BEHIND_S = 0.5
 
 
 @dataclass(slots=True)
@@ -63,6 +63,7 @@ class Shipping:
         self._requests: deque[Request] = deque()
         self._bytes = 0
         self._items = 0
+        self._in_flight = 0
         self._changed = threading.Condition()
         self._is_busy = False
         self._flushes = 0
@@ -76,14 +77,17 @@ class Shipping:
         """Take a request; where there is no room in memory it stays in the journal, or goes."""
         if request.place and self._bytes + request.size > KEPT_BYTES_MAX:
             request.body = None
+        if request.place and len(self._requests) >= REQUESTS_MAX:
+            return
         with self._changed:
-            if len(self._requests) >= REQUESTS_MAX:
-                oldest = self._popped()
-                self.dropped += oldest.items if oldest.place is None else 0
             self._requests.append(request)
             self._bytes += request.size if request.body is not None else 0
             self._items += request.items
-        while self._bytes > KEPT_BYTES_MAX and self._journal is None:
+        while (
+            request.place is None
+            and self._bytes > KEPT_BYTES_MAX
+            and len(self._requests) > self._in_flight
+        ):
             self._drop_oldest()
         with quiet:
             self.worker.begin()
@@ -183,6 +187,7 @@ class Shipping:
             body = b"".join(each for each in bodies if each is not None)
             answer = self._answer(together[0].signal, body) if body else REFUSED
             if answer.is_worth_retrying:
+                self._in_flight = 0
                 self._retry_later(answer)
                 return
             self._pause_s = _PAUSE_S_FIRST
@@ -206,13 +211,15 @@ class Shipping:
 
     def _together(self) -> list[Request]:
         """Return the first requests that make one: requests that stand together are merged."""
-        first, *others = islice(self._requests, _MERGED_MAX)
-        together, size = [first], first.size
-        for request in others:
-            size += request.size
-            if request.signal != first.signal or size > REQUEST_BYTES_MAX:
-                break
-            together.append(request)
+        with self._changed:
+            first, *others = islice(self._requests, _MERGED_MAX)
+            together, size = [first], first.size
+            for request in others:
+                size += request.size
+                if request.signal != first.signal or size > REQUEST_BYTES_MAX:
+                    break
+                together.append(request)
+            self._in_flight = len(together)
         return together
 
     def _body(self, request: Request) -> bytes | None:
@@ -240,21 +247,26 @@ class Shipping:
         return self._timeout_s if self._stops_at is None else self._stops_at - time.monotonic()
 
     def _drop_oldest(self) -> None:
-        self.dropped += self._take_first()
-
-    def _popped(self) -> Request:
-        request = self._requests.popleft()
-        self._bytes -= request.size if request.body is not None else 0
-        self._items -= request.items
-        return request
-
-    def _take_first(self) -> int:
+        """Drop the first request that is not being sent right now."""
         with self._changed:
-            request = self._popped()
+            if self._in_flight < len(self._requests):
+                self.dropped += self._taken_out(self._in_flight).items
+
+    def _take_first(self) -> Request:
+        with self._changed:
+            request = self._taken_out(0)
+            self._in_flight -= 1
         if request.place and self._journal:
             with quiet:
                 self._journal.done(request.place)
-        return request.items
+        return request
+
+    def _taken_out(self, at: int) -> Request:
+        request = self._requests[at]
+        del self._requests[at]
+        self._bytes -= request.size if request.body is not None else 0
+        self._items -= request.items
+        return request
 
     def _send_left_behind(self) -> None:
         """Send what dead processes left, as long as nothing of ours waits."""
