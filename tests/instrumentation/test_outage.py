@@ -116,7 +116,7 @@ def test_a_kill_at_any_instant_costs_at_most_the_last_moment(tmp_path: Path) -> 
             ended_at = [float(line.split()[1]) for line in said if line.endswith("\n")]
             safe = sum(at < killed_at - LOST_S_MAX - WAKING_S_MAX for at in ended_at)
             assert safe <= steps(there) <= len(ended_at) + 1
-            assert "invoke_agent assistant" in {span.name for span in there.spans()}
+            assert not safe or "invoke_agent assistant" in {span.name for span in there.spans()}
 
 
 def test_more_than_memory_may_hold_waits_in_the_journal(

@@ -78,6 +78,8 @@ class Outbox:
         self._open: dict[int, Any] = {}
         self._writing = threading.Lock()
         self._is_stopped = False
+        # Of a process that dies young it is known at once that something began.
+        self._has_written = False
 
     def _forget(self) -> None:
         """Begin anew in a forked child, whose parent writes and sends what it had."""
@@ -182,8 +184,9 @@ class Outbox:
         if not worker.is_parked and not self._is_stopped:
             worker.rest(lambda: bool(self._items or self._begun) or worker.is_parked)
             is_batch = len(self._items) >= BATCH_ITEMS and self._shipping.has_room()
-            if not (is_batch or worker.is_parked or self._is_stopped):
+            if self._has_written and not (is_batch or worker.is_parked or self._is_stopped):
                 worker.wake.wait(WRITE_S)
+            self._has_written = True
         worker.wake.clear()
         self.write_down()
 
