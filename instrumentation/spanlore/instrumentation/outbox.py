@@ -31,7 +31,7 @@ THREAD_NAME = "spanlore-outbox"
 ITEMS_MAX = 16_384
 OPEN_MAX = 4_096
 BATCH_ITEMS = 512
-WRITE_S = 0.15
+WRITE_S = 0.1
 _WRITE_LOCK_S_MAX = 1.0
 
 Encode = Callable[[Sequence[Any]], bytes]
