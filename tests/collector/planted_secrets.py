@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from spanlore.collector.redaction.kinds import KINDS, is_card_number
+from spanlore.schemas.secret_kinds import KINDS, is_card_number
 
 _ALNUM = string.ascii_letters + string.digits
 _URL64 = _ALNUM + "-_"

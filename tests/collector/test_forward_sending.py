@@ -30,7 +30,7 @@ from tests.collector.scripted_target import (
     grpc_target,
     http_target,
 )
-from tests.collector.test_other_clients import free_address
+from tests.rotel_agent import free_address
 
 BODY = traces(3).SerializeToString()
 PARTIAL = TRACES.answer(2, "no name")

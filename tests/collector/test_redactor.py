@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from spanlore.collector.redaction.fields import field_kind, is_secret_name
 from spanlore.collector.redaction.key import FILE_NAME, KeyFileError, load_or_create_key
-from spanlore.collector.redaction.kinds import KINDS
 from spanlore.collector.redaction.own_patterns import PatternError, read_patterns
 from spanlore.collector.redaction.redactor import Redactor
+from spanlore.schemas.secret_kinds import KINDS
+from spanlore.schemas.secret_names import field_kind, is_secret_name
 from tests.collector.planted_secrets import (
     FOUND_KINDS,
     MADE_KINDS,

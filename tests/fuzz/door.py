@@ -11,11 +11,13 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from spanlore.collector import otlp_json, record
+from spanlore.collector.access import ANY_TENANT
 from spanlore.collector.check import Limits
 from spanlore.collector.counters import Counters
 from spanlore.collector.inflate import inflate
 from spanlore.collector.intake import Intake, Taken
 from spanlore.collector.log import Entry, Log
+from spanlore.collector.quotas import Quotas, TenantBudget
 from spanlore.collector.redaction.redactor import Redactor
 from spanlore.collector.redaction.requests import redact_request
 from spanlore.collector.refusal import Refused, status
@@ -85,12 +87,14 @@ class Door:
         self._limits = limits
         self._log = _Framing()
         self._redactor = Redactor(bytes(32), {"ticket": "TICKET-[0-9]+"})
+        counters = Counters()
         self._intake = Intake(
             cast("Log", self._log),
-            Counters(),
+            counters,
             limits=limits,
             inflight_bytes_max=1 << 30,
             redactor=self._redactor,
+            quotas=Quotas(TenantBudget(), counters),
         )
 
     def take(self, case: Case) -> bool:
@@ -105,7 +109,7 @@ class Door:
                 messages_max = self._limits.submessages_max
                 body = otlp_json.request_of(body, signal, messages_max=messages_max)
             self._log.entry = None
-            taken = self._intake.take(body, signal)
+            taken = self._intake.take(body, signal, tenant=ANY_TENANT)
             if case.is_json:
                 json.loads(otlp_json.answer_of(taken.answer, signal))
         except Refused as refused:

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from spanlore.instrumentation.outbox import (
+from spanlore.instrumentation import outbox as outbox_module
+from spanlore.instrumentation import shipping
+from spanlore.instrumentation.answer import (
     ABSENT,
     FAILED,
-    ITEMS_MAX,
-    KEPT_BYTES_MAX,
     REFUSED,
     REQUEST_BYTES_MAX,
     TAKEN,
-    THREAD_NAME,
     Answer,
-    Outbox,
 )
+from spanlore.instrumentation.outbox import ITEMS_MAX, Outbox
+from spanlore.instrumentation.shipping import KEPT_BYTES_MAX
 from tests.collector.waiting import wait_until
 
 FLUSH_S = 30.0
@@ -132,15 +132,23 @@ def test_bytes_that_nobody_takes_are_kept_within_bounds(outbox: Outbox, post: Po
     )
 
 
-def test_items_that_come_faster_than_they_go_drop_the_oldest(outbox: Outbox, post: Post) -> None:
-    post.may_answer.clear()
+def test_items_that_come_faster_than_they_go_drop_the_oldest(post: Post) -> None:
+    is_at_it, may_go_on = threading.Event(), threading.Event()
+
+    def encode_slowly(items: Sequence[Any]) -> bytes:
+        is_at_it.set()
+        may_go_on.wait(FLUSH_S)
+        return encode(items)
+
+    outbox = Outbox(post, {"traces": encode_slowly}, timeout_s=FLUSH_S)
     outbox.put("traces", b"first")
-    wait_until(lambda: post.tries)
+    assert is_at_it.wait(FLUSH_S)
     for number in range(ITEMS_MAX + 10):
         outbox.put("traces", b"%d" % number)
-    post.may_answer.set()
+    may_go_on.set()
     assert outbox.flush(FLUSH_S)
     assert (outbox.sent, outbox.dropped) == (ITEMS_MAX + 1, 10)
+    outbox.stop(FLUSH_S)
 
 
 def test_a_burst_larger_than_what_is_kept_is_sent_whole(outbox: Outbox, post: Post) -> None:
@@ -154,9 +162,7 @@ def test_a_burst_larger_than_what_is_kept_is_sent_whole(outbox: Outbox, post: Po
     assert (outbox.sent, outbox.dropped) == (count, 0)
 
 
-def test_a_sender_that_fails_costs_the_request_and_not_the_processor(
-    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sender_that_fails_costs_the_request_and_not_the_processor() -> None:
     tries: list[int] = []
 
     def fail(signal: str, request: bytes, *, timeout_s: float) -> Answer:
@@ -164,10 +170,11 @@ def test_a_sender_that_fails_costs_the_request_and_not_the_processor(
         tries.append(1)
         raise RuntimeError
 
-    monkeypatch.setattr(outbox, "_send", fail)
+    outbox = Outbox(fail, {"traces": encode}, timeout_s=FLUSH_S)
     outbox.put("traces", b"a")
     assert outbox.flush(FLUSH_S)
     assert (len(tries), outbox.dropped) == (1, 1)
+    outbox.stop(FLUSH_S)
 
 
 @pytest.mark.parametrize("after_s", [0.0, -5.0, float("nan")])
@@ -197,9 +204,7 @@ def test_a_thread_that_could_not_start_is_started_with_the_next_item(
     assert b"".join(post.taken) == b"ab"
 
 
-def test_sending_is_part_of_no_trace_and_makes_none(
-    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sending_is_part_of_no_trace_and_makes_none() -> None:
     seen: list[bool] = []
 
     def look(signal: str, request: bytes, *, timeout_s: float) -> Answer:
@@ -207,10 +212,11 @@ def test_sending_is_part_of_no_trace_and_makes_none(
         seen.append(is_instrumentation_enabled())
         return TAKEN
 
-    monkeypatch.setattr(outbox, "_send", look)
+    outbox = Outbox(look, {"traces": encode}, timeout_s=FLUSH_S)
     outbox.put("traces", b"a")
     assert outbox.flush(FLUSH_S)
     assert seen == [False]
+    outbox.stop(FLUSH_S)
 
 
 def test_a_stop_gives_up_at_once_where_nobody_is(outbox: Outbox, post: Post) -> None:
@@ -250,7 +256,8 @@ def test_no_idle_thread_of_ours_stands_beside_a_fork(outbox: Outbox, post: Post)
     outbox.put("traces", b"a")
     assert outbox.flush(FLUSH_S)
     outbox.park()
-    assert THREAD_NAME not in {thread.name for thread in threading.enumerate()}
+    names = {outbox_module.THREAD_NAME, shipping.THREAD_NAME}
+    wait_until(lambda: not names & {thread.name for thread in threading.enumerate()})
     outbox.put("traces", b"b")
     outbox.unpark()
     assert outbox.flush(FLUSH_S)

@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from spanlore.instrumentation.outbox import ABSENT, FAILED, REFUSED, TAKEN, Answer, Send
+from spanlore.instrumentation.answer import ABSENT, FAILED, REFUSED, TAKEN, Answer, Send
 from spanlore.instrumentation.sending import sender
 from spanlore.instrumentation.settings import LOGS, TRACES, Asked, settings
 from tests.instrumentation.otlp_receiver import receiver, refuses

@@ -200,3 +200,23 @@ def test_an_instrumentor_is_told_of_content_without_a_trace_in_the_environment(
         print([name for name in os.environ if name.startswith("OTEL_")])
     """
     assert run_script(script, tmp_path, env={}).out == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("limit", "kept"), [({}, 1_000), ({"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "50"}, 50)]
+)
+def test_a_long_conversation_written_flat_is_not_cut_unless_the_user_said_so(
+    limit: dict[str, str], kept: int, tmp_path: Path
+) -> None:
+    script = """
+        import spanlore.auto
+        from spanlore.instrumentation import run
+        with run("assistant") as current:
+            current.span.set_attributes({f"llm.input_messages.{n}": "text" for n in range(1_000)})
+    """
+    with collector() as there:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": there.url, **limit}
+        ended = run_script(script, tmp_path, env=env)
+        assert (ended.code, ended.err) == (0, "")
+        said = values(there.named("invoke_agent assistant").attributes)
+    assert sum(name.startswith("llm.input_messages.") for name in said) == kept

@@ -1,6 +1,8 @@
 """What the commands say of a small store: recorded runs, imported and learned from."""
 
 import json
+import signal
+import time
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -8,7 +10,11 @@ from typing import Any
 
 import pytest
 
+from spanlore.cli.connection import find_running
+from spanlore.collector.seal import QUIET_S, seal_waiting
+from spanlore.schemas.store import Store
 from tests.deploy.command_line import Ended, run_cli
+from tests.instrumentation.traced import dead_url, run_script
 from tests.whole.recorded_meetings import write_recording
 
 NASTY = "\x1b[31mred\x1b[0m \u202eesrever\u202c \x07bell"
@@ -183,3 +189,49 @@ def test_where_nothing_runs_the_exit_code_is_three_with_the_next_step(
     ended = run_cli(*command, "--data-dir", tmp_path / "empty")
     assert ended.code == 3
     assert "spanlore up" in ended.err
+
+
+CRASHES = """
+    import os, signal
+    import spanlore.auto
+    from spanlore.instrumentation import run, switch, tool
+
+    @tool
+    def step(number):
+        return number
+
+    with run("crashed", user="ann"):
+        for number in range(3):
+            step(number)
+        switch.pipeline().outbox.write_down()
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_run_whose_program_was_killed_is_shown_as_stalled_with_all_it_did(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    env = {"SPANLORE_DATA_DIR": str(data_dir), "OTEL_EXPORTER_OTLP_ENDPOINT": dead_url()}
+    assert run_script(CRASHES, tmp_path, env=env).code == -signal.SIGKILL
+    shipped = document(data_dir, "ship")
+    assert shipped["journals"] == [
+        {"service": "app", "destination": "spanlore", "shipped": 4, "refused": 0, "left": 0}
+    ]
+    later_ns = time.time_ns() + (QUIET_S + 1) * 1_000_000_000
+    with Store.connect(find_running(data_dir).store_url) as store:
+        assert seal_waiting(store, now_ns=later_ns) >= 1
+    (run,) = document(data_dir, "runs", "--agent", "crashed")
+    assert (run["state"], run["user"], run["tool_calls"]) == ("stalled", "ann", 3)
+    shown = said(data_dir, "runs", "show", run["trace_id"]).out
+    assert shown.count("execute_tool step") == 3
+    assert "not ended" in shown
+    assert document(data_dir, "ship")["journals"] == []
+
+
+def test_nothing_is_shipped_where_nobody_takes_it(tmp_path: Path) -> None:
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": dead_url()}
+    assert run_script(CRASHES, tmp_path, env=env).code == -signal.SIGKILL
+    ended = run_cli("ship", "--json", env=env | {"SPANLORE_DATA_DIR": str(tmp_path / "nothing")})
+    assert ended.code == 3
+    assert "ship again" in ended.err
+    assert json.loads(ended.out)["journals"][0]["left"] == 4

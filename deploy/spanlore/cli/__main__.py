@@ -30,6 +30,7 @@ _COMMANDS = {
     "down": _Command("down:down_command", "Stop them."),
     "status": _Command("status:status_command", "What runs, what is stored, what was learned."),
     "run": _Command("run:run_command", "Run a program with tracing switched on."),
+    "ship": _Command("ship:ship_command", "Send what killed programs left in their journals."),
     "import": _Command("import_:import_command", "Bring recorded runs in."),
     "runs": _Command("runs:runs_command", "List runs; show one as a tree."),
     "judge": _Command("judge:judge_command", "Say whether a run passed or failed."),

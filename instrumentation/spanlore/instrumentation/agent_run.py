@@ -46,27 +46,39 @@ def run(  # noqa: PLR0913  # what a run is known by
     ``current`` are zeros and the rest works.
     """
     return _Scope(
-        str(agent),
-        Identity(
-            user=_text(user),
-            tenant=_text(tenant),
-            task=_text(task),
-            task_id=_text(task_id),
-            session=_text(session),
-            harness_version=_text(harness_version),
-            variant=_text(variant),
-            segments=segments or {},
-        ),
-        retry_of,
+        agent,
+        {
+            "user": user,
+            "tenant": tenant,
+            "task": task,
+            "task_id": task_id,
+            "session": session,
+            "harness_version": harness_version,
+            "variant": variant,
+        },
+        segments=segments,
+        retry_of=retry_of,
     )
 
 
+# What a fault of ours leaves a program with.
+_NO_RUN = CurrentRun("", Identity())
+
+
 class _Scope(AbstractContextManager[CurrentRun]):
-    def __init__(self, agent: str, said: Identity, retry_of: CurrentRun | None) -> None:
+    def __init__(
+        self,
+        agent: str,
+        said: Mapping[str, Any],
+        *,
+        segments: Mapping[str, str] | None,
+        retry_of: CurrentRun | None,
+    ) -> None:
         self._agent = agent
         self._said = said
+        self._segments = segments
         self._retry_of = retry_of
-        self._current = CurrentRun(agent, said)
+        self._current = _NO_RUN
         self._invocation: LocalAgentInvocation | None = None
         self._context: Context | None = None
         self._token: Token[Context] | None = None
@@ -97,17 +109,21 @@ class _Scope(AbstractContextManager[CurrentRun]):
             # A worker thread that outlived the run it was started in does not belong to it.
             around = Context()
             parent = current_run(around)
-        identity = self._said.over(parent.identity) if parent else self._said
-        self._current = current = CurrentRun(self._agent, identity)
+        said = Identity(
+            **{name: _text(value) for name, value in self._said.items()},
+            segments=self._segments or {},
+        )
+        identity = said.over(parent.identity) if parent else said
+        self._current = current = CurrentRun(str(self._agent), identity)
         self._context = with_run(current, around)
         if (ours := pipeline()) is not None:
             self._invocation = ours.handler.invoke_local_agent(
-                agent_name=self._agent, context=self._context, conversation_id=identity.session
+                agent_name=current.agent, context=self._context, conversation_id=identity.session
             )
             self._invocation.suspend()  # attached below, so that it can be left in any context
             self._context = self._invocation.context
             current.span = self._invocation.span
-            current.span.set_attributes(_segments(self._said.segments))
+            current.span.set_attributes(_segments(said.segments))
         if self._retry_of is not None:
             _link(current, self._retry_of)
         self._token = context.attach(self._context)

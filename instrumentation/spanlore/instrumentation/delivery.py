@@ -68,8 +68,8 @@ def lessons_for(
     does not ask for 5 s. Never raises. In a run it is recorded which lessons the run was given.
     It waits, so in asyncio call it through ``asyncio.to_thread``.
     """
-    run = current_run()
     with quiet:
+        run = current_run()
         said = Identity(user=user, tenant=tenant, task=task, segments=segments or {})
         query = _query(said, run, agent=agent, budget_tokens=budget_tokens)
         lessons = _door.ask(current_settings().delivery_url, query)

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import grpc
 
+from spanlore.instrumentation.answer import ABSENT, FAILED, REFUSED, TAKEN, Answer
 from spanlore.instrumentation.otlp_grpc import EXPORT_LOGS, EXPORT_TRACES, RETRYABLE
-from spanlore.instrumentation.outbox import ABSENT, FAILED, REFUSED, TAKEN, Answer
 from spanlore.instrumentation.settings import LOGS, TRACES, Settings, Target
 from spanlore.instrumentation.silence import silent_grpc
 

@@ -2,6 +2,8 @@
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # What is there only because we switched it on.
 _OURS = (
@@ -24,6 +26,8 @@ _ENCODERS = (
     "opentelemetry.exporter.otlp.proto.common._internal.trace_encoder",
 )
 
+_here = threading.local()
+
 
 def hush_instrumentors() -> None:
     """Silence the instrumentors."""
@@ -37,10 +41,20 @@ def hush_sdk() -> None:
         _hush(name)
 
 
-def hush_encoders(thread_name: str) -> None:
-    """Silence the encoders in our thread only: the program may export by itself in others."""
+def hush_encoders() -> None:
+    """Silence the encoders where we encode: the program may export by itself too."""
     for name in _ENCODERS:
-        logging.getLogger(name).addFilter(_NotOfThread(thread_name))
+        logging.getLogger(name).addFilter(_not_ours)
+
+
+@contextmanager
+def encoders_hushed() -> Iterator[None]:
+    """Keep the encoders silent in this thread while the block runs."""
+    _here.is_ours = True
+    try:
+        yield
+    finally:
+        _here.is_ours = False
 
 
 def _hush(name: str) -> None:
@@ -52,11 +66,6 @@ def _hush(name: str) -> None:
     logger.propagate = False
 
 
-class _NotOfThread(logging.Filter):
-    def __init__(self, thread_name: str) -> None:
-        super().__init__()
-        self._thread_name = thread_name
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        del record
-        return threading.current_thread().name != self._thread_name
+def _not_ours(record: logging.LogRecord) -> bool:
+    del record
+    return not getattr(_here, "is_ours", False)

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,31 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk._logs import ReadableLogRecord as EndedRecord
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 from opentelemetry.util.genai.handler import TelemetryHandler
 
 from spanlore.instrumentation import hush
 from spanlore.instrumentation.identity import current_run
+from spanlore.instrumentation.journal import Journal, Kind, journal_dir
 from spanlore.instrumentation.late_provider import LateTracerProvider
-from spanlore.instrumentation.outbox import THREAD_NAME, Outbox
+from spanlore.instrumentation.outbox import Outbox
 from spanlore.instrumentation.quiet import quiet
+from spanlore.instrumentation.redaction import without_secrets
 from spanlore.instrumentation.revision import revision_of
 from spanlore.instrumentation.sending import sender
 from spanlore.instrumentation.settings import LOGS, TRACES, Settings
-from spanlore.instrumentation.span_bytes import span_request
+from spanlore.instrumentation.span_bytes import open_span_request, span_request
+from spanlore.instrumentation.sudden_end import at_sudden_end
 from spanlore.instrumentation.worker_exit import at_worker_exit
 from spanlore.schemas import semconv
+from spanlore.schemas.run_file import default_data_dir
 
 SCOPE = "spanlore.instrumentation"
 STOP_S = 1.5
+# The SDK's own 128 are fewer than what a conversation of twenty messages is written as, flattened.
+SPAN_ATTRIBUTES_MAX = 1_024
+_ATTRIBUTE_LIMITS = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
 
 
 class Pipeline:
@@ -57,7 +65,9 @@ class Pipeline:
             **self.providers(),
         )
         hush.hush_instrumentors()
-        hush.hush_encoders(THREAD_NAME)
+        hush.hush_encoders()
+        with quiet:
+            at_sudden_end(write_down=self.write_down, stop=self.stop)
 
     def settle(self, settings: Settings) -> None:
         """Take other settings, where that comes in time: before the first span."""
@@ -72,7 +82,19 @@ class Pipeline:
             {TRACES: span_request, LOGS: _encode_records},
             timeout_s=settings.timeout_s,
             started=lambda: at_worker_exit(self.stop),
+            journal=Journal(self._journal_dir, self._about) if settings.keeps_journal else None,
+            kinds={TRACES: Kind.ENDED, LOGS: Kind.EVENTS},
+            encode_open=lambda spans: open_span_request(spans, now_ns=time.time_ns()),
         )
+
+    def _journal_dir(self) -> Path:
+        return journal_dir(default_data_dir(), self._service())
+
+    def _about(self) -> dict[str, str]:
+        return {"service": self._service(), "destination": self.settings.destination}
+
+    def _service(self) -> str:
+        return str(self._resource.attributes.get(semconv.SERVICE_NAME, ""))
 
     def _after_fork(self) -> None:
         # Another thread of the parent's may have held it.
@@ -107,10 +129,14 @@ class Pipeline:
                 observed_timestamp=now_ns,
                 severity_number=SeverityNumber.INFO,
                 event_name=name,
-                attributes=attributes,
+                attributes={key: _without_secrets(value) for key, value in attributes.items()},
                 context=trace.set_span_in_context(NonRecordingSpan(about), Context()),
             )
         )
+
+    def write_down(self) -> None:
+        """Bring into the journal what is not there yet."""
+        self.outbox.write_down()
 
     def stop(self) -> None:
         """Send what is left, for at most ``STOP_S`` seconds."""
@@ -149,15 +175,18 @@ class Pipeline:
         return self._new_tracer_provider()
 
     def _new_tracer_provider(self) -> "_OurProvider":
-        provider = _OurProvider(resource=self._resource(), shutdown_on_exit=False)
+        provider = _OurProvider(
+            resource=self._resource, shutdown_on_exit=False, span_limits=_span_limits()
+        )
         provider.add_span_processor(_Spans(self.outbox, self.settings.harness_version))
         return provider
 
     def _new_logger_provider(self) -> LoggerProvider:
-        provider = LoggerProvider(resource=self._resource(), shutdown_on_exit=False)
+        provider = LoggerProvider(resource=self._resource, shutdown_on_exit=False)
         provider.add_log_record_processor(_Records(self.outbox))
         return provider
 
+    @cached_property
     def _resource(self) -> Resource:
         known: dict[str, str] = {}
         if self.settings.service_name:
@@ -196,10 +225,14 @@ class _Spans(SpanProcessor):
             elif self._harness_version:
                 span.set_attribute(semconv.HARNESS_VERSION, self._harness_version)
 
+            context = span.get_span_context()
+            if context and context.trace_flags.sampled:
+                self._outbox.began(context.span_id, span)
+
     def on_end(self, span: ReadableSpan) -> None:
         with quiet:
             if span.context and span.context.trace_flags.sampled:
-                self._outbox.put(TRACES, span)
+                self._outbox.put(TRACES, span, span.context.span_id)
 
     def shutdown(self) -> None:
         with quiet:
@@ -238,6 +271,18 @@ class _Records(LogRecordProcessor):
 
 def _encode_records(records: Sequence[EndedRecord]) -> bytes:
     return encode_logs(records).SerializeToString()
+
+
+def _without_secrets(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return without_secrets(value.encode("utf-8", "replace")).decode()
+
+
+def _span_limits() -> SpanLimits:
+    """Let a span bear what GenAI conventions write on it, unless the user said how much."""
+    is_said = any(os.environ.get(name) for name in _ATTRIBUTE_LIMITS)
+    return SpanLimits() if is_said else SpanLimits(max_span_attributes=SPAN_ATTRIBUTES_MAX)
 
 
 def _program() -> Path:

@@ -5,7 +5,7 @@ import ssl
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import SplitResult, urlsplit
 
-from spanlore.instrumentation.outbox import ABSENT, FAILED, REFUSED, TAKEN, Answer, Send
+from spanlore.instrumentation.answer import ABSENT, FAILED, REFUSED, TAKEN, Answer, Send
 from spanlore.instrumentation.settings import Settings
 from spanlore.instrumentation.silence import silent_grpc
 

@@ -17,6 +17,8 @@ NO_CONTENT: Final = "NO_CONTENT"
 TRACES: Final = "traces"
 LOGS: Final = "logs"
 
+OWN_DESTINATION: Final = "spanlore"
+
 _HOST = "127.0.0.1"
 _GRPC_PORT = 4317
 _HTTP_PORT = 4318
@@ -53,7 +55,8 @@ class Settings:
 
     ``is_private``: everything goes to this machine or to a collector named as spanlore's own.
     ``content_asked``: what was said of content (prompts, answers, arguments, results), if anything;
-    ``content_mode``: what the user told OpenTelemetry of it.
+    ``content_mode``: what the user told OpenTelemetry of it. ``keeps_journal``: what is not sent
+    yet is kept on disk.
     """
 
     service_name: str | None
@@ -67,6 +70,18 @@ class Settings:
     content_asked: bool | None
     content_mode: str | None
     harness_version: str | None
+    keeps_journal: bool
+
+    @property
+    def destination(self) -> str:
+        """Where content agreed to go: what one destination may see another may not.
+
+        One word for this machine and spanlore's own collector, whose port may change.
+        """
+        if self.is_private:
+            return OWN_DESTINATION
+        parts = urlsplit(self.targets[TRACES].url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def captures_content(self, *, provider_is_ours: bool) -> bool:
         """Say whether content may be written on spans.
@@ -137,6 +152,7 @@ def settings(
         content_asked=_content_asked(environment, asked),
         content_mode=mode,
         harness_version=environment.get("SPANLORE_HARNESS_VERSION") or None,
+        keeps_journal=environment.get("SPANLORE_JOURNAL", "").strip().lower() not in _NO,
     )
 
 

@@ -1,18 +1,24 @@
-"""Ended spans as an OTLP request, written as bytes.
+"""Spans as an OTLP request, written as bytes, without the secrets that can be told from texts.
 
 The SDK's encoder builds a protobuf message for each attribute, which is two thirds of what
-tracing costs a program. Most spans are ids, times and plain attributes: those are written here;
-a span with anything else, and every resource and scope, is left to the SDK's encoder. The field
+tracing costs a program; only resources and scopes, which hardly change, are left to it. The field
 numbers are those of opentelemetry/proto/trace/v1/trace.proto and common/v1/common.proto.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext
+
+from spanlore.instrumentation.redaction import mark_of, secret_kind, without_secrets
+from spanlore.schemas import semconv
+from spanlore.schemas.secret_names import is_secret_name
+
+VALUE_BYTES_MAX = 16 * 1024 * 1024
 
 _FIXED64 = struct.Struct("<Q").pack
 _FIXED32 = struct.Struct("<I").pack
@@ -20,114 +26,221 @@ _DOUBLE = struct.Struct("<d").pack
 _HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
 _INT64_MASK = (1 << 64) - 1
 _INT64_MAX = 1 << 63
+_DEPTH_MAX = 24
 _ONE_BYTE = 0x80
+# Nothing shorter is looked at: `password=abcd`.
+_SECRET_BYTES_MIN = 13
 _VARINTS = [
     bytes([n]) if n < _ONE_BYTE else bytes([n & 0x7F | 0x80, n >> 7]) for n in range(0x1000)
 ]
-_KEYS_MAX = 4_096
-_keys: dict[str, bytes] = {}
+_VARINTS_MAX = len(_VARINTS)
+_SHORT_MAX = 64
+_HEADS_MAX = 256
+# What stands before the spans of a resource and a scope; the two are kept, so that ids stay theirs.
+_heads: dict[tuple[int, int], tuple[Any, Any, bytes, bytes]] = {}
 
-
-class _NotPlain(Exception):
-    """The SDK's encoder knows how to write this."""
+_INCOMPLETE = {semconv.INCOMPLETE: True}
 
 
 def span_request(spans: Sequence[ReadableSpan]) -> bytes:
     """Return the ExportTraceServiceRequest that holds the spans, by resource and scope."""
-    groups: dict[int, dict[int, list[ReadableSpan]]] = {}
+    return _request(spans, lambda span: _span(span, end_ns=span.end_time or 0))
+
+
+def open_span_request(spans: Sequence[ReadableSpan], *, now_ns: int) -> bytes:
+    """Return the same for spans that go on, as far as they came, marked as incomplete."""
+    return _request(spans, lambda span: _span(span, end_ns=now_ns, also=_INCOMPLETE))
+
+
+def _request(spans: Sequence[ReadableSpan], written: Any) -> bytes:
+    resources: dict[int, dict[int, list[ReadableSpan]]] = {}
     for span in spans:
-        scopes = groups.setdefault(id(span.resource), {})
+        scopes = resources.setdefault(id(span.resource), {})
         scopes.setdefault(id(span.instrumentation_scope), []).append(span)
-    return b"".join(_field(b"\x0a", _resource_spans(scopes)) for scopes in groups.values())
+    whole = []
+    for scopes in resources.values():
+        parts = []
+        for of_scope in scopes.values():
+            resource_head, scope_head = _head(of_scope[0])
+            body = b"".join([_field(b"\x12", written(span)) for span in of_scope])
+            parts.append(_field(b"\x12", scope_head + body))
+        whole.append(_field(b"\x0a", resource_head + b"".join(parts)))
+    return b"".join(whole)
 
 
-def _resource_spans(scopes: Mapping[int, Sequence[ReadableSpan]]) -> bytes:
-    """Write the spans of one resource by scope, taking both heads from the SDK's encoder."""
-    parts = []
-    for spans in scopes.values():
-        (resource,) = encode_spans(spans[:1]).resource_spans
+def _head(span: ReadableSpan) -> tuple[bytes, bytes]:
+    """Return what ResourceSpans and ScopeSpans begin with, as the SDK's encoder writes it."""
+    key = id(span.resource), id(span.instrumentation_scope)
+    known = _heads.get(key)
+    if known is None:
+        (resource,) = encode_spans([span]).resource_spans
         (scope,) = resource.scope_spans
         del scope.spans[:]
-        head = scope.SerializeToString()
-        parts.append(_field(b"\x12", head + b"".join(_field(b"\x12", _span(s)) for s in spans)))
-    del resource.scope_spans[:]
-    return resource.SerializeToString() + b"".join(parts)
+        scope_head = scope.SerializeToString()
+        del resource.scope_spans[:]
+        if len(_heads) >= _HEADS_MAX:
+            _heads.clear()
+        known = (
+            span.resource,
+            span.instrumentation_scope,
+            resource.SerializeToString(),
+            scope_head,
+        )
+        _heads[key] = known
+    return known[2], known[3]
 
 
-def _span(span: ReadableSpan) -> bytes:
-    try:
-        return _plain_span(span)
-    except _NotPlain:
-        (resource,) = encode_spans([span]).resource_spans
-        return resource.scope_spans[0].spans[0].SerializeToString()
-
-
-def _plain_span(span: ReadableSpan) -> bytes:
+def _span(span: ReadableSpan, *, end_ns: int, also: Mapping[str, Any] | None = None) -> bytes:
     context, parent, status = span.context, span.parent, span.status
-    if context is None or context.trace_state or span.events or span.links or _has_dropped(span):
-        raise _NotPlain
-    message = _field(b"\x12", _utf8(status.description)) if status.description else b""
+    if context is None:
+        raise ValueError("a span without ids")
+    message = _field(b"\x12", _text(status.description)) if status.description else b""
     if status.status_code.value:
         message += b"\x18" + _VARINTS[status.status_code.value]
     parts = [
         b"\x0a\x10" + context.trace_id.to_bytes(16, "big"),
         b"\x12\x08" + context.span_id.to_bytes(8, "big"),
+        _field(b"\x1a", _utf8(context.trace_state.to_header())) if context.trace_state else b"",
         b"\x22\x08" + parent.span_id.to_bytes(8, "big") if parent else b"",
         _field(b"\x2a", _utf8(span.name)),
         b"\x30" + _VARINTS[span.kind.value + 1],
         b"\x39" + _FIXED64(span.start_time or 0),
-        b"\x41" + _FIXED64(span.end_time or 0),
-        *_attributes(span.attributes or {}),
+        b"\x41" + _FIXED64(end_ns),
+        *_attributes(_as_dict(span), b"\x4a"),
+        *(_attributes(also, b"\x4a") if also else ()),
+        _count(b"\x50", span.dropped_attributes),
+        *[_field(b"\x5a", _event(event)) for event in span.events],
+        _count(b"\x60", span.dropped_events),
+        *[_field(b"\x6a", _link(link)) for link in span.links],
+        _count(b"\x70", span.dropped_links),
         _field(b"\x7a", message),
         b"\x85\x01" + _FIXED32(_flags(parent)),
     ]
     return b"".join(parts)
 
 
-def _has_dropped(span: ReadableSpan) -> bool:
-    return bool(span.dropped_attributes or span.dropped_events or span.dropped_links)
+def _as_dict(span: ReadableSpan) -> Mapping[str, Any]:
+    """Return a copy of the attributes, past the SDK's two layers, which double what reading costs.
+
+    A span that goes on may be written to meanwhile.
+    """
+    inner = getattr(span, "_attributes", None)
+    known = getattr(inner, "_dict", None)
+    return dict(known if type(known) is dict else span.attributes or {})
+
+
+def _event(event: Any) -> bytes:
+    parts = [
+        b"\x09" + _FIXED64(event.timestamp),
+        _field(b"\x12", _utf8(event.name)),
+        *_attributes(event.attributes or {}, b"\x1a"),
+        _count(b"\x20", event.dropped_attributes),
+    ]
+    return b"".join(parts)
+
+
+def _link(link: Any) -> bytes:
+    context: SpanContext = link.context
+    parts = [
+        b"\x0a\x10" + context.trace_id.to_bytes(16, "big"),
+        b"\x12\x08" + context.span_id.to_bytes(8, "big"),
+        *_attributes(link.attributes or {}, b"\x22"),
+        _count(b"\x28", link.dropped_attributes),
+        b"\x35" + _FIXED32(_flags(context)),
+    ]
+    return b"".join(parts)
+
+
+def _count(tag: bytes, number: int) -> bytes:
+    return tag + _varint(number) if number else b""
 
 
 def _flags(parent: SpanContext | None) -> int:
     return _HAS_IS_REMOTE | (_IS_REMOTE if parent is not None and parent.is_remote else 0)
 
 
-def _attributes(attributes: Mapping[str, Any]) -> list[bytes]:
+def _attributes(attributes: Mapping[str, Any], tag: bytes) -> list[bytes]:
     """Return the pieces of all attributes: a long text is not copied before the last join."""
     pieces: list[bytes] = []
     for key, value in attributes.items():
-        name = _keys.get(key) or _key(key)
-        if type(value) is str:
-            text = _utf8(value)
-            size = _varint(len(text))
-            length = 1 + len(size) + len(text)
-            whole = length + len(name) + 1 + len(inner := _varint(length))
-            pieces += (b"\x4a", _varint(whole), name, b"\x12", inner, b"\x0a", size, text)
+        if type(value) is not str:
+            pieces.append(_field(tag, _key(key)[0] + _field(b"\x12", _value(value))))
+        elif len(value) <= _SHORT_MAX:
+            pieces.append(_short_attribute(tag, key, value))
         else:
-            pieces.append(_field(b"\x4a", name + _field(b"\x12", _value(value))))
+            pieces += _text_attribute(tag, key, value)
     return pieces
 
 
-def _key(key: str) -> bytes:
-    written = _field(b"\x0a", _utf8(key))
-    if len(_keys) < _KEYS_MAX:
-        _keys[key] = written
-    return written
+def _text_attribute(tag: bytes, key: str, value: str) -> tuple[bytes, bytes]:
+    name, promises_secret = _key(key)
+    text = _text(value)
+    if promises_secret and (kind := secret_kind(key, text)):
+        text = mark_of(kind)
+    inner = b"\x0a" + _varint(len(text))
+    size = len(inner) + len(text)
+    outer = name + b"\x12" + _varint(size) + inner
+    return tag + _varint(len(outer) + len(text)) + outer, text
 
 
-def _value(value: Any) -> bytes:
+@lru_cache(maxsize=4_096)
+def _short_attribute(tag: bytes, key: str, value: str) -> bytes:
+    """Write what comes again and again: names of models, tools, agents and users."""
+    return b"".join(_text_attribute(tag, key, value))
+
+
+@lru_cache(maxsize=4_096)
+def _key(key: str) -> tuple[bytes, bool]:
+    """Return a key as it is written, and whether it promises a secret."""
+    text = _utf8(key)
+    return _field(b"\x0a", text), is_secret_name(text)
+
+
+def _value(value: Any, depth: int = 0) -> bytes:
     kind = type(value)
     if kind is str:
-        return _field(b"\x0a", _utf8(value))
+        return _field(b"\x0a", _text(value))
     if kind is bool:
         return b"\x10\x01" if value else b"\x10\x00"
     if kind is int and -_INT64_MAX <= value < _INT64_MAX:
         return b"\x18" + _varint(value & _INT64_MASK)
     if kind is float:
         return b"\x21" + _DOUBLE(value)
-    if kind is tuple or kind is list:
-        return _field(b"\x2a", b"".join(_field(b"\x0a", _value(each)) for each in value))
-    raise _NotPlain
+    return _rare_value(value, depth)
+
+
+def _rare_value(value: Any, depth: int) -> bytes:
+    for plain in (str, int, float):
+        if isinstance(value, plain) and type(value) is not plain:
+            return _value(plain(value))
+    if isinstance(value, bytes):
+        return _field(b"\x3a", value[:VALUE_BYTES_MAX])
+    if value is None or depth >= _DEPTH_MAX:
+        return b""
+    if isinstance(value, Mapping):
+        return _field(b"\x32", b"".join([_pair(*pair, depth=depth) for pair in value.items()]))
+    if isinstance(value, Sequence):
+        return _field(b"\x2a", _values(value, depth))
+    return _field(b"\x0a", _text(str(value)))
+
+
+def _pair(key: Any, value: Any, *, depth: int) -> bytes:
+    name = _field(b"\x0a", _utf8(str(key)))
+    return _field(b"\x0a", name + _field(b"\x12", _value(value, depth + 1)))
+
+
+def _values(values: Iterable[Any], depth: int) -> bytes:
+    return b"".join([_field(b"\x0a", _value(each, depth + 1)) for each in values])
+
+
+def _text(text: str) -> bytes:
+    """Encode what a person or a model may have written: bounded, without secrets."""
+    written = text.encode("utf-8", "replace")
+    if len(written) < _SECRET_BYTES_MIN:
+        return written
+    if len(written) > VALUE_BYTES_MAX:
+        written = written[:VALUE_BYTES_MAX].decode("utf-8", "ignore").encode()
+    return without_secrets(written)
 
 
 def _utf8(text: str) -> bytes:
@@ -136,11 +249,12 @@ def _utf8(text: str) -> bytes:
 
 
 def _field(tag: bytes, body: bytes) -> bytes:
-    return tag + _varint(len(body)) + body
+    size = len(body)
+    return tag + (_VARINTS[size] if size < _VARINTS_MAX else _varint(size)) + body
 
 
 def _varint(number: int) -> bytes:
-    if number < len(_VARINTS):
+    if number < _VARINTS_MAX:
         return _VARINTS[number]
     written = bytearray()
     while number >= _ONE_BYTE:

@@ -66,7 +66,7 @@ class _Switch:
             self._asked |= {name: value for name, value in asked.items() if value is not None}
             if self._pipeline is not None:
                 self._settle(self._pipeline)
-            if self._is_on or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            if self._is_on or any(map(_is_true, ("OTEL_SDK_DISABLED", "SPANLORE_DISABLED"))):
                 return
             self._is_on = True
         atexit.register(self._leave)
@@ -121,6 +121,10 @@ class _Switch:
 
     def _after_fork(self) -> None:
         self._lock = threading.RLock()
+
+
+def _is_true(name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() == "true"
 
 
 _switch = _Switch()

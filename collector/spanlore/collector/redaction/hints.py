@@ -11,8 +11,8 @@ from typing import Final
 import re2
 
 from spanlore.collector.redaction.base64_runs import hint_of
-from spanlore.collector.redaction.fields import FIELD_HINTS, FIELD_PREFIXES
-from spanlore.collector.redaction.kinds import KINDS
+from spanlore.schemas.secret_kinds import KINDS
+from spanlore.schemas.secret_names import FIELD_HINTS, FIELD_PREFIXES
 
 # No encoder escapes a letter, a digit, a dash or an underscore unless it means to hide it.
 _UNRESERVED = r"(?:2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"

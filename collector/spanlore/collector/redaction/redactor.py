@@ -9,9 +9,9 @@ from typing import Final
 
 from spanlore.collector.redaction.base64_runs import rewritten_runs
 from spanlore.collector.redaction.escapes import Edit, View, edited, views_of
-from spanlore.collector.redaction.fields import BARE_FIELDS, FIELDS, field_kind
 from spanlore.collector.redaction.hints import BASE64_HINT, SECRET_HINT, compiled, own_hint
-from spanlore.collector.redaction.kinds import KINDS, Kind
+from spanlore.schemas.secret_kinds import KINDS, Kind
+from spanlore.schemas.secret_names import BARE_FIELDS, FIELDS, field_kind
 
 _MARK_DIGITS: Final = 8
 # Base64 of base64 is looked into, not more.

@@ -6,8 +6,8 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from spanlore.collector.redaction.fields import is_secret_name
 from spanlore.collector.redaction.redactor import Redactor
+from spanlore.schemas.secret_names import is_secret_name
 
 # Trace and span ids are up to this long; nothing that short is looked into when it is one.
 _ID_BYTES_MAX = 16

@@ -7,7 +7,7 @@ alone on a line (YAML, headers).
 import re
 from typing import Final
 
-from spanlore.collector.redaction.kinds import has_digit, is_placeholder
+from spanlore.schemas.secret_kinds import has_digit, is_placeholder
 
 _NAMES: Final = (
     r"(?i:pass(?:word|wd|phrase)|secret|token|authorization|cookie|credentials?"

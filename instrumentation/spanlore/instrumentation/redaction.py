@@ -1,0 +1,155 @@
+"""Takes tokens and keys out of texts before they are written to disk or sent.
+
+The collector knows more: it looks into escapes and base64, at card numbers and short passwords,
+and has RE2 for it (`spanlore.collector.redaction`). Here the standard library has to do, within a
+few microseconds a text: a token is a long run of letters and digits, which sentences hardly have,
+so one pass finds the runs, and only at these the kinds of `schemas.secret_kinds` are tried. Each
+try starts at a fixed place and looks at a bounded piece, so the time grows with the text's length
+and no faster, whatever the text.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from typing import Final
+
+from spanlore.schemas.secret_kinds import KINDS, Kind, has_digit, is_login
+from spanlore.schemas.secret_names import field_kind, is_secret_name
+
+_RUN_BYTES_MIN: Final = 16
+_TRIED_BYTES_MAX: Final = 4_096
+_NAME_BYTES_MAX: Final = 40
+_PROMISE_BYTES_MAX: Final = 16
+_START_BYTES: Final = 3
+
+_IN_TOKENS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
+_SHAPE = bytes(ord("a") if byte in _IN_TOKENS else ord(" ") for byte in range(256))
+_RUN = b"a" * _RUN_BYTES_MIN
+
+# Kinds by how they begin; what begins otherwise, or needs a name before it, is found below.
+_KINDS_BY_START: dict[bytes, list[Kind]] = {}
+for _kind in KINDS:
+    for _prefix in _kind.prefixes:
+        _KINDS_BY_START.setdefault(_prefix[:_START_BYTES].encode(), []).append(_kind)
+
+_BEFORE_VALUE = b" \"'=:>+"
+_AROUND_VALUE = b" \t\\\"'+"
+_ASSIGNS = b":=>"
+_SCHEMES_END = b"rRcC"
+_VALUE = re.compile(rb"[^\s\"'`&;,<>(){}\[\]\\|]{1,4096}")
+_URL_PASSWORD = re.compile(
+    rb"://[^\s:/?#@\"'<>\\]{0,256}:([^\s/?#@\"'<>\\\[${][^\s/?#@\"'<>\\]{0,255})@"
+)
+_PASSWORD = re.compile(
+    rb"([A-Za-z0-9_.$@-]{0,24}[Pp]assword)[\\\"']{0,4}[ \t]{0,4}(?:=>?|:)[ \t]{0,4}"
+    rb"(?:\\?\"([^\"\\]{1,256})|\\?'([^'\\]{1,256})|([^\s\"'`&;,<>(){}\[\]\\|]{1,256}))"
+)
+_PRIVATE_KEY = re.compile(
+    rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,20}-----(?:[A-Za-z0-9+/=:,\s-]|\\[nr])*"
+)
+
+Found = tuple[int, int, str]
+
+
+def without_secrets(text: bytes) -> bytes:
+    """Return UTF-8 with what looks like a token, a key or a URL's password named, not told."""
+    shape = text.translate(_SHAPE)
+    at = shape.find(_RUN)
+    has_url, has_password = b"@" in text and b"://" in text, b"assword" in text
+    if at < 0 and not has_url and not has_password:
+        return text
+    found = _tokens(text, shape, at)
+    if has_password:
+        found += _passwords(text)
+    if has_url:
+        found += [(*match.span(1), "url-password") for match in _URL_PASSWORD.finditer(text)]
+    if at >= 0 and b"PRIVATE KEY" in text:
+        found += [(*match.span(), "private-key") for match in _PRIVATE_KEY.finditer(text)]
+    return _marked(text, sorted(found)) if found else text
+
+
+def secret_kind(name: str, value: bytes) -> str | None:
+    """Return the kind of secret that an attribute of such a name holds; None where it is none."""
+    return field_kind(name.encode("utf-8", "replace"), value)
+
+
+def mark_of(kind: str) -> bytes:
+    """Return what stands where a secret stood; the collector, which has a key, says which one."""
+    return b"[redacted:%b]" % kind.encode()
+
+
+def _tokens(text: bytes, shape: bytes, at: int) -> list[Found]:
+    """Look at every run. Most are ids: what is not even tried costs nearly nothing."""
+    found: list[Found] = []
+    while at >= 0:
+        end = shape.find(b" ", at)
+        end = len(text) if end < 0 else end
+        one = None
+        if text[at : at + _START_BYTES] in _KINDS_BY_START:
+            one = _token_at(text, at)
+        if one is None and at and text[at - 1] in _BEFORE_VALUE:
+            before = text[max(0, at - _NAME_BYTES_MAX) : at].rstrip(_AROUND_VALUE)
+            if before[-1:] in _ASSIGNS:
+                one = _named_at(text, at, before.rstrip(_ASSIGNS).rstrip(_AROUND_VALUE))
+            elif before[-1:] in _SCHEMES_END:
+                one = _header_at(text, at, before)
+        if one is not None:
+            found.append(one)
+            end = max(end, one[1])
+        at = shape.find(_RUN, end)
+    return found
+
+
+def _token_at(text: bytes, start: int) -> Found | None:
+    for kind in _KINDS_BY_START[text[start : start + _START_BYTES]]:
+        match = _pattern(kind.name).match(text, start, start + _TRIED_BYTES_MAX)
+        if match is not None:
+            group = next((n for n in range(match.re.groups, 0, -1) if match[n] is not None), 0)
+            if kind.accepts(match[group]):
+                return (*match.span(group), kind.name)
+    return None
+
+
+def _named_at(text: bytes, start: int, name: bytes) -> Found | None:
+    """Find the value of a name that promises a secret."""
+    name = name[-_PROMISE_BYTES_MAX:]
+    value = _VALUE.match(text, start) if _promises(name) else None
+    kind = field_kind(name, value[0]) if value else None
+    return (*value.span(), kind) if value and kind else None
+
+
+def _header_at(text: bytes, start: int, before: bytes) -> Found | None:
+    """Find what an Authorization header says behind its scheme."""
+    value = _VALUE.match(text, start)
+    if value and before[-6:].lower() == b"bearer" and has_digit(value[0]):
+        return (*value.span(), "bearer")
+    if value and before[-5:].lower() == b"basic" and is_login(value[0]):
+        return (*value.span(), "basic")
+    return None
+
+
+def _passwords(text: bytes) -> Iterator[Found]:
+    for match in _PASSWORD.finditer(text):
+        group = match.lastindex or 0
+        is_bare = group == match.re.groups
+        if kind := field_kind(match[1], match[group], bare=is_bare):
+            yield (*match.span(group), kind)
+
+
+def _marked(text: bytes, found: list[Found]) -> bytes:
+    pieces: list[bytes] = []
+    done = 0
+    for start, end, kind in found:
+        if start >= done:
+            pieces += (text[done:start], mark_of(kind))
+            done = end
+    return b"".join((*pieces, text[done:]))
+
+
+_promises = lru_cache(maxsize=1_024)(is_secret_name)
+
+
+@cache
+def _pattern(name: str) -> re.Pattern[bytes]:
+    """Compile a kind when a text first begins like it: to compile all would be felt at a start."""
+    return re.compile(next(kind.pattern for kind in KINDS if kind.name == name).encode())

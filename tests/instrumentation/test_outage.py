@@ -1,0 +1,148 @@
+"""No collector for a while, or a kill at any instant: what had ended comes all the same."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from spanlore.instrumentation import shipping
+from spanlore.instrumentation.answer import FAILED, TAKEN, Answer
+from spanlore.instrumentation.journal import Journal, Kind, journal_dir
+from spanlore.instrumentation.outbox import Outbox
+from tests.instrumentation.traced import Collector, collector, environment, run_script
+
+KILLS = int(os.environ.get("SPANLORE_TEST_KILLS", "20"))
+# As promised, and what a loaded machine may take to let a thread work.
+LOST_S_MAX = 0.2
+WAKING_S_MAX = 1.0
+STARTS_MAX = 20
+OUTAGE_S = 30.0
+RATE = 200
+# Ten minutes of 200 spans a second, in a tenth of the time: as much waits.
+LONG_OUTAGE_S, LONG_RATE = 60.0, 2_000
+
+WORKS = """
+    import os, sys, time
+    import spanlore.auto
+    from spanlore.instrumentation import run, tool
+
+    rate, seconds = float(sys.argv[1]), float(sys.argv[2])
+
+    @tool
+    def step():
+        return "x" * 1000
+
+    begun = time.monotonic()
+    with run("assistant"):
+        for number in range(int(rate * seconds)):
+            step()
+            os.write(1, b"%d %.6f\\n" % (number + 1, time.monotonic()))
+            time.sleep(max(0.0, begun + (number + 1) / rate - time.monotonic()))
+"""
+NEXT_START = """
+    import spanlore.auto
+    from spanlore.instrumentation import run
+    with run("next"):
+        pass
+"""
+
+
+def steps(there: Collector) -> int:
+    return len({span.span_id for span in there.spans() if span.name == "execute_tool step"})
+
+
+def start(folder: Path, url: str, *, rate: float, seconds: float) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(WORKS), str(rate), str(seconds)],
+        env=environment({"OTEL_EXPORTER_OTLP_ENDPOINT": url}, folder=folder),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def start_again(folder: Path, there: Collector) -> None:
+    """Start a short program until nothing is left: none gives its exit to a large journal."""
+    for _ in range(STARTS_MAX):
+        run_script(NEXT_START, folder, env={"OTEL_EXPORTER_OTLP_ENDPOINT": there.url})
+        if not list((folder / "nothing" / "journal").glob("*/*")):
+            return
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("outage_s", "rate"), [(OUTAGE_S, RATE), (LONG_OUTAGE_S, LONG_RATE)], ids=["30 s", "10 min"]
+)
+def test_an_outage_costs_nothing(outage_s: float, rate: float, tmp_path: Path) -> None:
+    with collector() as there:
+        there.statuses = [503] * 1_000_000
+        again = threading.Timer(outage_s, there.statuses.clear)
+        again.start()
+        with start(tmp_path, there.url, rate=rate, seconds=outage_s + 10) as working:
+            assert working.stdout is not None
+            ended = len(working.stdout.readlines())
+        again.join()
+        start_again(tmp_path, there)
+        assert (steps(there), ended) == (int(rate * (outage_s + 10)),) * 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_kill_at_any_instant_costs_at_most_the_last_moment(tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    for number in range(KILLS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with collector() as there:
+            working = start(folder, there.url, rate=RATE, seconds=60)
+            with working:
+                assert working.stdout is not None
+                said = [working.stdout.readline()]
+                time.sleep(rng.uniform(0.2, 4.0))
+                killed_at = time.monotonic()
+                working.send_signal(signal.SIGKILL)
+                said += working.stdout.readlines()
+            start_again(folder, there)
+            ended_at = [float(line.split()[1]) for line in said if line.endswith("\n")]
+            safe = sum(at < killed_at - LOST_S_MAX - WAKING_S_MAX for at in ended_at)
+            assert safe <= steps(there) <= len(ended_at) + 1
+            assert not safe or "invoke_agent assistant" in {span.name for span in there.spans()}
+
+
+def test_more_than_memory_may_hold_waits_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "KEPT_BYTES_MAX", 100_000)
+    taken: list[bytes] = []
+    answers = [FAILED]
+
+    def send(signal: str, request: bytes, *, timeout_s: float) -> Answer:
+        del signal, timeout_s
+        taken.extend([request] if answers[0] is TAKEN else [])
+        return answers[0]
+
+    made = Journal(lambda: journal_dir(tmp_path, "s"), lambda: {"destination": "spanlore"})
+    outbox = Outbox(
+        send, {"traces": b"".join}, timeout_s=30, journal=made, kinds={"traces": Kind.ENDED}
+    )
+    for number in range(1_000):
+        outbox.put("traces", b"%01000d" % number)
+        if number % 100 == 0:
+            outbox.write_down()
+    outbox.write_down()
+    answers[0] = TAKEN
+    assert outbox.flush(30)
+    assert b"".join(taken) == b"".join(b"%01000d" % number for number in range(1_000))
+    assert (outbox.sent, outbox.dropped) == (1_000, 0)
+    outbox.stop(1)
+    assert list(journal_dir(tmp_path, "s").iterdir()) == []
