@@ -1,4 +1,4 @@
-"""Seeded OTLP requests to measure with: spans of AI agents, and small classic spans.
+"""Seeded OTLP requests to measure with: spans of AI agents, of long chats, and small classic ones.
 
 Agent spans come as an SDK's batch exporter sends them: one service process a request, spans in
 the order in which they ended, several runs interleaved. A run is a root, and in turn a chat span,
@@ -11,7 +11,7 @@ import gzip
 import json
 import random
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,14 +23,14 @@ from spanlore.schemas import semconv
 from words import Text
 
 AGENT_SPANS_A_REQUEST: Final = 200
+CHAT_SPANS_A_REQUEST: Final = 32  # as many bytes as the agents' 200
 CLASSIC_SPANS_A_REQUEST: Final = 512  # what OpenTelemetry's batch processor sends at most
 
 _START_NS: Final = 1_767_607_200_000_000_000  # 2026-01-05T10:00:00Z: one day, one partition
 _SERVICES: Final = 12
+_CHAT_SERVICES: Final = 4
 _TENANTS: Final = 4
 _USERS: Final = 400
-_RUNS_AT_ONCE: Final = 24
-_TURNS: Final = (2, 3, 3, 4, 4, 5)
 _TOOL_ERRORS: Final = 0.06
 _MODELS: Final = (
     ("anthropic", "claude-sonnet-4-5"),
@@ -39,6 +39,18 @@ _MODELS: Final = (
 )
 
 Value = str | int | float | bool | list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    """How the runs of a service look: turns of one, drawn from these, and how many go at once."""
+
+    turns: tuple[int, ...]
+    runs_at_once: int
+
+
+_AGENTS: Final = _Shape(turns=(2, 3, 3, 4, 4, 5), runs_at_once=24)
+_CHATS: Final = _Shape(turns=(40,), runs_at_once=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,12 @@ class Corpus:
     def size_bytes(self) -> int:
         """Bytes of all requests."""
         return sum(len(request) for request in self.requests)
+
+    def first(self, spans: int | None) -> "Corpus":
+        """Give the first requests that hold this many spans; None: all."""
+        a_request = self.spans // len(self.requests)
+        requests = self.requests if spans is None else self.requests[: -(-spans // a_request)]
+        return Corpus(self.name, requests, len(requests) * a_request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +90,25 @@ def agent_corpus(spans: int, *, seed: int) -> Corpus:
     """Make agent spans of about 3.8 KB; ``spans`` is rounded up to whole requests."""
     rng = random.Random(seed)
     text = Text(rng)
-    services = [_Service(rng, text, number) for number in range(_SERVICES)]
+    services = [_Service(rng, text, number, shape=_AGENTS) for number in range(_SERVICES)]
+    return _of_services("agent", services, spans, a_request=AGENT_SPANS_A_REQUEST)
+
+
+def chat_corpus(spans: int, *, seed: int) -> Corpus:
+    """Make runs of 40 turns, each of which sends all that was said before; about 20 KB a span."""
+    rng = random.Random(seed)
+    text = Text(rng)
+    services = [_Service(rng, text, number, shape=_CHATS) for number in range(_CHAT_SERVICES)]
+    return _of_services("chats", services, spans, a_request=CHAT_SPANS_A_REQUEST)
+
+
+def _of_services(
+    name: str, services: Sequence["_Service"], spans: int, *, a_request: int
+) -> Corpus:
     requests: list[bytes] = []
-    while len(requests) * AGENT_SPANS_A_REQUEST < spans:
-        service = services[len(requests) % len(services)]
-        requests.append(service.request(AGENT_SPANS_A_REQUEST))
-    return Corpus("agent", requests, len(requests) * AGENT_SPANS_A_REQUEST)
+    while len(requests) * a_request < spans:
+        requests.append(services[len(requests) % len(services)].request(a_request))
+    return Corpus(name, requests, len(requests) * a_request)
 
 
 def classic_corpus(spans: int, *, seed: int) -> Corpus:
@@ -118,12 +149,13 @@ def _classic_span(rng: random.Random, at: int) -> Span:
 class _Service:
     """One process of a service: it runs several agents at once and exports what ended."""
 
-    def __init__(self, rng: random.Random, text: Text, number: int) -> None:
+    def __init__(self, rng: random.Random, text: Text, number: int, *, shape: _Shape) -> None:
         self._rng = rng
+        self._shape = shape
         self._text = text
         self._agent = _agent(rng, text, number)
         self._clock_ns = _START_NS + number * 1_000_003
-        self._runs = [self._run() for _ in range(_RUNS_AT_ONCE)]
+        self._runs = [self._run() for _ in range(shape.runs_at_once)]
 
     def request(self, spans: int) -> bytes:
         group = _resource(self._agent.resource)
@@ -131,7 +163,7 @@ class _Service:
         scope.scope.name = "opentelemetry.instrumentation.genai"
         scope.scope.version = "1.4.0"
         while len(scope.spans) < spans:
-            index = self._rng.randrange(_RUNS_AT_ONCE)
+            index = self._rng.randrange(len(self._runs))
             span = next(self._runs[index], None)
             if span is None:
                 self._runs[index] = self._run()
@@ -154,7 +186,7 @@ class _Service:
         question = _message("user", {"type": "text", "content": text.prose(rng.randrange(80, 700))})
         history = [question]
         answer = ""
-        for turn, turns_left in enumerate(range(rng.choice(_TURNS), 0, -1)):
+        for turn, turns_left in enumerate(range(rng.choice(self._shape.turns), 0, -1)):
             call_id = f"call_{rng.randbytes(12).hex()}"
             tool = rng.choice(agent.tools)
             arguments = self._arguments()
@@ -367,3 +399,4 @@ if __name__ == "__main__":
     _SPANS = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     print(describe(agent_corpus(_SPANS, seed=1)))
     print(describe(classic_corpus(_SPANS, seed=1)))
+    print(describe(chat_corpus(_SPANS, seed=1)))

@@ -13,11 +13,16 @@ _TIMES: Final = slice(11, 15)
 
 def cpu_s(pids: Iterable[int]) -> float:
     """Give user and system seconds of these processes and all below them, the reaped included."""
+    return _TICK_S * sum(sum(map(int, _stat(pid)[_TIMES])) for pid in tree(pids))
+
+
+def tree(pids: Iterable[int]) -> set[int]:
+    """Give these processes and all below them that are there now."""
     parents = {pid: int(fields[_PPID]) for pid, fields in _all_stats()}
     wanted = set(pids)
     while more := {pid for pid, parent in parents.items() if parent in wanted} - wanted:
         wanted |= more
-    return _TICK_S * sum(sum(map(int, _stat(pid)[_TIMES])) for pid in wanted)
+    return wanted
 
 
 def rss_peak_bytes(pid: int) -> int:

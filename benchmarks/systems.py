@@ -1,29 +1,33 @@
-"""The systems under test as real processes on free ports in a temporary directory."""
+"""The collectors that load into spanlore's store process: spanlore, rotel, OpenTelemetry's."""
 
 import json
-import os
-import socket
-import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from client import Door
+from peers import opentelemetry_collector
+from running import (
+    NotAvailableError,
+    Process,
+    Running,
+    free_port,
+    process,
+    ready,
+    wait_for_port,
+)
 from spanlore.schemas import tables, views
 from spanlore.schemas.credentials import load_or_create
 from spanlore.schemas.migrate import migrate
-from spanlore.schemas.store import Store
+from spanlore.schemas.store import Store, StoreAddress
 from spanlore.schemas.table import Column, Table
+from stored import ClickHouse
 
-_READY_S_MAX: Final = 60.0
-_STOP_S_MAX: Final = 60.0
 _FLUSH_S_MAX: Final = 300
-_SAID_CHARACTERS_MAX: Final = 4000
 _HERE: Final = Path(__file__).parent
 
 # The standard exporter's otel_traces: its columns (tables.py holds them first, name for name),
@@ -60,45 +64,27 @@ EXPORTER_TRACE_TIMES: Final = Table(
 )
 
 
-class NotStartedError(Exception):
-    """A process ended before it served, or never did; the message is what it said."""
-
-    def __init__(self, log: Path) -> None:
-        said = log.read_text(encoding="utf-8")[-_SAID_CHARACTERS_MAX:]
-        super().__init__(f"{log.stem} does not serve: {said}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """A system that serves: where to send, its store, its processes.
-
-    ``finish`` makes it take everything it has acknowledged as far as it goes by asking, and
-    returns at once where it cannot be asked. ``log`` is what its collector says.
-    """
-
-    grpc_address: str
-    store_url: str
-    pids: Mapping[str, int]
-    finish: Callable[[], None]
-    log: Path
-
-
 @contextmanager
-def spanlore(directory: Path, *, seals: bool = True) -> Iterator[Running]:
-    """Run spanlore's store and collector; ``seals`` False leaves out the sealing of runs."""
+def spanlore(directory: Path, *, seals: bool = True, http: bool = False) -> Iterator[Running]:
+    """Run spanlore's store and collector; ``seals`` False leaves out the sealing of runs.
+
+    ``http``: it is sent to over HTTP instead of gRPC.
+    """
     with store_process(directory) as (store, url):
         migrate(url)
         module = ["-m", "spanlore.collector"] if seals else [str(_HERE / "unsealed_collector.py")]
         command = [sys.executable, *module, "--data-dir", str(directory), "--store-url", url]
         ports = ["--grpc-port", "0", "--http-port", "0"]
         log = directory / "collector.log"
-        with _process([*command, *ports], log) as collector:
-            ready = _ready(collector, log)
+        with process([*command, *ports], log) as collector:
+            port = ready(collector, log)
+            grpc_url = f"grpc://127.0.0.1:{port['grpc_port']}"
+            http_url = f"http://127.0.0.1:{port['http_port']}/v1/traces"
             yield Running(
-                grpc_address=f"127.0.0.1:{ready['grpc_port']}",
-                store_url=url,
-                pids={"collector": collector.pid, "store": store.pid},
-                finish=partial(_flush, int(ready["http_port"]), directory),
+                door=Door(url=http_url if http else grpc_url),
+                open_store=partial(ClickHouse, url),
+                processes={"collector": collector, "store": store},
+                finish=partial(_flush, int(port["http_port"]), directory),
                 log=log,
             )
 
@@ -108,24 +94,83 @@ def rotel(directory: Path, *, own_tables: bool) -> Iterator[Running]:
     """Run rotel with its ClickHouse exporter into spanlore's store process.
 
     ``own_tables`` True: into the tables that spanlore migrates to, instead of the exporter's.
+    Raises NotAvailableError.
     """
+    binary = _rotel_or_none()
+    if binary is None:
+        raise NotAvailableError("the wheel 'rotel' is not installed: `make bench` installs it")
     with store_process(directory) as (store, url):
         if own_tables:
             migrate(url)
         else:
             _make_exporter_tables(url)
-        port, unused = _free_port(), _free_port()
-        command = _rotel_command(directory, port=port, http_port=unused)
+        port, unused = free_port(), free_port()
+        command = _rotel_command(binary, directory, port=port, http_port=unused)
         log = directory / "rotel.log"
-        with _process(command, log, environment=_rotel_login(url)) as agent:
-            _wait_for_port(port, agent, log)
+        with process(command, log, environment=_rotel_login(url)) as agent:
+            wait_for_port(port, agent, log)
             yield Running(
-                grpc_address=f"127.0.0.1:{port}",
-                store_url=url,
-                pids={"rotel": agent.pid, "store": store.pid},
-                finish=lambda: None,
+                door=Door(url=f"grpc://127.0.0.1:{port}"),
+                open_store=partial(ClickHouse, url),
+                processes={"rotel": agent, "store": store},
                 log=log,
             )
+
+
+@contextmanager
+def otelcol(directory: Path, *, durable: bool) -> Iterator[Running]:
+    """Run the OpenTelemetry Collector with its ClickHouse exporter into spanlore's store process.
+
+    The exporter makes its own tables and batches as its README recommends. ``durable``: its queue
+    is on the disk (``file_storage``). Raises NotAvailableError.
+    """
+    binary = opentelemetry_collector()
+    with store_process(directory) as (store, url):
+        port = free_port()
+        settings = directory / "otelcol.json"
+        settings.write_text(json.dumps(_otelcol_settings(directory, url, port, durable=durable)))
+        log = directory / "otelcol.log"
+        command = [str(binary), "--config", str(settings)]
+        with process(command, log, environment={}) as collector:
+            wait_for_port(port, collector, log)
+            yield Running(
+                door=Door(url=f"grpc://127.0.0.1:{port}"),
+                open_store=partial(ClickHouse, url),
+                processes={"otelcol": collector, "store": store},
+                log=log,
+            )
+
+
+def _otelcol_settings(directory: Path, url: str, port: int, *, durable: bool) -> dict[str, object]:
+    address = StoreAddress.parse(url)
+    queue: dict[str, object] = {"batch": {}, "block_on_overflow": True}
+    service: dict[str, object] = {
+        "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["clickhouse"]}},
+        "telemetry": {"metrics": {"level": "none"}},
+    }
+    extensions: dict[str, object] = {}
+    if durable:
+        queue["storage"] = "file_storage"
+        service["extensions"] = ["file_storage"]
+        extensions["file_storage"] = {
+            "directory": str(directory / "queue"),
+            "create_directory": True,
+            "fsync": True,
+        }
+    return {
+        "extensions": extensions,
+        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{port}"}}}},
+        "exporters": {
+            "clickhouse": {
+                "endpoint": f"http://{address.host}:{address.port}",
+                "username": address.user,
+                "password": address.password,
+                "database": address.database,
+                "sending_queue": queue,
+            }
+        },
+        "service": service,
+    }
 
 
 def rotel_binary() -> Path:
@@ -135,10 +180,17 @@ def rotel_binary() -> Path:
     return Path(package.__path__[0]) / "rotel-agent"
 
 
-def _rotel_command(directory: Path, *, port: int, http_port: int) -> list[str]:
+def _rotel_or_none() -> Path | None:
+    try:
+        return rotel_binary()
+    except ModuleNotFoundError:
+        return None
+
+
+def _rotel_command(binary: Path, directory: Path, *, port: int, http_port: int) -> list[str]:
     """Word rotel's start: everything is its default but the addresses and the files it writes."""
     return [
-        str(rotel_binary()),
+        str(binary),
         "start",
         f"--otlp-grpc-endpoint=127.0.0.1:{port}",
         f"--otlp-http-endpoint=127.0.0.1:{http_port}",
@@ -149,8 +201,7 @@ def _rotel_command(directory: Path, *, port: int, http_port: int) -> list[str]:
 
 
 def _rotel_login(url: str) -> dict[str, str]:
-    with Store.connect(url) as store:
-        address = store.address
+    address = StoreAddress.parse(url)
     return {
         "ROTEL_CLICKHOUSE_EXPORTER_ENDPOINT": f"http://{address.host}:{address.port}",
         "ROTEL_CLICKHOUSE_EXPORTER_DATABASE": address.database,
@@ -161,69 +212,23 @@ def _rotel_login(url: str) -> dict[str, str]:
 
 def _make_exporter_tables(url: str) -> None:
     with Store.connect(url, database="default") as server:
-        server.command(f"CREATE DATABASE {server.address.database}")
+        server.command(f"CREATE DATABASE IF NOT EXISTS {server.address.database}")
+    view = next(v for v in views.ALL if v.target == tables.TRACE_TIMES).ddl()
     with Store.connect(url) as store:
         store.command(EXPORTER_TRACES.ddl())
         store.command(EXPORTER_TRACE_TIMES.ddl())
-        store.command(next(v for v in views.ALL if v.target == tables.TRACE_TIMES).ddl())
+        store.command(view.replace(" VIEW ", " VIEW IF NOT EXISTS ", 1))
 
 
 @contextmanager
-def store_process(directory: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def store_process(directory: Path) -> Iterator[tuple[Process, str]]:
     """Run a store on a free port; give it and its URL. Nothing is migrated yet."""
     login = load_or_create(directory).admin
     command = [sys.executable, "-m", "spanlore.store_server", "--data-dir", str(directory)]
     log = directory / "store.log"
-    with _process([*command, "--port", "0"], log) as process:
-        port = _ready(process, log)["port"]
-        yield process, f"clickhouse://{login.user}:{login.password}@127.0.0.1:{port}/spanlore"
-
-
-@contextmanager
-def _process(
-    command: list[str], log: Path, *, environment: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[str]]:
-    """Run a process for the length of a block; end it by its id, by force where it must be.
-
-    Without an ``environment`` of its own it is one of ours, which says on stdout when it serves.
-    """
-    with log.open("w", encoding="utf-8") as said:
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE if environment is None else said,
-            stderr=said,
-            text=True,
-            env={**os.environ, **(environment or {})},
-        )
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_S_MAX)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _ready(process: subprocess.Popen[str], log: Path) -> dict[str, int]:
-    line = process.stdout.readline() if process.stdout else ""
-    if not line:
-        raise NotStartedError(log)
-    ready: dict[str, int] = json.loads(line)
-    return ready
-
-
-def _wait_for_port(port: int, process: subprocess.Popen[str], log: Path) -> None:
-    deadline = time.monotonic() + _READY_S_MAX
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise NotStartedError(log)
+    with process([*command, "--port", "0"], log) as started:
+        port = ready(started, log)["port"]
+        yield started, f"clickhouse://{login.user}:{login.password}@127.0.0.1:{port}/spanlore"
 
 
 def _flush(port: int, data_dir: Path) -> None:
@@ -235,9 +240,3 @@ def _flush(port: int, data_dir: Path) -> None:
     )
     with urllib.request.urlopen(request, timeout=_FLUSH_S_MAX + 10) as answer:
         answer.read()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

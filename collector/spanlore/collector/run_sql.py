@@ -38,25 +38,29 @@ _OWNERS_SQL = f"""SELECT TraceId, if(
     ) AS Owner
     FROM {tables.TRACES} LEFT JOIN ({_STANDING_SQL}) AS stood USING (TraceId)
     WHERE {_OF_TRACES} GROUP BY TraceId"""
+_LATEST = f"FROM {tables.TRACES} WHERE {_OF_TRACES} {tables.LATEST_SPAN}"
+
+# Planning costs more than reading does: each question is asked once.
+_SPANS = f"""SELECT *
+    FROM (
+        SELECT TenantId, TraceId, SpanId, ParentSpanId, Timestamp, StartUnixNano, EndUnixNano,
+            ServiceName, Op, AgentName, AgentVersion, UserId, SessionId, TaskType, TaskId,
+            Provider, Model, InputTokens, OutputTokens, CacheReadTokens, ErrorType, StatusCode,
+            InstructionsHash, ToolDefinitionsHash, Sampling, Revision, TimeUnknown, Incomplete,
+            ReceivedAt, {_ORDER} AS order
+        {_LATEST}
+    ) AS latest
+    INNER JOIN ({_OWNERS_SQL}) AS owned USING (TraceId)
+    WHERE TenantId IN (Owner, '{semconv.DEFAULT_TENANT}')"""
+# Two tenants may use one span id: what each says of it stands in one row.
+_PARENTS = f"""SELECT TraceId, SpanId, groupArray((toString(TenantId), {_INFERENCE})) AS said
+    FROM (SELECT TenantId, TraceId, SpanId, Op {_LATEST}) GROUP BY TraceId, SpanId"""
 
 
-def _spans(columns: str) -> str:
-    return f"""SELECT {columns} FROM {tables.TRACES}
-    WHERE {_OF_TRACES} AND (TraceId, TenantId) IN (
-        SELECT TraceId, arrayJoin([toString(Owner), '{semconv.DEFAULT_TENANT}'])
-        FROM ({_OWNERS_SQL})
-    )
-    {tables.LATEST_SPAN}"""
+def _of_run(tenant: str) -> str:
+    """SQL for whether this tenant's spans are of the run: its owner's are, and nobody's."""
+    return f"{tenant} IN (s.Owner, '{semconv.DEFAULT_TENANT}')"
 
-
-_SPANS = _spans(
-    "TenantId, TraceId, SpanId, ParentSpanId, Timestamp, StartUnixNano, EndUnixNano, "
-    "ServiceName, Op, AgentName, AgentVersion, UserId, SessionId, TaskType, TaskId, Provider, "
-    "Model, InputTokens, OutputTokens, CacheReadTokens, ErrorType, StatusCode, InstructionsHash, "
-    "ToolDefinitionsHash, Sampling, Revision, TimeUnknown, Incomplete, ReceivedAt, "
-    f"{_ORDER} AS order"
-)
-_PARENTS = _spans("TraceId, SpanId, Op")
 
 # Tokens by what decides their price: cached ones are a part of the input.
 _CACHED = "least(ifNull(CacheReadTokens, 0), InputTokens)"
@@ -112,8 +116,9 @@ RUN_ROWS_SQL = f"""SELECT
     countIf({_USED} AND isNull(OutputTokens)) AS half_known
 FROM (
     SELECT s.*,
-        parent.SpanId != '' AS parent_known,
-        s.{_INFERENCE} AND parent.{_INFERENCE} AS duplicate,
+        arrayExists(by -> {_of_run("by.1")}, parent.said) AS parent_known,
+        s.{_INFERENCE} AND arrayExists(by -> by.2 AND {_of_run("by.1")}, parent.said)
+            AS duplicate,
         (toString(s.Model), toDate(s.Timestamp, 'UTC')) AS priced_as
     FROM ({_SPANS}) AS s
     LEFT JOIN ({_PARENTS}) AS parent

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from email.parser import BytesParser
-from email.policy import HTTP
+from email.policy import compat32
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -170,9 +170,10 @@ def _basic(authorization: str) -> tuple[str, str]:
 
 def _form_fields(content_type: str, body: bytes) -> dict[str, str]:
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1")
-    message = BytesParser(policy=HTTP).parsebytes(head + body)
+    # The policy for today's mail reads a header ten times slower, and a form has two a field.
+    message = BytesParser(policy=compat32).parsebytes(head + body)
     fields: dict[str, str] = {}
-    for part in message.iter_parts():
+    for part in message.walk():
         if part.get_filename() is not None:
             raise QueryError(NOT_IMPLEMENTED, "external tables are not supported: insert the data")
         name = part.get_param("name", header="content-disposition")
