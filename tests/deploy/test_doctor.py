@@ -12,7 +12,7 @@ from spanlore.analyzers import needs
 from spanlore.schemas import semconv
 from spanlore.schemas.store import Store
 from tests.deploy.command_line import run_cli
-from tests.instrumentation.traced import collector, dead_url
+from tests.instrumentation.traced import collector, dead_url, run_script
 from tests.loaded_runs import load_lines
 
 RUN: Mapping[str, Any] = {
@@ -116,6 +116,30 @@ def test_a_library_whose_instrumentor_does_not_know_it_is_exit_code_1(tmp_path: 
     assert (code, report["version"], report["is_traced"]) == (1, "4.0", False)
     assert "google-genai" in report["reason"]
     assert found["other_tracers"] == [{"name": "openlit", "library": None}]
+
+
+def test_what_a_killed_program_left_is_told_until_it_is_shipped(tmp_path: Path) -> None:
+    script = """
+        import os
+        import spanlore.auto
+        from spanlore.instrumentation import run
+        with run("assistant"):
+            os._exit(0)
+    """
+    data_dir = tmp_path / "data"
+    env = {"SPANLORE_DATA_DIR": str(data_dir), "OTEL_EXPORTER_OTLP_ENDPOINT": dead_url()}
+    assert run_script(script, tmp_path, env=env).code == 0
+    with collector() as there:
+        here = {"OTEL_EXPORTER_OTLP_ENDPOINT": there.url}
+        _, found = examined(data_dir, here)
+        assert found["journal"]["records"] == 1
+        assert found["journal"]["bytes"] > 0
+        assert found["journal"]["oldest_age_s"] >= 0
+        shipped = run_cli("ship", "--endpoint", there.url, "--json", env=env)
+        assert shipped.code == 0, shipped.err
+        _, found = examined(data_dir, {**here, "SPANLORE_JOURNAL": "off"})
+    nothing = {"is_kept": False, "records": 0, "bytes": 0, "oldest_age_s": None}
+    assert found["journal"] == nothing
 
 
 def _pretend(folder: Path, module: str, name: str, version: str) -> None:

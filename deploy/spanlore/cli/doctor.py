@@ -1,6 +1,7 @@
 """`spanlore doctor`: what is traced here and what is not, and what the analyzers miss."""
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spanlore.cli.connection import find_running
-from spanlore.cli.datadir import data_dir_option
+from spanlore.cli.datadir import data_dir_option, default_data_dir
 from spanlore.cli.errors import CannotReach
 from spanlore.cli.output import note, print_json, print_table
 
@@ -48,11 +49,12 @@ def doctor_command(data_dir: Path | None, as_json: bool) -> None:
 def _document(data_dir: Path | None) -> dict[str, Any]:
     from spanlore.instrumentation import diagnosis
     from spanlore.instrumentation.settings import TRACES, Asked, settings_here
+    from spanlore.instrumentation.switch import is_disabled
 
     settings = settings_here(Asked())
     services, problem = _services(data_dir)
     return {
-        "is_switched_off": os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
+        "is_switched_off": is_disabled(),
         "libraries": [_plain(one) for one in diagnosis.libraries()],
         "other_tracers": [_plain(one) for one in diagnosis.others()],
         "content": _content(settings),
@@ -62,8 +64,7 @@ def _document(data_dir: Path | None) -> dict[str, Any]:
             "problem": diagnosis.endpoint_problem(settings),
         },
         "delivery_url": settings.delivery_url,
-        # Unknown as long as nothing is journalled on this machine.
-        "journal": {"records": None, "bytes": None, "oldest_age_s": None},
+        "journal": _journal(data_dir or default_data_dir(), settings),
         "services": services,
         "services_problem": problem,
     }
@@ -121,6 +122,25 @@ def _missing(one: "Silent") -> Iterable[dict[str, Any]]:
         }
 
 
+def _journal(data_dir: Path, settings: "Settings") -> dict[str, Any]:
+    """Return what programs that are gone left; ``is_kept`` is of programs that start here."""
+    from spanlore.cli.ship import journals_left
+
+    records = size = 0
+    oldest_s = None
+    for left in journals_left(data_dir):
+        found = os.fstat(left.descriptor)
+        records, size = records + left.items, size + found.st_size
+        oldest_s = min(found.st_mtime, found.st_mtime if oldest_s is None else oldest_s)
+        left.release()
+    return {
+        "is_kept": settings.keeps_journal,
+        "records": records,
+        "bytes": size,
+        "oldest_age_s": None if oldest_s is None else round(max(0.0, time.time() - oldest_s), 1),
+    }
+
+
 def _print(document: dict[str, Any]) -> None:
     libraries = document["libraries"]
     print_table(
@@ -137,15 +157,26 @@ def _print(document: dict[str, Any]) -> None:
             "such calls have two spans (tokens are counted once); switch one of both off"
         )
     if document["is_switched_off"]:
-        note("OTEL_SDK_DISABLED is true: nothing is traced")
+        note("OTEL_SDK_DISABLED or SPANLORE_DISABLED is true: nothing is traced")
     content, endpoint = document["content"], document["endpoint"]
     click.echo(f"content: {'sent' if content['is_sent'] else 'not sent'} ({content['reason']})")
     said = endpoint["problem"] or "takes spans"
     click.echo(f"endpoint: {endpoint['url']} ({endpoint['protocol']}): {said}")
+    _print_journal(document["journal"])
     if document["services"] is None:
         note(f"what services send is not known: {document['services_problem']}")
     for service in document["services"] or ():
         _print_service(service)
+
+
+def _print_journal(journal: dict[str, Any]) -> None:
+    if not journal["is_kept"]:
+        note("SPANLORE_JOURNAL is off: what is not sent when a program is killed is lost")
+    if journal["records"]:
+        click.echo(
+            f"journal: {journal['records']:,} spans and events ({journal['bytes']:,} bytes) that "
+            f"programs left up to {journal['oldest_age_s']:,.0f} s ago: spanlore ship"
+        )
 
 
 def _print_service(service: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from spanlore.instrumentation.left_behind import LeftFile, left_files
 from spanlore.instrumentation.sending import sender
 from spanlore.instrumentation.settings import TRACES, Asked, Settings, settings_here
 
-__all__ = ["ship_command"]
+__all__ = ["journals_left", "ship_command"]
 
 _REQUEST_S_MAX = 30.0
 _TRIES_MAX = 5
@@ -57,7 +57,7 @@ def ship_command(
     running = _running(data_dir) if endpoint is None else None
     settings = settings_here(Asked(endpoint=endpoint or (running.http_url if running else None)))
     shipped: list[_Shipped] = []
-    for left in _left(data_dir or default_data_dir()):
+    for left in journals_left(data_dir or default_data_dir()):
         name, meant_for = str(left.about.get("service")), str(left.about.get("destination"))
         if service in (None, name):
             is_meant = endpoint is not None or meant_for == settings.destination
@@ -79,7 +79,8 @@ def _running(data_dir: Path | None) -> Running | None:
         return None
 
 
-def _left(data_dir: Path) -> Iterator[LeftFile]:
+def journals_left(data_dir: Path) -> Iterator[LeftFile]:
+    """Yield what programs that are gone left, each locked until it is removed or released."""
     journals = data_dir / "journal"
     for folder in sorted(journals.iterdir()) if journals.is_dir() else ():
         yield from left_files(folder)

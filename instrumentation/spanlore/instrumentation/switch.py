@@ -66,7 +66,7 @@ class _Switch:
             self._asked |= {name: value for name, value in asked.items() if value is not None}
             if self._pipeline is not None:
                 self._settle(self._pipeline)
-            if self._is_on or any(map(_is_true, ("OTEL_SDK_DISABLED", "SPANLORE_DISABLED"))):
+            if self._is_on or is_disabled():
                 return
             self._is_on = True
         atexit.register(self._leave)
@@ -123,8 +123,10 @@ class _Switch:
         self._lock = threading.RLock()
 
 
-def _is_true(name: str) -> bool:
-    return os.environ.get(name, "").strip().lower() == "true"
+def is_disabled() -> bool:
+    """Say whether the environment wants nothing traced."""
+    said = (os.environ.get(name, "") for name in ("OTEL_SDK_DISABLED", "SPANLORE_DISABLED"))
+    return any(value.strip().lower() == "true" for value in said)
 
 
 _switch = _Switch()
