@@ -105,11 +105,8 @@ def _correct(draft: Draft, city: str, wants: str) -> None:
         draft.after.append(("Thank you, that is all.", [], "You are welcome."))
         return
     first = draft.steps[draft.at("update_address")]
-    again = Step(
-        tool="update_address",
-        arguments={**first.arguments, "city": wants},
-        result={**first.result, "city": wants},
-    )
+    arguments = {**first.arguments, "city": wants}
+    again = Step(tool="update_address", arguments=arguments, result={**arguments, "done": True})
     says = f"No, that is wrong. I meant {wants}, not {city}."
     draft.after.append((says, [again], f"It goes to {wants} now."))
 

@@ -80,7 +80,7 @@ def _cells(run: "Run") -> tuple[object, ...]:
         run.trace_id[:12],
         run.agent,
         run.user,
-        f"{run.task or '–'}/{run.task_id or '–'}",
+        "/".join(filter(None, (run.task, run.task_id))) or None,
         run.outcome,
         run.state,
         run.started_at and f"{run.started_at:%Y-%m-%d %H:%M:%S}",
