@@ -18,7 +18,7 @@ from stored import Stored
 
 _READY_S_MAX: Final = 120.0
 _STOP_S_MAX: Final = 60.0
-_SAID_CHARACTERS_MAX: Final = 4000
+_SAID_CHARACTERS_MAX: Final = 500
 
 Process = subprocess.Popen[str]
 

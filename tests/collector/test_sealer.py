@@ -1,4 +1,5 @@
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def sealer(store_url: str, tmp_path: Path) -> Sealer:
         partial(Store.connect, store_url),
         note=tmp_path / "unsealed.json",
         clock_ns=lambda: RECEIVED_NS + 10**9,
+        clock_s=count(step=60).__next__,
     )
 
 
@@ -106,6 +108,36 @@ def test_what_could_not_be_sealed_is_kept_for_the_next_time(
     assert sealed(store) == 0
     assert sealer.flush() == 2
     assert sealed(store) == 2
+    sealer.close()
+
+
+def test_sealing_rests_four_times_as_long_as_it_took(
+    store: Store, store_url: str, tmp_path: Path
+) -> None:
+    now_s = 100.0
+
+    def connect_in_a_second() -> Store:
+        nonlocal now_s
+        now_s += 1.0
+        return Store.connect(store_url)
+
+    sealer = Sealer(
+        connect_in_a_second,
+        note=tmp_path / "unsealed.json",
+        clock_ns=lambda: RECEIVED_NS + 10**9,
+        clock_s=lambda: now_s,
+    )
+    load(store, tmp_path, 1, 1)
+    sealer.loaded(LOG_ID, 1, 1)
+    assert sealed(store) == 1
+    load(store, tmp_path, 2, 2)
+    sealer.loaded(LOG_ID, 2, 2)
+    now_s += 3.9
+    sealer.idle()
+    assert sealer.backlog()["records"] == 1
+    now_s += 0.1
+    sealer.idle()
+    assert (sealer.backlog()["records"], sealed(store)) == (0, 2)
     sealer.close()
 
 

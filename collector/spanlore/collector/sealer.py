@@ -17,8 +17,12 @@ from spanlore.schemas.store import Store, StoreError
 
 _logger = logging.getLogger(__name__)
 
-# Under steady load; what is loaded is sealed at once when nothing more comes, and at a flush.
+# Under steady load; sooner when nothing more comes, and at once at a flush.
 _INTERVAL_S = 5.0
+# Most of a sealing's cost is the engine's planning, whatever there is to seal: so it rests for some
+# times as long as it took, and takes a fifth of the time at most.
+_REST_TIMES = 4.0
+_REST_S_MAX = 30.0
 _LOOK_AGAIN_S = 5.0
 _PLACE_S = 60.0
 # Rows that came in this long before the newest sealed row are looked at again at the start, and
@@ -31,7 +35,8 @@ _LAST_SEALED_SQL = f"SELECT toUnixTimestamp64Nano(max(SealedAt)) AS ns FROM {tab
 class Sealer:
     """Seals what the loader loaded. Its methods may be called from several threads.
 
-    ``connect`` opens the store; ``clock_ns`` gives Unix nanoseconds. ``idle`` and ``flush`` raise
+    ``connect`` opens the store; ``clock_ns`` gives Unix nanoseconds, ``clock_s`` seconds since any
+    instant. ``idle`` and ``flush`` raise
     StoreError where the store does not answer; what was to be sealed is kept for the next call,
     and in the file ``note`` for the next process, because the log's segment is gone by then.
     """
@@ -42,17 +47,20 @@ class Sealer:
         *,
         note: Path,
         clock_ns: Callable[[], int] = time.time_ns,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect = connect
         self._note = note
         self._clock_ns = clock_ns
+        self._clock_s = clock_s
         self._lock = threading.Lock()
         self._store: Store | None = None
         self._pending = _read(note)
         self._noted = dict(self._pending)
-        self._pending_since_s = time.monotonic()
+        self._pending_since_s = self._clock_s()
         self._sealed = 0
-        self._sealed_at = 0.0
+        self._sealed_at_s = 0.0
+        self._rest_s = 0.0
         self._looked_at: float | None = None
         self._placed_at: float | None = None
         self._foreign_since_ns: int | None = None
@@ -64,10 +72,10 @@ class Sealer:
         """
         with self._lock:
             if not self._pending:
-                self._pending_since_s = time.monotonic()
+                self._pending_since_s = self._clock_s()
             low, high = self._pending.get(log_id, (first_seq, last_seq))
             self._pending[log_id] = (min(low, first_seq), max(high, last_seq))
-            if time.monotonic() - self._sealed_at >= _INTERVAL_S:
+            if self._clock_s() - self._sealed_at_s >= max(_INTERVAL_S, self._rest_s):
                 try:
                     self._seal_pending(seal.seal_ended)
                 except StoreError as error:
@@ -76,10 +84,11 @@ class Sealer:
             self._keep_note()
 
     def idle(self) -> None:
-        """Seal what is pending, and now and then look at what was waited for."""
+        """Seal what is pending after a rest, and now and then look at what was waited for."""
         with self._lock:
-            self._seal_pending(seal.seal_ended)
-            now = time.monotonic()
+            now = self._clock_s()
+            if now - self._sealed_at_s >= min(_INTERVAL_S, self._rest_s):
+                self._seal_pending(seal.seal_ended)
             if self._looked_at is None or now - self._looked_at >= _LOOK_AGAIN_S:
                 self._look_again()
                 self._looked_at = now
@@ -99,7 +108,7 @@ class Sealer:
         Without the lock, which is held while runs are sealed.
         """
         pending = list(self._pending.values())
-        waits_s = time.monotonic() - self._pending_since_s if pending else 0.0
+        waits_s = self._clock_s() - self._pending_since_s if pending else 0.0
         return {
             "records": sum(last_seq - first_seq + 1 for first_seq, last_seq in pending),
             "oldest_age_s": round(waits_s, 3),
@@ -111,6 +120,7 @@ class Sealer:
             self._disconnect()
 
     def _seal_pending(self, sealing: Callable[..., int]) -> None:
+        began_s = self._clock_s()
         for log_id, (first_seq, last_seq) in list(self._pending.items()):
             self._sealed += self._do(
                 partial(sealing, log_id=log_id, first_seq=first_seq, last_seq=last_seq)
@@ -118,7 +128,8 @@ class Sealer:
             del self._pending[log_id]
         with contextlib.suppress(OSError):  # an old note is sealed again, to the same rows
             self._keep_note()
-        self._sealed_at = time.monotonic()
+        self._sealed_at_s = self._clock_s()
+        self._rest_s = min(_REST_TIMES * (self._sealed_at_s - began_s), _REST_S_MAX)
 
     def _look_again(self) -> None:
         """Seal runs that were waited for, and what other collectors wrote.
@@ -126,7 +137,7 @@ class Sealer:
         The first look is at everything since the last sealing of an earlier process.
         """
         self._do(seal.seal_waiting)
-        if self._placed_at is None or time.monotonic() - self._placed_at >= _PLACE_S:
+        if self._placed_at is None or self._clock_s() - self._placed_at >= _PLACE_S:
             self._place()
         started_ns = self._clock_ns()
         look = seal.seal_received if self._looked_at is None else seal.seal_foreign
@@ -136,7 +147,7 @@ class Sealer:
     def _place(self) -> None:
         """Find the runs of judgements that name none, and seal those anew."""
         self._do(place_judgements)
-        self._placed_at = time.monotonic()
+        self._placed_at = self._clock_s()
 
     def _since_ns(self, store: Store) -> int:
         if self._foreign_since_ns is None:
