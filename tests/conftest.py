@@ -9,11 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from spanlore.schemas import credentials, migrate, tables
 from spanlore.schemas.store import Store
 
 STOP_S = 30
+
+# How long an example takes says more of the machine's other work than of ours.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")

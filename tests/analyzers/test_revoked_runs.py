@@ -29,6 +29,7 @@ FOLDER = Path(spanlore.analyzers.__file__).parent
 NOT_ABOUT_COUNTS = {
     "run_traces.py": "reads the runs it is asked for",
     "user_turns.py": "reads the spans of runs it is asked for",
+    "needs.py": "says what a service sends, whatever it may be used for",
     "dream.py": "asks whether anything is new",
     "extraction.py": "facts of revoked runs are left out where they are counted",
     "judge_runs.py": "a verdict on a run is no lesson",

@@ -103,7 +103,10 @@ class CollectorProcess:
     def flush(self, timeout_s: float = 60) -> dict[str, Any]:
         """Wait until all that was accepted is in the store."""
         answer = self.client.post(
-            "/flush", params={"timeout_s": timeout_s}, headers=self.authorized(), timeout=600
+            f"{self.local_url}/flush",
+            params={"timeout_s": timeout_s},
+            headers=self.authorized(),
+            timeout=600,
         )
         assert answer.status_code == 200, (answer.text, list(self.said))
         found: dict[str, Any] = answer.json()
@@ -111,7 +114,7 @@ class CollectorProcess:
 
     def status(self) -> dict[str, Any]:
         """Ask for the counters."""
-        answer = self.client.get("/status", headers=self.authorized())
+        answer = self.client.get(f"{self.local_url}/status", headers=self.authorized())
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
@@ -141,15 +144,16 @@ class CollectorProcess:
     def kill(self) -> None:
         """Kill it as a power button does not: without a word."""
         self.process.kill()
-        self._gone()
+        self.ended()
 
     def stop(self) -> int:
         """Stop it as a supervisor does and give its exit code, once all is accounted for."""
         self.check_conserved()
         self.process.send_signal(signal.SIGTERM)
-        return self._gone()
+        return self.ended()
 
-    def _gone(self) -> int:
+    def ended(self) -> int:
+        """Give the exit code of one that was told to end."""
         code = self.process.wait(STOP_S)
         self._listener.join(STOP_S)
         self.channel.close()

@@ -293,7 +293,7 @@ def test_a_stop_finishes_the_request_in_flight_and_takes_no_new_one(
         wait_until(lambda: _is_closed(process))
         client.sendall(body[10:])
         assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
-        assert process.stop() == 0
+        assert process.ended() == 0
 
 
 def _is_closed(process: CollectorProcess) -> bool:
