@@ -29,9 +29,11 @@ INSTRUCTIONS = (
 )
 _NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana", "Ida", "Jon")
 _CITIES = ("Lyon", "Graz", "Turin", "Porto", "Ghent", "Malmo")
-# True of every world here: its agents fail at four tasks in ten, and that costs tokens.
+# True of every world here: its agents fail at four tasks in ten, and that costs tokens; one run in
+# twelve meets a timeout, which is more than the one in twenty that is tolerable.
 ALWAYS = (
     Expected(analyzer="latency_and_cost_outliers", words=("spends tokens on runs that fail",)),
+    Expected(analyzer="error_clusters", words=("upstream timeout",)),
 )
 Alter = Callable[[Draft], None]
 

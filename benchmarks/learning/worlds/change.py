@@ -22,6 +22,7 @@ def worse_harness(seed: int) -> World:
         "change: a worse harness",
         made,
         truth=[Expected(analyzer="change_point")],
+        follows=[Expected(analyzer="routing", words=("order-desk 1", "order-desk 2"))],
     )
 
 
