@@ -2,9 +2,7 @@
 
 import os
 import platform
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +14,7 @@ from typing import Final
 from client import Sent
 from corpus import Corpus, describe
 from loss import Lost
+from provenance import commit_line
 from stored import Held
 
 _MIB: Final = 1 << 20
@@ -62,7 +61,7 @@ def surroundings(corpora: Sequence[Corpus]) -> Iterator[str]:
     yield f"- machine: {os.cpu_count()} x {cpu}, {memory:.0f} GiB, {platform.platform()}"
     yield f"- load average of 1, 5 and 15 minutes at the start: {load}"
     yield f"- Python {platform.python_version()}, {versions}"
-    yield f"- commit {_commit()}, {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}"
+    yield commit_line()
     yield f"- command: `{' '.join(['python', *sys.argv])}`"
     yield from (f"- corpus {describe(corpus)}" for corpus in corpora)
     yield ""
@@ -73,17 +72,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _commit() -> str:
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return found.stdout.strip() or "none"
 
 
 def speeds(all_measured: Sequence[Measured], *, against: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from running import free_port
 from systems import rotel_binary
 from tests.collector.waiting import wait_until
 
@@ -39,8 +40,7 @@ def rotel(folder: Path, *exporter: str, grpc_address: str | None = None) -> Iter
 
 def free_address() -> str:
     """Give an address on loopback that nobody listens at now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def _is_open(address: str) -> bool:

@@ -2,12 +2,11 @@
 
 import os
 import platform
-import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+
+from provenance import commit_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +28,7 @@ def head() -> Iterator[str]:
     """Yield what a reader must know about the run, then the head of the table."""
     yield f"- machine: {os.cpu_count()} cores, {platform.platform()}, Python {_python()}"
     yield f"- load average at the start: {os.getloadavg()[0]:.1f}"
-    yield f"- commit {_commit()}, {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}"
+    yield commit_line()
     yield f"- command: `{' '.join(['python', *sys.argv])}`"
     yield ""
     yield "| what | measured | goal | reached |"
@@ -45,14 +44,3 @@ def lines(rows: Iterable[Row]) -> Iterator[str]:
 
 def _python() -> str:
     return platform.python_version()
-
-
-def _commit() -> str:
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return found.stdout.strip() or "none"

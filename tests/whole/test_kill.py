@@ -7,7 +7,6 @@ taken up where it was by the next; SPANLORE_TEST_SEED, which is printed, begins 
 import os
 import random
 import shutil
-import socket
 import threading
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from typing import Self
 import grpc
 import pytest
 
+from running import free_port
 from spanlore.collector.signals import LOGS, METRICS, TRACES, Signal
 from spanlore.schemas import metric_tables, migrate
 from spanlore.schemas.store import Store
@@ -33,12 +33,6 @@ KILLS_A_STORE = 50
 PROGRESS = "spanlore/kills"
 SPANS = 20
 TRACE_THREADS = 4
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 class Clients:
