@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from spanlore.schemas.credentials import CredentialsError
-from spanlore.schemas.loopback import is_loopback
+from spanlore.schemas.loopback import refusal_to_listen
+from spanlore.schemas.tls import TlsError, TlsFiles
 from spanlore.store_server import process
 from spanlore.store_server.errors import LockHeldError, PortBusyError, QueryError
 
@@ -29,7 +30,7 @@ def main() -> int:
     )
     try:
         process.run(_arguments())
-    except (LockHeldError, PortBusyError, CredentialsError, QueryError) as error:
+    except (LockHeldError, PortBusyError, CredentialsError, QueryError, TlsError) as error:
         sys.stderr.write(f"spanlore store: {error}\n")
         return _CANNOT_START
     return 0
@@ -51,7 +52,19 @@ def _arguments() -> process.Arguments:
     parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
-        "--insecure", action="store_true", help="listen beyond loopback, where there is no TLS"
+        "--local-port",
+        type=int,
+        default=0,
+        help="where --host is not 127.0.0.1 in clear, this machine's programs have a port that is",
+    )
+    parser.add_argument(
+        "--insecure", action="store_true", help="listen beyond loopback without TLS"
+    )
+    parser.add_argument("--tls-cert", type=Path, help="a certificate with its chain (PEM)")
+    parser.add_argument("--tls-key", type=Path, help="its key (PEM, not encrypted)")
+    parser.add_argument("--tls-client-ca", type=Path, help="the CA of clients, where all need one")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], help="a further name the store answers to"
     )
     parser.add_argument("--memory-bytes-max", type=int, default=_memory_default())
     parser.add_argument(
@@ -62,15 +75,16 @@ def _arguments() -> process.Arguments:
     parser.add_argument("--drain-s-max", type=float, default=10.0)
     parser.add_argument("--queries-max", type=int, default=64)
     found = parser.parse_args()
-    if not (found.insecure or is_loopback(found.host)):
-        parser.error(
-            f"{found.host} is not loopback, and logins and rows would cross the network in clear: "
-            "bind 127.0.0.1, or say --insecure if the network itself is closed"
-        )
+    tls = TlsFiles.given(found.tls_cert, found.tls_key, client_ca=found.tls_client_ca)
+    if reason := refusal_to_listen(found.host, has_tls=tls is not None, insecure=found.insecure):
+        parser.error(reason)
     return process.Arguments(
         data_dir=found.data_dir.absolute(),
         host=found.host,
         port=found.port,
+        local_port=found.local_port,
+        tls=tls,
+        allowed_hosts=tuple(found.allow_host),
         memory_bytes_max=found.memory_bytes_max,
         unsandboxed_sql=found.unsandboxed_sql,
         drain_s_max=found.drain_s_max,

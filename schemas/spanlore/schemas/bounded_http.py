@@ -50,12 +50,17 @@ class BoundedServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, as uvicorn does."""
+        if not self.config.is_ssl:
+            return await super().startup(sockets)
         loop = asyncio.get_running_loop()
-        if self.config.is_ssl:
-            loop.create_server = partial(  # type: ignore[method-assign]
-                loop.create_server, ssl_handshake_timeout=self._handshake_s_max
-            )
-        await super().startup(sockets)
+        create_server = loop.create_server
+        loop.create_server = partial(  # type: ignore[method-assign]
+            create_server, ssl_handshake_timeout=self._handshake_s_max
+        )
+        try:
+            await super().startup(sockets)
+        finally:
+            loop.create_server = create_server  # type: ignore[method-assign]
 
 
 class _BoundedProtocol(HttpToolsProtocol):
