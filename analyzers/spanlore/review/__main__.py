@@ -11,6 +11,7 @@ from typing import Final
 from spanlore.review.lock import LockHeld
 from spanlore.review.server import Arguments, CannotStart, run
 from spanlore.schemas.credentials import CredentialsError
+from spanlore.schemas.full_disk import reason
 from spanlore.schemas.tls import TlsError, TlsFiles
 
 _STORE_URL: Final = "SPANLORE_STORE_URL"
@@ -24,10 +25,12 @@ def main() -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
+    arguments = _arguments()
     try:
-        run(_arguments())
+        run(arguments)
     except (CannotStart, TlsError, LockHeld, CredentialsError, OSError) as error:
-        sys.stderr.write(f"spanlore review: {error}\n")
+        said = reason(error, arguments.data_dir) if isinstance(error, OSError) else str(error)
+        sys.stderr.write(f"spanlore review: {said}\n")
         return _CANNOT_START
     logging.shutdown()
     # All that could be written is. A thread that a hung store still holds would keep the
@@ -54,6 +57,10 @@ def _arguments() -> Arguments:
     )
     parser.add_argument("--store-wait-s-max", type=float, default=20.0)
     found = parser.parse_args()
+    try:
+        tls = TlsFiles.given(found.tls_cert, found.tls_key, client_ca=found.tls_client_ca)
+    except TlsError as error:
+        parser.error(str(error))
     # Not an option: a command line can be read by every user of the machine.
     store_url = os.environ.get(_STORE_URL)
     if not store_url:
@@ -65,7 +72,7 @@ def _arguments() -> Arguments:
         port=found.port,
         require_token=found.require_token,
         insecure=found.insecure,
-        tls=TlsFiles.given(found.tls_cert, found.tls_key, client_ca=found.tls_client_ca),
+        tls=tls,
         allowed_hosts=tuple(found.allow_host),
         store_wait_s_max=found.store_wait_s_max,
     )

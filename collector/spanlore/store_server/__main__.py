@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from spanlore.schemas.credentials import CredentialsError
+from spanlore.schemas.full_disk import reason
 from spanlore.schemas.loopback import refusal_to_listen
 from spanlore.schemas.tls import TlsError, TlsFiles
 from spanlore.store_server import process
@@ -28,12 +29,17 @@ def main() -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
+    arguments = _arguments()
     try:
-        process.run(_arguments())
+        process.run(arguments)
+    except OSError as error:
+        said = reason(error, arguments.data_dir)
     except (LockHeldError, PortBusyError, CredentialsError, QueryError, TlsError) as error:
-        sys.stderr.write(f"spanlore store: {error}\n")
-        return _CANNOT_START
-    return 0
+        said = str(error)
+    else:
+        return 0
+    sys.stderr.write(f"spanlore store: {said}\n")
+    return _CANNOT_START
 
 
 def _start_clean() -> None:
@@ -75,9 +81,12 @@ def _arguments() -> process.Arguments:
     parser.add_argument("--drain-s-max", type=float, default=10.0)
     parser.add_argument("--queries-max", type=int, default=64)
     found = parser.parse_args()
-    tls = TlsFiles.given(found.tls_cert, found.tls_key, client_ca=found.tls_client_ca)
-    if reason := refusal_to_listen(found.host, has_tls=tls is not None, insecure=found.insecure):
-        parser.error(reason)
+    try:
+        tls = TlsFiles.given(found.tls_cert, found.tls_key, client_ca=found.tls_client_ca)
+    except TlsError as error:
+        parser.error(str(error))
+    if refusal := refusal_to_listen(found.host, has_tls=tls is not None, insecure=found.insecure):
+        parser.error(refusal)
     return process.Arguments(
         data_dir=found.data_dir.absolute(),
         host=found.host,

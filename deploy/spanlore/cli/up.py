@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from spanlore.cli.connection import (
     DEFAULT_STORE_PORT,
     HOST,
 )
-from spanlore.cli.datadir import data_dir_option, held, make_data_dir
+from spanlore.cli.datadir import data_dir_option, held, make_data_dir, writing_to
 from spanlore.cli.door_options import door_options
 from spanlore.cli.options import given_as
 from spanlore.cli.ports import require_free
@@ -96,10 +97,11 @@ def up_command(asked: UpOptions) -> None:
         return
     plan = _plan(asked)
     if asked.detach:
-        said = start_detached(asked.directory, asked.store_url, arguments=asked.arguments())
+        with writing_to(asked.directory):
+            said = start_detached(asked.directory, asked.store_url, arguments=asked.arguments())
         click.echo(said, nl=False)
         return
-    with held(asked.directory):
+    with writing_to(asked.directory), held(asked.directory):
         _require_places(asked)
         supervise(plan, lambda document: _announce(document, asked.ready_fd))
 
@@ -197,7 +199,9 @@ def start_detached(
     (SystemExit). With ``outlives_us`` false the kernel ends it with this process, where it can.
     """
     log = _open_log(directory)
-    told = log.stat().st_size if log.exists() else 0
+    with log.open("a") as file:  # found out here that there is no space: nobody would say so there
+        file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC spanlore up\n")
+    told = log.stat().st_size
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "spanlore.cli", "up", "--data-dir", str(directory)]
     command += arguments
