@@ -11,8 +11,9 @@ from typing import Final
 from spanlore.review.lock import LockHeld
 from spanlore.review.server import Arguments, CannotStart, run
 from spanlore.schemas.credentials import CredentialsError
+from spanlore.schemas.door_arguments import add_door_arguments, tls_files
 from spanlore.schemas.full_disk import reason
-from spanlore.schemas.tls import TlsError, TlsFiles
+from spanlore.schemas.tls import TlsError
 
 _STORE_URL: Final = "SPANLORE_STORE_URL"
 _CANNOT_START: Final = 3
@@ -41,26 +42,13 @@ def main() -> int:
 def _arguments() -> Arguments:
     parser = argparse.ArgumentParser(prog="spanlore.review", description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
-    parser.add_argument("--host", default="127.0.0.1")
+    add_door_arguments(parser)
     parser.add_argument(
         "--require-token", action="store_true", help="ask for a token for memories on loopback too"
     )
-    parser.add_argument(
-        "--insecure", action="store_true", help="listen beyond loopback without TLS"
-    )
-    parser.add_argument("--tls-cert", type=Path, help="a certificate with its chain (PEM)")
-    parser.add_argument("--tls-key", type=Path, help="its key (PEM, not encrypted)")
-    parser.add_argument("--tls-client-ca", type=Path, help="the CA of clients, where all need one")
-    parser.add_argument(
-        "--allow-host", action="append", default=[], help="a further name the door answers to"
-    )
     parser.add_argument("--store-wait-s-max", type=float, default=20.0)
     found = parser.parse_args()
-    try:
-        tls = TlsFiles.given(found.tls_cert, found.tls_key, client_ca=found.tls_client_ca)
-    except TlsError as error:
-        parser.error(str(error))
+    tls = tls_files(parser, found)
     # Not an option: a command line can be read by every user of the machine.
     store_url = os.environ.get(_STORE_URL)
     if not store_url:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from spanlore.schemas.credentials import CredentialsError
+from spanlore.schemas.door_arguments import add_door_arguments, tls_files
 from spanlore.schemas.full_disk import reason
 from spanlore.schemas.loopback import refusal_to_listen
-from spanlore.schemas.tls import TlsError, TlsFiles
+from spanlore.schemas.tls import TlsError
 from spanlore.store_server import process
 from spanlore.store_server.errors import LockHeldError, PortBusyError, QueryError
 
@@ -55,22 +56,12 @@ def _start_clean() -> None:
 def _arguments() -> process.Arguments:
     parser = argparse.ArgumentParser(prog="spanlore.store_server", description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
-    parser.add_argument("--host", default="127.0.0.1")
+    add_door_arguments(parser)
     parser.add_argument(
         "--local-port",
         type=int,
         default=0,
         help="where --host is not 127.0.0.1 in clear, this machine's programs have a port that is",
-    )
-    parser.add_argument(
-        "--insecure", action="store_true", help="listen beyond loopback without TLS"
-    )
-    parser.add_argument("--tls-cert", type=Path, help="a certificate with its chain (PEM)")
-    parser.add_argument("--tls-key", type=Path, help="its key (PEM, not encrypted)")
-    parser.add_argument("--tls-client-ca", type=Path, help="the CA of clients, where all need one")
-    parser.add_argument(
-        "--allow-host", action="append", default=[], help="a further name the store answers to"
     )
     parser.add_argument("--memory-bytes-max", type=int, default=_memory_default())
     parser.add_argument(
@@ -81,10 +72,7 @@ def _arguments() -> process.Arguments:
     parser.add_argument("--drain-s-max", type=float, default=10.0)
     parser.add_argument("--queries-max", type=int, default=64)
     found = parser.parse_args()
-    try:
-        tls = TlsFiles.given(found.tls_cert, found.tls_key, client_ca=found.tls_client_ca)
-    except TlsError as error:
-        parser.error(str(error))
+    tls = tls_files(parser, found)
     if refusal := refusal_to_listen(found.host, has_tls=tls is not None, insecure=found.insecure):
         parser.error(refusal)
     return process.Arguments(

@@ -12,15 +12,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import uvicorn
 import uvloop
 
-from spanlore.schemas.bounded_http import BoundedServer, HttpBounds, bounded_protocol
+from spanlore.schemas.bounded_http import BoundedServer, HttpBounds
 from spanlore.schemas.credentials import load_or_create
 from spanlore.schemas.doorway import LOOPBACK_NAMES, Doorway
 from spanlore.schemas.listening import listen
@@ -41,9 +40,12 @@ _log = logging.getLogger(__name__)
 _LOCAL_HOST: Final = "127.0.0.1"
 # What comes and goes piece by piece is bounded by the piece, at the door; this is more than that.
 _BOUNDS: Final = HttpBounds(
-    header_s_max=10.0, body_s_max=3600.0, read_s_max=360.0, connections_max=1024
+    header_s_max=10.0,
+    body_s_max=3600.0,
+    read_s_max=360.0,
+    idle_s_max=75,  # longer than clients keep an idle connection in their pools
+    connections_max=1024,
 )
-_KEEP_ALIVE_S: Final = 75  # longer than clients keep an idle connection in their pools
 _GRACE_S: Final = 2  # for answers to leave after the statements have ended
 
 
@@ -82,22 +84,6 @@ class _Listener:
     @property
     def port(self) -> int:
         return int(self.socket.getsockname()[1])
-
-
-class _Server(BoundedServer):
-    """uvicorn without its signal handlers: they raise the signal again and skip our closing."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config, handshake_s_max=_BOUNDS.header_s_max)
-        self.serving = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.serving.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def run(arguments: Arguments) -> None:
@@ -197,9 +183,8 @@ async def _until(
     told: asyncio.Event, door: "Door", *, listeners: Sequence[_Listener], drain_s_max: float
 ) -> None:
     """Serve, print the ready line, and once told to stop, drain."""
-    servers = [
-        _Server(_configuration(door, one.tls, grace_s=drain_s_max + _GRACE_S)) for one in listeners
-    ]
+    grace_s = int(drain_s_max + _GRACE_S)
+    servers = [BoundedServer(door, _BOUNDS, grace_s=grace_s, tls=one.tls) for one in listeners]
     serving = []
     for server, listener in zip(servers, listeners, strict=True):
         serving.append(asyncio.create_task(server.serve(sockets=[listener.socket])))
@@ -213,24 +198,6 @@ async def _until(
     _log.info("draining for at most %.0f s", drain_s_max)
     await door.drain(timeout_s=drain_s_max)
     await asyncio.gather(*serving)
-
-
-def _configuration(door: "Door", tls: Tls | None, *, grace_s: float) -> uvicorn.Config:
-    return uvicorn.Config(
-        door,
-        http=bounded_protocol(_BOUNDS),
-        loop="uvloop",
-        interface="asgi3",
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=int(grace_s),
-        ssl_context_factory=None if tls is None else lambda *_: tls.context(),
-    )
 
 
 def _say(message: dict[str, object]) -> None:
