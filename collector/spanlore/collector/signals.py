@@ -219,28 +219,17 @@ def _build(change: Callable[[_File], None]) -> Callable[[Descriptor], type[Any]]
     )
 
 
-def _traces_answer(rejected: int, message: str) -> bytes:
-    answer = trace_service_pb2.ExportTraceServiceResponse()
-    if rejected or message:
-        answer.partial_success.rejected_spans = rejected
-        answer.partial_success.error_message = message
-    return answer.SerializeToString()
+def _answer(response: type[Any], rejected_field: str) -> Callable[[int, str], bytes]:
+    """Give what makes a signal's answer of how many were rejected and what is said of it."""
 
+    def answer(rejected: int, message: str) -> bytes:
+        made = response()
+        if rejected or message:
+            setattr(made.partial_success, rejected_field, rejected)
+            made.partial_success.error_message = message
+        return bytes(made.SerializeToString())
 
-def _logs_answer(rejected: int, message: str) -> bytes:
-    answer = logs_service_pb2.ExportLogsServiceResponse()
-    if rejected or message:
-        answer.partial_success.rejected_log_records = rejected
-        answer.partial_success.error_message = message
-    return answer.SerializeToString()
-
-
-def _metrics_answer(rejected: int, message: str) -> bytes:
-    answer = metrics_service_pb2.ExportMetricsServiceResponse()
-    if rejected or message:
-        answer.partial_success.rejected_data_points = rejected
-        answer.partial_success.error_message = message
-    return answer.SerializeToString()
+    return answer
 
 
 def _data_points(scope: Any) -> Iterator[Any]:
@@ -272,7 +261,7 @@ TRACES: Final = Signal(
     loose=_loose(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
     counting=_counting(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
     whole=_whole(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
-    answer=_traces_answer,
+    answer=_answer(trace_service_pb2.ExportTraceServiceResponse, "rejected_spans"),
     table_in=otlp.TRACES_IN,
     tables=(tables.TRACES,),
 )
@@ -288,7 +277,7 @@ LOGS: Final = Signal(
     loose=_loose(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
     counting=_counting(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
     whole=_whole(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
-    answer=_logs_answer,
+    answer=_answer(logs_service_pb2.ExportLogsServiceResponse, "rejected_log_records"),
     table_in=otlp.LOGS_IN,
     tables=(tables.LOGS,),
 )
@@ -304,7 +293,7 @@ METRICS: Final = Signal(
     loose=_loose(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
     counting=_counting(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
     whole=_whole(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
-    answer=_metrics_answer,
+    answer=_answer(metrics_service_pb2.ExportMetricsServiceResponse, "rejected_data_points"),
     table_in=otlp.METRICS_IN,
     tables=tuple(metric_tables.BY_KIND.values()),
 )
