@@ -346,6 +346,33 @@ def test_where_no_trace_at_all_can_be_read_sealing_fails(
         load(request(span(1, None, semconv.OP_INVOKE_AGENT)))
 
 
+def whole_runs(count: int) -> list[Span]:
+    traces = [number.to_bytes(16, "big") for number in range(1, count + 1)]
+    return [
+        span(number, parent, op, trace=trace)
+        for trace in traces
+        for number, parent, op in [(1, None, "invoke_agent"), (2, 1, "chat"), (3, 1, "chat")]
+    ]
+
+
+def test_more_spans_than_are_read_at_once_are_all_added_up(
+    store: Store, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seal, "_SPANS_A_QUERY_MAX", 7)
+    load(request(*whole_runs(5)))
+    assert [(run["State"], run["Spans"]) for run in runs(store)] == [("sealed", 3)] * 5
+
+
+def test_a_trace_with_more_spans_than_can_be_held_keeps_no_other_back_and_is_named(
+    store: Store, load: Load, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(seal, "_SPANS_A_QUERY_MAX", 3)
+    monkeypatch.setattr(seal, "_SPANS_A_TRACE_MAX", 3)
+    load(request(*whole_run(), *whole_runs(3)[3:]))
+    assert [run["Spans"] for run in runs(store)] == [3, 3]
+    assert f"trace {TRACE.hex()} has more than 3 spans" in caplog.text
+
+
 def test_a_foreign_collectors_judgement_decides_a_run(store: Store, load: Load) -> None:
     load(request(*whole_run()))
     said = {

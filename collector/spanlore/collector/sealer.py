@@ -19,10 +19,10 @@ from spanlore.schemas.store import Store, StoreError
 _logger = logging.getLogger(__name__)
 Done = TypeVar("Done")
 
-# Under steady load; sooner when nothing more comes, and at once at a flush.
+# What is loaded waits so long under steady load, because much of a sealing's cost is paid once,
+# whatever there is to seal; not so long when nothing more comes, and not at all at a flush.
 _INTERVAL_S = 5.0
-# Most of a sealing's cost is the engine's planning, whatever there is to seal: so it rests for some
-# times as long as it took, and takes a fifth of the time at most.
+# A sealing rests for some times as long as it took, and so takes a fifth of the time at most.
 _REST_TIMES = 4.0
 _REST_S_MAX = 30.0
 _LOOK_AGAIN_S = 5.0
@@ -77,7 +77,8 @@ class Sealer:
                 self._pending_since_s = self._clock_s()
             low, high = self._pending.get(log_id, (first_seq, last_seq))
             self._pending[log_id] = (min(low, first_seq), max(high, last_seq))
-            if self._clock_s() - self._sealed_at_s >= max(_INTERVAL_S, self._rest_s):
+            since_s = max(self._sealed_at_s, self._pending_since_s)
+            if self._clock_s() - since_s >= max(_INTERVAL_S, self._rest_s):
                 try:
                     self._seal_pending(seal.seal_ended)
                 except StoreError as error:
