@@ -11,16 +11,20 @@ from spanlore.schemas.types import JUDGEMENT_SOURCES
 Row = Mapping[str, Any]
 
 OF_IDS = "TraceId IN {ids:Array(String)}"
+# Nobody waits for a sealing: what several threads cost to start and to bring together is saved.
+ONE_THREAD = "SETTINGS max_threads = 1"
 
 _RANKS = {source: rank for rank, source in enumerate(reversed(JUDGEMENT_SOURCES))}
 
 _STANDING_SQL = f"""SELECT TraceId, TenantId, State, ContentHash, Version
-FROM {tables.RUNS} WHERE {{of_traces}} {tables.LATEST_RUN}"""
+FROM {tables.RUNS} WHERE {{of_traces}} {tables.LATEST_RUN}
+{ONE_THREAD}"""
 _JUDGEMENTS_SQL = f"""SELECT TenantId, TraceId, Label, Score, Source,
     toUnixTimestamp64Nano(At) AS at_ns
 FROM {tables.JUDGEMENTS}
 WHERE Name = '{semconv.EVALUATION_TASK_SUCCESS}' AND {{of_traces}}
-ORDER BY Version DESC LIMIT 1 BY TenantId, TraceId, SpanId, Name, Source, Evaluator"""
+ORDER BY Version DESC LIMIT 1 BY TenantId, TraceId, SpanId, Name, Source, Evaluator
+{ONE_THREAD}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +64,5 @@ def known_of(store: Store, of_traces: str, params: Mapping[str, Any]) -> Known:
     judgements: dict[str, list[Row]] = {}
     for row in store.query(_JUDGEMENTS_SQL.replace("{of_traces}", of_traces), params):
         judgements.setdefault(row["TraceId"], []).append(row)
-    [ends] = store.query(views.ends_sql(of_traces), params)
+    [ends] = store.query(f"{views.ends_sql(of_traces)} {ONE_THREAD}", params)
     return Known({row["TraceId"]: row for row in standing}, judgements, ends)

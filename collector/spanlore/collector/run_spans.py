@@ -7,7 +7,7 @@ are put together here (``run_facts``) instead.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spanlore.collector.known import OF_IDS
+from spanlore.collector.known import OF_IDS, ONE_THREAD
 from spanlore.schemas import semconv, tables
 from spanlore.schemas.store import Store
 
@@ -42,7 +42,7 @@ FROM {tables.TRACES}
 WHERE {OF_IDS} AND Timestamp >= {{begin:DateTime64(9, 'UTC')}}
     AND Timestamp < {{end:DateTime64(9, 'UTC')}}
 LIMIT {{limit:UInt64}}
-SETTINGS max_threads = 1"""
+{ONE_THREAD}"""
 
 
 def read_spans(

@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from spanlore.collector import harness
-from spanlore.collector.known import OF_IDS, Known, Row, known_of
+from spanlore.collector.known import OF_IDS, ONE_THREAD, Known, Row, known_of
 from spanlore.collector.run_facts import run_facts
 from spanlore.collector.run_spans import read_spans
 from spanlore.schemas import tables
@@ -29,6 +29,8 @@ _logger = logging.getLogger(__name__)
 
 # A field of a request to a ClickHouse server may have 128 KiB.
 _TRACES_A_QUERY_MAX = 3_000
+# To send more ids with each question costs more than to have the store find them in the records.
+_TRACES_NAMED_MAX = 500
 # A span that is read takes about half a KiB here while its run is added up.
 _SPANS_A_QUERY_MAX = 100_000
 _SPANS_A_TRACE_MAX = 1_000_000
@@ -51,14 +53,15 @@ FROM {tables.TRACES}
 WHERE {_OF_RECORDS}
     AND (Op != '' OR TraceId IN (SELECT TraceId FROM {tables.RUNS} WHERE {_OF_LOADED}))
 GROUP BY TraceId
-UNION ALL SELECT DISTINCT TraceId, 1 AS Ends FROM {tables.JUDGEMENTS} WHERE {_OF_RECORDS}"""
+UNION ALL SELECT DISTINCT TraceId, 1 AS Ends FROM {tables.JUDGEMENTS} WHERE {_OF_RECORDS}
+{ONE_THREAD}"""
 
 _SINCE = "ReceivedAt > fromUnixTimestamp64Nano({since_ns:Int64})"
 # Rows that another collector's exporter wrote carry no mark of a log of ours.
 _SINCE_FOREIGN = f"{_SINCE} AND LogId = 0"
 _RECEIVED_SQL, _FOREIGN_SQL = (
     f"SELECT DISTINCT TraceId FROM {tables.TRACES} WHERE Op != '' AND {since}"
-    f" UNION DISTINCT SELECT DISTINCT TraceId FROM {tables.JUDGEMENTS} WHERE {since}"
+    f" UNION DISTINCT SELECT DISTINCT TraceId FROM {tables.JUDGEMENTS} WHERE {since} {ONE_THREAD}"
     for since in (_SINCE, _SINCE_FOREIGN)
 )
 
@@ -66,7 +69,8 @@ _WAITING_SQL = f"""SELECT TraceId FROM (
     SELECT TraceId, State, LastReceivedAt FROM {tables.RUNS}
     WHERE TraceId IN (SELECT TraceId FROM {tables.RUNS} WHERE State = 'open') {tables.LATEST_RUN}
 )
-WHERE State = 'open' AND LastReceivedAt <= fromUnixTimestamp64Nano({{quiet_ns:Int64}})"""
+WHERE State = 'open' AND LastReceivedAt <= fromUnixTimestamp64Nano({{quiet_ns:Int64}})
+{ONE_THREAD}"""
 
 
 def seal_loaded(
@@ -100,7 +104,11 @@ def _seal_records(
     loaded = store.query(_LOADED_SQL, records)
     if not loaded:
         return []
-    known = known_of(store, _OF_LOADED, records)
+    touched = list({row["TraceId"] for row in loaded})
+    if len(touched) <= _TRACES_NAMED_MAX:
+        known = known_of(store, OF_IDS, {"ids": touched})
+    else:
+        known = known_of(store, _OF_LOADED, records)
     ids = [row["TraceId"] for row in loaded if counts(row, known.standing_of(row["TraceId"]))]
     return _seal(store, ids, known, now_ns=now_ns)
 
