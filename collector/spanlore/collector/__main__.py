@@ -25,7 +25,7 @@ from spanlore.collector.sealer import Sealer
 from spanlore.collector.server import Collector, Hooks
 from spanlore.schemas.credentials import CredentialsError, load_or_create
 from spanlore.schemas.full_disk import reason
-from spanlore.schemas.store import Store
+from spanlore.schemas.store import Store, leave_out_pandas
 from spanlore.schemas.tls import TlsError, TlsFiles
 
 _CANNOT_OPEN = 3
@@ -189,6 +189,7 @@ def serve(config: Config, store_url: str) -> None:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     told = listen_for_end()
+    leave_out_pandas()
     try:
         _allow_files(2 * config.clients.connections_max + _OTHER_FILES)
         sealer = Sealer(partial(Store.connect, store_url), note=config.log_dir / "unsealed.json")
