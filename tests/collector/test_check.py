@@ -163,6 +163,35 @@ def test_an_odd_encoding_hides_no_nested_value() -> None:
     assert request.resource_spans[0].resource.attributes[0].value.json_value == b'{"":null}'
 
 
+def framed(number: int, *parts: bytes) -> bytes:
+    data = b"".join(parts)
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+# {"\xff": no value}, which is neither flat nor UTF-8, in an array.
+HIDDEN = framed(5, framed(1, framed(6, framed(1, framed(1, b"\xff")))))
+
+
+def test_a_later_member_hides_no_text_that_is_not_utf8() -> None:
+    body = framed(5, HIDDEN, AnyValue(string_value="said").SerializeToString())
+    checked = check(framed(1, framed(2, framed(2, body))), LOGS, limits=LIMITS)
+    request = ExportLogsServiceRequest.FromString(checked.body)
+    assert request.resource_logs[0].scope_logs[0].log_records[0].body.string_value == "said"
+    assert b"\xff" not in checked.body
+
+
+def test_nothing_hides_in_the_kind_of_a_metric_that_a_later_kind_replaces() -> None:
+    point = b"\x19" + bytes([1] * 8)
+    attribute = framed(7, framed(1, b"k"), framed(2, HIDDEN))
+    metric = framed(1, b"calls") + framed(7, framed(1, point + attribute))
+    body = framed(1, framed(2, framed(2, metric + framed(5, framed(1, point)))))
+    checked = check(body, METRICS, limits=LIMITS)
+    assert (checked.kept, checked.rejected) == (1, 0)
+    request = ExportMetricsServiceRequest.FromString(checked.body)
+    assert len(request.resource_metrics[0].scope_metrics[0].metrics[0].gauge.data_points) == 1
+    assert b"\xff" not in checked.body
+
+
 def test_nested_values_become_compact_json() -> None:
     request = traces(1)
     value = kvlist(
