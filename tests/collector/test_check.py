@@ -17,7 +17,7 @@ from spanlore.collector.check import Checked, Limits, check
 from spanlore.collector.refusal import Code, Refused
 from spanlore.collector.signals import LOGS, METRICS, SIGNALS, TRACES, Signal
 from spanlore.collector.wire import varint
-from tests.collector.otlp_requests import logs, metrics, new_ids, spans_of, traces
+from tests.collector.otlp_requests import framed, logs, metrics, new_ids, spans_of, traces
 
 LIMITS = Limits(message_bytes_max=64 << 20, records_max=50_000, submessages_max=1_000_000)
 
@@ -161,11 +161,6 @@ def test_an_odd_encoding_hides_no_nested_value() -> None:
     checked = check(b"\x0a" + bytes([len(group)]) + group, TRACES, limits=LIMITS)
     request = TRACES.loose.FromString(checked.body)
     assert request.resource_spans[0].resource.attributes[0].value.json_value == b'{"":null}'
-
-
-def framed(number: int, *parts: bytes) -> bytes:
-    data = b"".join(parts)
-    return varint(number << 3 | 2) + varint(len(data)) + data
 
 
 # {"\xff": no value}, which is neither flat nor UTF-8, in an array.

@@ -63,6 +63,16 @@ def rewrite(body: bytes, signal: Signal) -> Rewritten:
     )
 
 
+def normal_form(body: bytes, signal: Signal) -> bytes:
+    """Write a request of the log as protobuf's own encoders do: each field once, none unknown.
+
+    Another parser than protobuf's may refuse what is odd and not wrong. Raises DecodeError.
+    """
+    request = signal.whole.FromString(body)
+    request.DiscardUnknownFields()
+    return bytes(request.SerializeToString())
+
+
 def read_loose(body: bytes, signal: Signal) -> Any:
     """Read a request with every string as bytes. Raises Refused where it is no such request."""
     try:
