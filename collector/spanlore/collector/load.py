@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from google.protobuf.message import DecodeError
-
 from spanlore.collector import record
 from spanlore.collector.counters import Counters
 from spanlore.collector.log import Log
@@ -314,10 +312,7 @@ def _insert_normal(
 ) -> Iterator[Poison]:
     """Store the normal form of a record that the store refuses; give it where it has no other."""
     poison = Poison(record=found, reason=why)
-    try:
-        body = normal_form(found.body, found.signal)
-    except DecodeError:
-        body = found.body
+    body = normal_form(found.body, found.signal)
     if body == found.body:
         yield poison
         return

@@ -9,7 +9,7 @@ Four private readings of each request are built from OTLP's own descriptors:
   before is in the bytes, and whoever reads it must not find more than was looked at.
 - *loose* takes every string as bytes, so that text which is not UTF-8 can be read and repaired,
   and knows ``AnyValue.json_value``; it leaves the bucket counts of histograms unread.
-- *whole* is the loose one with every field of OTLP: JSON is written into it.
+- *whole* takes strings as bytes too, and has every field of OTLP: JSON is written into it.
 - *counting* reads no further than to what is counted, which costs next to nothing.
 """
 
@@ -192,13 +192,13 @@ def _make_strict(file: _File) -> None:
 
 def _make_whole(file: _File) -> None:
     _take_text_as_bytes(file.message_type)
-    if file.name == _COMMON:
-        _add_json_value(_message(file, "AnyValue"))
 
 
 def _make_loose(file: _File) -> None:
     _make_lean(file)
     _make_whole(file)
+    if file.name == _COMMON:
+        _add_json_value(_message(file, "AnyValue"))
 
 
 def _take_text_as_bytes(messages: Iterable[descriptor_pb2.DescriptorProto]) -> None:
@@ -267,6 +267,15 @@ def data_points_of(metric: Any) -> Iterator[Any]:
     for kind in metric_tables.BY_KIND:
         if metric.HasField(kind):
             yield getattr(metric, kind).data_points
+
+
+def drop_unknown(request: Any) -> None:
+    """Take the fields that OTLP does not have from a request of the loose reading.
+
+    None from metrics: the bucket counts that this reading leaves unread would go with them.
+    """
+    if not isinstance(request, METRICS.loose):
+        request.DiscardUnknownFields()
 
 
 _strict = _build(_make_strict)
