@@ -5,9 +5,10 @@ Four private readings of each request are built from OTLP's own descriptors:
 - *strict* reads a request as it is, and its ``IsInitialized()`` is False exactly where a value
   stands that the store's schema cannot hold: a kvlist, or an array with anything but scalars in
   it. Those members are declared as a message with a required field that nobody sets, so that one
-  walk in C finds them, in any encoding.
+  walk in C finds them, in any encoding. No member of a oneof replaces another here: what came
+  before is in the bytes, and whoever reads it must not find more than was looked at.
 - *loose* takes every string as bytes, so that text which is not UTF-8 can be read and repaired,
-  and knows ``AnyValue.json_value``.
+  and knows ``AnyValue.json_value``; it leaves the bucket counts of histograms unread.
 - *whole* takes strings as bytes too, and has every field of OTLP: JSON is written into it.
 - *counting* reads no further than to what is counted, which costs next to nothing.
 """
@@ -125,6 +126,13 @@ def _message(file: _File, name: str) -> descriptor_pb2.DescriptorProto:
     return next(message for message in file.message_type if message.name == name)
 
 
+def _let_members_stand_together(message: descriptor_pb2.DescriptorProto) -> None:
+    """Take the oneof from a message: a member that another follows is then read, and found."""
+    del message.oneof_decl[:]
+    for field in message.field:
+        field.ClearField("oneof_index")
+
+
 def _point_at(message: descriptor_pb2.DescriptorProto, type_name: str, *fields: str) -> None:
     for field in message.field:
         if field.name in fields:
@@ -161,6 +169,8 @@ def _make_lean(file: _File) -> None:
 
 def _make_strict(file: _File) -> None:
     _make_lean(file)
+    if file.name == _METRICS:
+        _let_members_stand_together(_message(file, "Metric"))
     if file.name != _COMMON:
         return
     file.dependency.append("spanlore/never.proto")
@@ -169,6 +179,7 @@ def _make_strict(file: _File) -> None:
     # The walk looks at every field that is declared: what holds neither a message nor text is
     # not, and then it takes a third less time.
     _keep_only(any_value, "string_value", "array_value", "kvlist_value", "json_value")
+    _let_members_stand_together(any_value)
     _keep_only(_message(file, "KeyValue"), "key", "value")
     element = file.message_type.add()
     element.CopyFrom(any_value)
@@ -238,10 +249,22 @@ def _data_points(scope: Any) -> Iterator[Any]:
 
 
 def data_points_of(metric: Any) -> Iterator[Any]:
-    """Give the list of a metric's data points, nothing for a kind that this version knows not."""
-    kind = metric.WhichOneof("data")
-    if kind is not None:
-        yield getattr(metric, kind).data_points
+    """Give the list of a metric's data points, nothing for a kind that this version knows not.
+
+    Of a metric with two kinds the strict reading gives both lists, the others that of the last.
+    """
+    for kind in metric_tables.BY_KIND:
+        if metric.HasField(kind):
+            yield getattr(metric, kind).data_points
+
+
+def drop_unknown(request: Any) -> None:
+    """Take the fields that OTLP does not have from a request of the loose reading.
+
+    None from metrics: the bucket counts that this reading leaves unread would go with them.
+    """
+    if not isinstance(request, METRICS.loose):
+        request.DiscardUnknownFields()
 
 
 _strict = _build(_make_strict)
