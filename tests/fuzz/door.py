@@ -42,8 +42,10 @@ _ANSWERS: Final[dict[str, Any]] = {
     LOGS.name: logs_service_pb2.ExportLogsServiceResponse,
     METRICS.name: metrics_service_pb2.ExportMetricsServiceResponse,
 }
+# An index into a dictionary that only profiles have stands for no value elsewhere.
 _SCALARS: Final = frozenset({None, "string_value", "bool_value", "int_value", "double_value"}) | {
-    "bytes_value"
+    "bytes_value",
+    "string_value_strindex",
 }
 
 

@@ -47,6 +47,7 @@ def _values() -> Iterator[AnyValue]:
     yield AnyValue(double_value=float("nan"))
     yield AnyValue(bytes_value=b"\xff\x00")
     yield AnyValue(bool_value=True)
+    yield AnyValue(string_value_strindex=1)
     yield AnyValue()
     yield from (AnyValue.FromString(nested(levels)) for levels in (1, 2, 5, 30))
 
