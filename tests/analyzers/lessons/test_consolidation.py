@@ -227,6 +227,13 @@ def worlds(draw: st.DrawFn) -> Known:
     return replace(state, findings=found, since=since)
 
 
+def test_what_a_lesson_that_ends_now_would_have_ended_another_ends() -> None:
+    over = valid(memory("a", "15:00", scope="tenant", state="rolled_out"), valid_until=EARLIER)
+    stands = memory("b", "15:00", scope="tenant", state="rolled_out")
+    endings = consolidate(known(over, stands, memory("c", "15:00"))).endings
+    assert [(one.lesson_id, one.successor) for one in endings] == [("a", ""), ("c", "b")]
+
+
 @settings(max_examples=300, deadline=None)
 @given(worlds())
 def test_a_second_consolidation_ends_nothing_more(state: Known) -> None:

@@ -229,13 +229,13 @@ def _duplicate(known: Known, one: Lesson, other: Lesson) -> Ending | Note:
 def _spoken_for(narrow: Lesson, wide: Sequence[Lesson]) -> Iterator[Ending]:
     """End an undecided lesson that a delivered one says to more users.
 
-    Never a delivered one: the wider is held out from some users, the narrower was not.
+    Never a delivered one: the wider is held out from some users, the narrower was not. All that
+    do are named, as some may be ending themselves.
     """
     for one in wide:
         if is_wider(one, narrow) and _say_the_same(one, narrow):
             reason = f"lesson {one.lesson_id} says the same to more users"
             yield _ending(narrow, "supersede", reason, successor=one)
-            return
 
 
 def _contradiction(known: Known, one: Lesson, other: Lesson) -> Iterator[Ending | Note]:
