@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ def down(directory: Path) -> None:
 def directory(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     down(tmp_path)
+
+
+@contextmanager
+def ended_at_exit(process: subprocess.Popen[str]) -> Iterator[None]:
+    """End a process that a failed assertion would leave behind."""
+    try:
+        yield
+    finally:
+        process.kill()
+        process.communicate(timeout=TIMEOUT_S)
 
 
 def started(directory: Path, *options: str) -> None:
@@ -83,15 +94,16 @@ def test_it_learns_when_a_round_is_due_and_not_again_until_there_is_more(directo
         text=True,
         env=environment(),
     )
-    assert process.stderr is not None
-    told = iter(process.stderr.readline, "")
-    assert "exit code 0" in next(line for line in told if "a round of learning ended" in line)
-    learn = status(directory)["learn"]
-    assert (bool(learn["last_at"]), learn["new_runs"]) == (True, 0)
-    process.send_signal(signal.SIGTERM)
-    said, noted = process.communicate(timeout=TIMEOUT_S)
-    assert (process.returncode, said) == (0, "{}\n")
-    assert noted == ""
+    with ended_at_exit(process):
+        assert process.stderr is not None
+        told = iter(process.stderr.readline, "")
+        assert "exit code 0" in next(line for line in told if "a round of learning ended" in line)
+        learn = status(directory)["learn"]
+        assert (bool(learn["last_at"]), learn["new_runs"]) == (True, 0)
+        process.send_signal(signal.SIGTERM)
+        said, noted = process.communicate(timeout=TIMEOUT_S)
+        assert (process.returncode, said) == (0, "{}\n")
+        assert noted == ""
     assert "by hand: spanlore learn" in run_cli("status", "--data-dir", directory).out
 
 

@@ -229,7 +229,8 @@ def _row(
         **content,
         "ContentHash": content_hash,
         "LastReceivedAt": facts["last_received_ns"],
-        "SealedAt": now_ns,
+        # In whole microseconds: who learned up to here says so by a datetime.
+        "SealedAt": now_ns // 1_000 * 1_000,
         # Versions go up even where the clock goes back.
         "Version": max(now_ns, before.get("Version", 0) + 1),
     }
