@@ -12,6 +12,7 @@ this schema does not recurse.
 """
 
 from spanlore.schemas import semconv
+from spanlore.schemas.dialects import TENANTS
 from spanlore.schemas.table import tenant_of
 
 MESSAGE_NAME = "WalRecord"
@@ -254,7 +255,7 @@ def traces_view_sql() -> str:
     arrayMap(id -> lower(hex(id)), s.links.span_id) AS `Links.SpanId`,
     s.links.trace_state AS `Links.TraceState`,
     arrayMap(a -> {map_sql("a")}, s.links.attributes) AS `Links.Attributes`,
-    if(tenant = '', {tenant_of("SpanAttributes", "resource")}, tenant) AS TenantId,
+    if(tenant = '', {tenant_of("SpanAttributes", "resource", *TENANTS)}, tenant) AS TenantId,
     resource_types AS ResourceAttributeTypes,
     {types_sql("s.attributes")} AS SpanAttributeTypes,
     scope_attributes AS ScopeAttributes,

@@ -58,13 +58,15 @@ class Table:
         return tuple(column.name for column in self.columns if not column.alias)
 
 
-def tenant_of(attributes: str, resource: str) -> str:
-    """SQL for the tenant a row names itself: on the record, else on its resource, else default."""
-    key = semconv.TENANT_ID
-    return (
-        f"multiIf({attributes}['{key}'] != '', {attributes}['{key}'], "
-        f"{resource}['{key}'] != '', {resource}['{key}'], '{semconv.DEFAULT_TENANT}')"
-    )
+def tenant_of(attributes: str, resource: str, *also: str) -> str:
+    """SQL for the tenant a row names itself: on the record, else on its resource, else default.
+
+    ``also`` are names that others have for the attribute.
+    """
+    lookups = [f"{attributes}['{name}']" for name in (semconv.TENANT_ID, *also)]
+    lookups.append(f"{resource}['{semconv.TENANT_ID}']")
+    tests = ", ".join(f"{lookup} != '', {lookup}" for lookup in lookups)
+    return f"multiIf({tests}, '{semconv.DEFAULT_TENANT}')"
 
 
 # The write-ahead log's mark on a row: which log and record it came from; 0 on rows of a foreign
