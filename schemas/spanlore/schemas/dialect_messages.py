@@ -16,7 +16,6 @@ from spanlore.schemas.dialects import (
     TOOLS_LISTED,
     dialect,
     first_of,
-    hash_of,
 )
 
 _AT: Final = "SpanAttributes"
@@ -124,7 +123,13 @@ _OTHER_DEFINITIONS = f"""multiIf(
     notEmpty({_PARAMETERS_TOOLS}),
     {_listed(f"arrayMap(tool -> {_FROM_PARAMETERS}, {_PARAMETERS_TOOLS})")}, '')"""
 TOOL_DEFINITIONS_SQL: Final = first_of(f"{_AT}['{semconv.TOOL_DEFINITIONS}']", _OTHER_DEFINITIONS)
-TOOL_DEFINITIONS_HASH_SQL: Final = hash_of(semconv.TOOL_DEFINITIONS, _OTHER_DEFINITIONS)
+# Taken of what was sent: to make definitions of it would be planned anew at every insert.
+_SENT = f"""arrayFilter((said, name) -> name IN {(TOOLS, TOOLS_LISTED, MODEL_PARAMETERS)}
+    OR startsWith(name, '{FUNCTIONS}'), mapValues({DIALECT}), mapKeys({DIALECT}))"""
+_OWN = f"{_AT}['{semconv.TOOL_DEFINITIONS}']"
+TOOL_DEFINITIONS_HASH_SQL: Final = (
+    f"multiIf({_OWN} != '', sipHash64({_OWN}), empty({_SENT}), 0, sipHash64({_SENT}))"
+)
 
 # Vercel's AI SDK: messages as JSON, with parts of its own.
 _PART_TYPE = "JSONExtractString(part, 'type')"

@@ -229,17 +229,11 @@ SYSTEM_INSTRUCTIONS_SQL: Final = first_of(
 )
 
 
-def hash_of(name: str, other: str) -> str:
-    """SQL for the hash of an attribute, else of the text that ``other`` makes; 0 for none.
-
-    Texts are long: none is copied that need not be.
-    """
-    said = f"{_AT}['{name}']"
-    return f"""multiIf({said} != '', sipHash64({said}), empty({DIALECT}), 0,
-        {other} != '', sipHash64({other}), 0)"""
-
-
-INSTRUCTIONS_HASH_SQL: Final = hash_of(semconv.SYSTEM_INSTRUCTIONS, _OTHER_INSTRUCTIONS)
+# Texts are long: none is copied that need not be.
+_OWN_INSTRUCTIONS = f"{_AT}['{semconv.SYSTEM_INSTRUCTIONS}']"
+INSTRUCTIONS_HASH_SQL: Final = f"""multiIf(
+    {_OWN_INSTRUCTIONS} != '', sipHash64({_OWN_INSTRUCTIONS}), empty({DIALECT}), 0,
+    {_OTHER_INSTRUCTIONS} != '', sipHash64({_OTHER_INSTRUCTIONS}), 0)"""
 
 _PARAMETER = f"JSONExtractKeysAndValuesRaw({dialect(_PARAMETERS)})"
 _SENT = f"""CAST(mapFromArrays(

@@ -54,8 +54,9 @@ CREATE TABLE IF NOT EXISTS otel_traces (
     NOT Op = 'execute_tool', '',
     startsWith(multiIf(Dialect['gen_ai.tool.call.result'] != '', Dialect['gen_ai.tool.call.result'], Dialect['output.value']), '"') AND isValidJSON(multiIf(Dialect['gen_ai.tool.call.result'] != '', Dialect['gen_ai.tool.call.result'], Dialect['output.value'])), JSONExtractString(multiIf(Dialect['gen_ai.tool.call.result'] != '', Dialect['gen_ai.tool.call.result'], Dialect['output.value'])),
     multiIf(Dialect['gen_ai.tool.call.result'] != '', Dialect['gen_ai.tool.call.result'], Dialect['output.value'])) CODEC(ZSTD(1)),
-    `InstructionsHash` UInt64 DEFAULT multiIf(SpanAttributes['gen_ai.system_instructions'] != '', sipHash64(SpanAttributes['gen_ai.system_instructions']), empty(Dialect), 0,
-        multiIf(
+    `InstructionsHash` UInt64 DEFAULT multiIf(
+    SpanAttributes['gen_ai.system_instructions'] != '', sipHash64(SpanAttributes['gen_ai.system_instructions']), empty(Dialect), 0,
+    multiIf(
     Dialect['llm.input_messages.0.message.role'] IN ('system', 'developer'), Dialect['llm.input_messages.0.message.content'],
     Dialect['ai.prompt'] != '', JSONExtractString(Dialect['ai.prompt'], 'system'),
     ScopeName = 'pydantic-ai', JSONExtractString(arrayFirst(event -> JSONExtractString(event, 'role') = 'system',
@@ -64,34 +65,9 @@ CREATE TABLE IF NOT EXISTS otel_traces (
     Dialect['ai.prompt'] != '', JSONExtractString(Dialect['ai.prompt'], 'system'),
     ScopeName = 'pydantic-ai', JSONExtractString(arrayFirst(event -> JSONExtractString(event, 'role') = 'system',
         JSONExtractArrayRaw(Dialect['events'])), 'content'), '')), 0) CODEC(ZSTD(1)),
-    `ToolDefinitionsHash` UInt64 DEFAULT multiIf(SpanAttributes['gen_ai.tool.definitions'] != '', sipHash64(SpanAttributes['gen_ai.tool.definitions']), empty(Dialect), 0,
-        multiIf(
-    empty(Dialect), '',
-    mapContains(Dialect, 'llm.tools'), concat('[', arrayStringConcat(arrayFilter((said, name) -> name = 'llm.tools', mapValues(Dialect), mapKeys(Dialect)), ','), ']'),
-    Dialect['ai.prompt.tools'] != '',
-    concat('[', arrayStringConcat(JSONExtract(Dialect['ai.prompt.tools'], 'Array(String)'), ','), ']'),
-    arrayExists(name -> startsWith(name, 'llm.request.functions.'), mapKeys(Dialect)), concat('[', arrayStringConcat(arrayMap(tool -> concat('{"name":', toJSONString(arrayFirst(field -> field.2 = 'name', tool).3), ',"description":',
-        toJSONString(arrayFirst(field -> field.2 = 'description', tool).3), ',"parameters":', multiIf(arrayFirst(field -> field.2 = 'parameters', tool).3 != '', arrayFirst(field -> field.2 = 'parameters', tool).3, 'null'), '}'), arrayMap(fields -> arraySplit((field, before) -> field.1 != before, fields,
-        arrayPopBack(arrayPushFront(arrayMap(field -> field.1, fields), ''))), [arraySort(arrayMap((name, said) -> (
-        leftPad(extractGroups(name, '^(?:llm[.]request[.]functions)[.]([0-9]+)[.](?:message[.])?(.+)$')[1], 9, '0'),
-        replaceRegexpAll(extractGroups(name, '^(?:llm[.]request[.]functions)[.]([0-9]+)[.](?:message[.])?(.+)$')[2], 'tool_call[.]|function[.]', ''), said
-    ), mapKeys(mapFilter((name, said) -> match(name, '^(?:llm[.]request[.]functions)[.]([0-9]+)[.](?:message[.])?(.+)$'), Dialect)), mapValues(mapFilter((name, said) -> match(name, '^(?:llm[.]request[.]functions)[.]([0-9]+)[.](?:message[.])?(.+)$'), Dialect))))])[1]), ','), ']'),
-    notEmpty(JSONExtractArrayRaw(Dialect['model_request_parameters'], 'function_tools')),
-    concat('[', arrayStringConcat(arrayMap(tool -> concat('{"name":', toJSONString(JSONExtractString(tool, 'name')), ',"description":',
-        toJSONString(JSONExtractString(tool, 'description')), ',"parameters":', multiIf(JSONExtractRaw(tool, 'parameters_json_schema') != '', JSONExtractRaw(tool, 'parameters_json_schema'), 'null'), '}'), JSONExtractArrayRaw(Dialect['model_request_parameters'], 'function_tools')), ','), ']'), '') != '', sipHash64(multiIf(
-    empty(Dialect), '',
-    mapContains(Dialect, 'llm.tools'), concat('[', arrayStringConcat(arrayFilter((said, name) -> name = 'llm.tools', mapValues(Dialect), mapKeys(Dialect)), ','), ']'),
-    Dialect['ai.prompt.tools'] != '',
-    concat('[', arrayStringConcat(JSONExtract(Dialect['ai.prompt.tools'], 'Array(String)'), ','), ']'),
-    arrayExists(name -> startsWith(name, 'llm.request.functions.'), mapKeys(Dialect)), concat('[', arrayStringConcat(arrayMap(tool -> concat('{"name":', toJSONString(arrayFirst(field -> field.2 = 'name', tool).3), ',"description":',
-        toJSONString(arrayFirst(field -> field.2 = 'description', tool).3), ',"parameters":', multiIf(arrayFirst(field -> field.2 = 'parameters', tool).3 != '', arrayFirst(field -> field.2 = 'parameters', tool).3, 'null'), '}'), arrayMap(fields -> arraySplit((field, before) -> field.1 != before, fields,
-        arrayPopBack(arrayPushFront(arrayMap(field -> field.1, fields), ''))), [arraySort(arrayMap((name, said) -> (
-        leftPad(extractGroups(name, '^(?:llm[.]request[.]functions)[.]([0-9]+)[.](?:message[.])?(.+)$')[1], 9, '0'),
-        replaceRegexpAll(extractGroups(name, '^(?:llm[.]request[.]functions)[.]([0-9]+)[.](?:message[.])?(.+)$')[2], 'tool_call[.]|function[.]', ''), said
-    ), mapKeys(mapFilter((name, said) -> match(name, '^(?:llm[.]request[.]functions)[.]([0-9]+)[.](?:message[.])?(.+)$'), Dialect)), mapValues(mapFilter((name, said) -> match(name, '^(?:llm[.]request[.]functions)[.]([0-9]+)[.](?:message[.])?(.+)$'), Dialect))))])[1]), ','), ']'),
-    notEmpty(JSONExtractArrayRaw(Dialect['model_request_parameters'], 'function_tools')),
-    concat('[', arrayStringConcat(arrayMap(tool -> concat('{"name":', toJSONString(JSONExtractString(tool, 'name')), ',"description":',
-        toJSONString(JSONExtractString(tool, 'description')), ',"parameters":', multiIf(JSONExtractRaw(tool, 'parameters_json_schema') != '', JSONExtractRaw(tool, 'parameters_json_schema'), 'null'), '}'), JSONExtractArrayRaw(Dialect['model_request_parameters'], 'function_tools')), ','), ']'), '')), 0) CODEC(ZSTD(1)),
+    `ToolDefinitionsHash` UInt64 DEFAULT multiIf(SpanAttributes['gen_ai.tool.definitions'] != '', sipHash64(SpanAttributes['gen_ai.tool.definitions']), empty(arrayFilter((said, name) -> name IN ('llm.tools', 'ai.prompt.tools', 'model_request_parameters')
+    OR startsWith(name, 'llm.request.functions.'), mapValues(Dialect), mapKeys(Dialect))), 0, sipHash64(arrayFilter((said, name) -> name IN ('llm.tools', 'ai.prompt.tools', 'model_request_parameters')
+    OR startsWith(name, 'llm.request.functions.'), mapValues(Dialect), mapKeys(Dialect)))) CODEC(ZSTD(1)),
     `Sampling` LowCardinality(String) DEFAULT if(Op IN ('chat', 'generate_content', 'text_completion'), toJSONString(mapSort(
     mapConcat(mapFilter((name, said) -> name IN ('gen_ai.request.temperature', 'gen_ai.request.top_p', 'gen_ai.request.top_k', 'gen_ai.request.max_tokens', 'gen_ai.request.frequency_penalty', 'gen_ai.request.presence_penalty', 'gen_ai.request.seed', 'gen_ai.request.stop_sequences', 'gen_ai.request.reasoning.level'), SpanAttributes), mapFilter((name, said) -> name IN ('gen_ai.request.temperature', 'gen_ai.request.top_p', 'gen_ai.request.top_k', 'gen_ai.request.max_tokens', 'gen_ai.request.frequency_penalty', 'gen_ai.request.presence_penalty', 'gen_ai.request.seed', 'gen_ai.request.stop_sequences', 'gen_ai.request.reasoning.level'), CAST(mapFromArrays(
     arrayMap(parameter -> concat('gen_ai.request.', parameter.1), JSONExtractKeysAndValuesRaw(Dialect['llm.invocation_parameters'])),
