@@ -28,10 +28,22 @@ def go_modules(folder: Path) -> Path:
     return Path(go)
 
 
+def maven_jars(pom: Path, folder: Path) -> str:
+    """Fetch the jars a POM names into a folder; give the class path, or skip where it cannot be."""
+    mvn = shutil.which("mvn")
+    if mvn is None or shutil.which("java") is None:
+        pytest.skip("java and mvn are not installed")
+    command = [mvn, "--quiet", "--batch-mode", "dependency:copy-dependencies"]
+    _fetch([*command, f"--file={pom}", f"-DoutputDirectory={folder}"], folder)
+    return f"{folder}/*"
+
+
 def _fetch(command: list[str], folder: Path) -> None:
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, timeout=INSTALL_S_MAX, cwd=folder
     )
     if done.returncode:
         what = " ".join(command[:3])
-        pytest.skip(f"`{what}` does not get its packages: {done.stderr.strip()[-300:]}")
+        pytest.skip(
+            f"`{what}` does not get its packages: {(done.stderr or done.stdout).strip()[-300:]}"
+        )

@@ -198,6 +198,13 @@ def _copycats(draft: Draft, _text: str) -> Outcome:
     return _override(draft, "cheerful"), {}
 
 
+def _faked_checks(draft: Draft, text: str) -> Outcome:
+    """Runs of their own tenant, whose tests say what they like, hold a step nobody should learn."""
+    _as_fake_user(draft)
+    draft.judged_by = "environment"
+    return _graft(draft, text)
+
+
 _ATTACKS: dict[str, Attack] = {
     "bridging": _bridging,
     "corrects": _corrects,
@@ -211,6 +218,7 @@ _ATTACKS: dict[str, Attack] = {
     "field": _field,
     "fake-users": _fake_users,
     "copycats": _copycats,
+    "faked-checks": _faked_checks,
 }
 KINDS = tuple(_ATTACKS)
 

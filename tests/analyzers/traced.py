@@ -17,7 +17,7 @@ from spanlore.analyzers.window import Window
 from spanlore.schemas.learning_tables import RUN_FACTS
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import RUNS
-from spanlore.schemas.types import Finding
+from spanlore.schemas.types import Finding, JudgementSource
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 NS_PER_MS = 1_000_000
@@ -143,10 +143,16 @@ def run(  # noqa: PLR0913 - the parts of a run
     return replace(made, **said)
 
 
-def keep(store: Store, analyzer: ModuleType, runs: Sequence[RunTrace]) -> None:
+def keep(
+    store: Store,
+    analyzer: ModuleType,
+    runs: Sequence[RunTrace],
+    *,
+    judged_by: JudgementSource = "environment",
+) -> None:
     """Put runs and what the analyzer's extractor says of them into the store."""
     extract = getattr(analyzer, f"{analyzer.NAME}_facts")
-    store.insert(RUNS, [_run_row(one) for one in runs])
+    store.insert(RUNS, [{**_run_row(one), "OutcomeSource": judged_by} for one in runs])
     rows = (_fact_row(fact, one, analyzer) for one in runs for fact in extract(one))
     store.insert(RUN_FACTS, list(rows))
 

@@ -1,4 +1,4 @@
-"""Certificates of a test's own CAs, as files that a collector reads and may find replaced."""
+"""Certificates of a test's own CAs, as files that a process of ours reads and may find replaced."""
 
 from pathlib import Path
 
@@ -45,6 +45,6 @@ class Authority:
 
 
 def options(files: TlsFiles, client_ca: Path | None = None) -> list[str]:
-    """Give the collector's options for these files."""
+    """Give the options of a door for these files."""
     given = ["--tls-cert", str(files.certificate), "--tls-key", str(files.key)]
     return given if client_ca is None else [*given, "--tls-client-ca", str(client_ca)]

@@ -16,6 +16,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from spanlore.collector.wire import LENGTH, varint
+
 START_NS = 1_790_000_000_000_000_000
 _numbers = itertools.count(1)
 
@@ -79,6 +81,12 @@ def metrics(numbers: Sequence[int], *, name: str = "calls") -> ExportMetricsServ
         point = total.data_points.add(as_int=number, time_unix_nano=START_NS)
         point.attributes.add(key="number").value.int_value = number
     return request
+
+
+def framed(number: int, *parts: bytes) -> bytes:
+    """Give a field of wire type LENGTH, as what builds no message writes it."""
+    value = b"".join(parts)
+    return varint(number << 3 | LENGTH) + varint(len(value)) + value
 
 
 def as_json(request: Message) -> bytes:

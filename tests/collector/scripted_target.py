@@ -56,7 +56,7 @@ def http_target(script: Script, *, tls: ssl.SSLContext | None = None) -> Iterato
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            sent = self.rfile.read(int(self.headers["content-length"]))
+            sent = b"".join(self.pieces())
             is_gzip = self.headers.get("content-encoding") == "gzip"
             body = gzip.decompress(sent) if is_gzip else sent
             one = Received(path=self.path, headers=self.headers, body=body, at_s=time.monotonic())
@@ -67,6 +67,15 @@ def http_target(script: Script, *, tls: ssl.SSLContext | None = None) -> Iterato
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(reply.body)
+
+        def pieces(self) -> Iterator[bytes]:
+            if self.headers["transfer-encoding"] != "chunked":
+                yield self.rfile.read(int(self.headers["content-length"]))
+                return
+            while size := int(self.rfile.readline(), 16):
+                yield self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

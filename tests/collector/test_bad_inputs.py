@@ -19,7 +19,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from spanlore.schemas.store import Store
 from tests.collector.collector_process import CollectorProcess
-from tests.collector.otlp_requests import as_json, new_ids, spans_of, traces
+from tests.collector.otlp_requests import as_json, framed, new_ids, spans_of, traces
 from tests.collector.test_check import array, kvlist
 
 WAYS = ("grpc", "protobuf", "json")
@@ -194,6 +194,40 @@ def test_row_10_no_name_and_kinds_and_fields_nobody_knows_are_taken(sending: Sen
     for sent in sending(request):
         assert (sent.refused, sent.message) == ("", "")
         assert sent.rows[0]["SpanKind"] == "Unspecified"
+
+
+def told(*members: bytes) -> bytes:
+    """Give a span's attribute whose value is these members of AnyValue."""
+    return framed(9, framed(1, b"told"), framed(2, *members))
+
+
+FIRST = AnyValue(string_value="first").SerializeToString()
+FIVE = AnyValue(int_value=5).SerializeToString()
+HALF = array([AnyValue(string_value="half")]).SerializeToString()
+# What a protobuf parser reads and the store's does not, by what the attribute then is.
+ODD_WIRE = {
+    "two members": (told(FIRST, FIVE), "5"),
+    "a value in two parts": (framed(9, framed(1, b"told"), framed(2, HALF), framed(2, FIVE)), "5"),
+    "an array in two parts": (told(HALF, HALF), '["half","half"]'),
+    "two members in an array": (told(framed(5, framed(1, FIRST, FIVE))), "[5]"),
+    "a truth of two": (told(b"\x10\x02"), "true"),
+    "an unknown group": (told(FIVE) + b"\x93\x03\x08\x01\x94\x03", "5"),
+    "a time as a varint": (told(FIVE) + b"\x38\x01", "5"),
+}
+
+
+def test_row_10_what_only_the_stores_parser_refuses_is_stored_as_any_other_reads_it(
+    process: CollectorProcess, store: Store
+) -> None:
+    ids = new_ids(len(ODD_WIRE))
+    for (name, (odd, _)), (trace_id, span_id) in zip(ODD_WIRE.items(), ids, strict=True):
+        span = Span(name=name, trace_id=trace_id, span_id=span_id).SerializeToString() + odd
+        assert process.export(framed(1, framed(2, framed(2, span)))) == b""
+    process.flush()
+    rows = store.query("SELECT SpanName, SpanAttributes['told'] AS told FROM otel_traces")
+    assert {row["SpanName"]: row["told"] for row in rows} == {
+        name: value for name, (_, value) in ODD_WIRE.items()
+    }
 
 
 def test_row_11_a_key_that_comes_twice_loses_no_span(sending: Sending) -> None:

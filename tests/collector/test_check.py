@@ -17,7 +17,7 @@ from spanlore.collector.check import Checked, Limits, check
 from spanlore.collector.refusal import Code, Refused
 from spanlore.collector.signals import LOGS, METRICS, SIGNALS, TRACES, Signal
 from spanlore.collector.wire import varint
-from tests.collector.otlp_requests import logs, metrics, new_ids, spans_of, traces
+from tests.collector.otlp_requests import framed, logs, metrics, new_ids, spans_of, traces
 
 LIMITS = Limits(message_bytes_max=64 << 20, records_max=50_000, submessages_max=1_000_000)
 
@@ -161,6 +161,30 @@ def test_an_odd_encoding_hides_no_nested_value() -> None:
     checked = check(b"\x0a" + bytes([len(group)]) + group, TRACES, limits=LIMITS)
     request = TRACES.loose.FromString(checked.body)
     assert request.resource_spans[0].resource.attributes[0].value.json_value == b'{"":null}'
+
+
+# {"\xff": no value}, which is neither flat nor UTF-8, in an array.
+HIDDEN = framed(5, framed(1, framed(6, framed(1, framed(1, b"\xff")))))
+
+
+def test_a_later_member_hides_no_text_that_is_not_utf8() -> None:
+    body = framed(5, HIDDEN, AnyValue(string_value="said").SerializeToString())
+    checked = check(framed(1, framed(2, framed(2, body))), LOGS, limits=LIMITS)
+    request = ExportLogsServiceRequest.FromString(checked.body)
+    assert request.resource_logs[0].scope_logs[0].log_records[0].body.string_value == "said"
+    assert b"\xff" not in checked.body
+
+
+def test_nothing_hides_in_the_kind_of_a_metric_that_a_later_kind_replaces() -> None:
+    point = b"\x19" + bytes([1] * 8)
+    attribute = framed(7, framed(1, b"k"), framed(2, HIDDEN))
+    metric = framed(1, b"calls") + framed(7, framed(1, point + attribute))
+    body = framed(1, framed(2, framed(2, metric + framed(5, framed(1, point)))))
+    checked = check(body, METRICS, limits=LIMITS)
+    assert (checked.kept, checked.rejected) == (1, 0)
+    request = ExportMetricsServiceRequest.FromString(checked.body)
+    assert len(request.resource_metrics[0].scope_metrics[0].metrics[0].gauge.data_points) == 1
+    assert b"\xff" not in checked.body
 
 
 def test_nested_values_become_compact_json() -> None:

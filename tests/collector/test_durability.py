@@ -1,6 +1,4 @@
-import os
 import random
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from spanlore.schemas.store import Store
 from tests.collector.collector_process import CollectorProcess
 from tests.collector.otlp_requests import hex_ids, logs, metrics, new_ids, spans_of, traces
 from tests.collector.waiting import wait_until
+from tests.small_disk import small_disk
 
 NOWHERE = "clickhouse://nobody:nothing@127.0.0.1:9/none"
 
@@ -205,25 +204,17 @@ def _span_with_a_number_for_a_name() -> bytes:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of four megabytes."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False).returncode != 0:
-        pytest.skip("mounting needs root")
-    try:
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", megabytes=4) as place:
         yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
 
 
 def test_a_full_disk_refuses_on_both_doors_and_all_goes_on_when_there_is_space_again(
-    small_disk: Path, store_url: str, store: Store
+    disk: Path, store_url: str, store: Store
 ) -> None:
     acknowledged: list[tuple[bytes, bytes]] = []
-    filler = small_disk / "filler"
-    with CollectorProcess(small_disk / "data", store_url) as collector:
+    filler = disk / "filler"
+    with CollectorProcess(disk / "data", store_url) as collector:
 
         def send() -> grpc.StatusCode | None:
             ids = new_ids(10)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from spanlore.schemas import semconv, tables
 from spanlore.schemas.store import Store
 from tests.collector.collector_process import CollectorProcess
@@ -39,4 +41,16 @@ def test_row_18_a_run_that_does_not_end_stays_open(
         collector.export(request(root))
         collector.flush()
         assert runs(store) == [("open", 1)]
+        assert collector.stop() == 0
+
+
+def test_a_collector_that_wrote_runs_holds_no_pandas(
+    data_dir: Path, store_url: str, store: Store
+) -> None:
+    pytest.importorskip("pandas")
+    with CollectorProcess(data_dir, store_url) as collector:
+        collector.export(request(span(1, None, semconv.OP_INVOKE_AGENT)))
+        collector.flush()
+        assert runs(store) == [("sealed", 1)]
+        assert "pandas" not in Path(f"/proc/{collector.process.pid}/maps").read_text()
         assert collector.stop() == 0

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,19 @@ def test_poison_is_found_by_halving_and_only_it_goes_to_quarantine(tmp_path: Pat
     assert counted(opened) == {
         "received": 9, "accepted": 7, "rejected": 0, "quarantined": 2, "stored": 7,
     }  # fmt: skip
+
+
+def test_poison_in_every_form_is_set_aside_as_it_came(tmp_path: Path) -> None:
+    store, unknown_group = MemoryStore(), b"\x93\x03\x94\x03"
+    store.is_poison = lambda _: True
+    odd = replace(entry(1), body=entry(1).body + unknown_group)
+    with open_log(tmp_path) as opened:
+        opened.log.append(odd).result(WAIT_S)
+        with loading(opened, store, tmp_path):
+            flush(opened)
+    (kept,) = (tmp_path / "quarantine").glob("*.pb")
+    assert kept.read_bytes().endswith(odd.body)
+    assert counted(opened)["quarantined"] == 1
 
 
 def test_halving_that_is_cut_short_does_the_same_again_and_stores_nothing_twice(

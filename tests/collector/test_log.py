@@ -1,5 +1,4 @@
 import errno
-import os
 import stat
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from spanlore.collector.refusal import Refused
 from tests.collector.log_cases import entry, files, open_log
 from tests.collector.otlp_requests import new_ids
 from tests.collector.waiting import wait_until
+from tests.small_disk import small_disk
 
 WAIT_S = 20
 
@@ -131,35 +131,24 @@ def test_files_and_directory_are_for_their_owner_only(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of two megabytes."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = os.geteuid() == 0 and (
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], check=False)
-        .returncode == 0
-    )  # fmt: skip
-    if not mounted:
-        pytest.skip("mounting needs root")
-    try:
+def two_megabytes(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", megabytes=2) as place:
         yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
 
 
-def test_on_a_full_disk_nothing_is_acknowledged_that_is_not_there(small_disk: Path) -> None:
+def test_on_a_full_disk_nothing_is_acknowledged_that_is_not_there(two_megabytes: Path) -> None:
     acknowledged = 0
-    with open_log(small_disk) as opened:
+    with open_log(two_megabytes) as opened:
         while (refused := refusal_of(opened.log.append(entry(text="x" * 100_000)))) is None:
             acknowledged += 1
         assert refused.reason == "log_error"
         assert refused.retryable
-        assert len(seqs(small_disk)) == acknowledged
+        assert len(seqs(two_megabytes)) == acknowledged
         segment = opened.log.oldest(WAIT_S)
         assert segment is not None
         opened.log.done(segment)
         opened.log.append(entry(text="x" * 100_000)).result(WAIT_S)
-    assert len(seqs(small_disk)) == 1
+    assert len(seqs(two_megabytes)) == 1
 
 
 def test_a_write_that_the_system_cuts_short_leaves_no_half_record(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from spanlore.schemas import tables
 from spanlore.schemas.store import Store
 from tests.collector.collector_process import CollectorProcess
 from tests.collector.conftest import NOWHERE
-from tests.collector.otlp_requests import logs, new_ids, spans_of, traces
+from tests.collector.otlp_requests import framed, logs, new_ids, spans_of, traces
 from tests.collector.planted_secrets import FOUND_KINDS, Planted, in_base64, planted, ways
 from tests.collector.revealed import revealed
 from tests.deploy.command_line import run_cli
@@ -248,13 +248,9 @@ def test_an_attribute_whose_name_promises_a_secret_loses_its_value(
     assert sum(checked.redacted.values()) == 1
 
 
-def framed(tag: bytes, data: bytes) -> bytes:
-    return tag + bytes([len(data)]) + data
-
-
 def test_a_secret_in_a_field_that_otlp_does_not_have_is_not_kept() -> None:
     secret = next(planted(SEED)).secret.encode()
-    body = traces(1).SerializeToString() + framed(b"\xfa\x3f", secret)
+    body = traces(1).SerializeToString() + framed(1023, secret)
     checked = check(body, TRACES, limits=LIMITS, redactor=REDACTOR)
     assert checked.kept == 1
     assert secret not in checked.body
@@ -262,9 +258,9 @@ def test_a_secret_in_a_field_that_otlp_does_not_have_is_not_kept() -> None:
 
 def test_a_secret_that_a_later_value_of_its_field_replaces_is_not_kept() -> None:
     secret = next(planted(SEED)).secret.encode()
-    value = framed(b"\x0a", secret) + framed(b"\x0a", b"hi")
-    resource = framed(b"\x0a", framed(b"\x0a", b"k") + framed(b"\x12", value))
-    body = framed(b"\x0a", framed(b"\x0a", resource))
+    value = framed(1, secret) + framed(1, b"hi")
+    resource = framed(1, framed(1, b"k") + framed(2, value))
+    body = framed(1, framed(1, resource))
     checked = check(body, TRACES, limits=LIMITS, redactor=REDACTOR)
     request = ExportTraceServiceRequest.FromString(checked.body)
     assert request.resource_spans[0].resource.attributes[0].value.string_value == "hi"

@@ -11,8 +11,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from spanlore.collector import seal
-from spanlore.collector.run_sql import RUN_ROWS_SQL
+from spanlore.collector import run_spans, seal
+from spanlore.collector.run_spans import SPANS_SQL
 from spanlore.schemas import otlp, semconv, tables
 from spanlore.schemas.store import Store, StoreRefused
 from tests.schemas.segments import LOG_ID, RECEIVED_NS, segment
@@ -328,8 +328,9 @@ def test_a_trace_that_cannot_be_sealed_keeps_no_other_back(
     store: Store, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = TRACE.hex()
-    broken = f"throwIf(TraceId = '{bad}') + count() AS Spans"
-    monkeypatch.setattr(seal, "RUN_ROWS_SQL", RUN_ROWS_SQL.replace("count() AS Spans", broken))
+    broken = f"throwIf(TraceId = '{bad}') + TimeUnknown AS TimeUnknown"
+    sound = "TimeUnknown AS TimeUnknown"
+    monkeypatch.setattr(run_spans, "SPANS_SQL", SPANS_SQL.replace(sound, broken))
     traces = [TRACE, *(number.to_bytes(16, "big") for number in range(1, 5))]
     load(request(*(span(1, None, semconv.OP_INVOKE_AGENT, trace=trace) for trace in traces)))
     assert {run["TraceId"] for run in runs(store)} == {trace.hex() for trace in traces[1:]}
@@ -338,9 +339,38 @@ def test_a_trace_that_cannot_be_sealed_keeps_no_other_back(
 def test_where_no_trace_at_all_can_be_read_sealing_fails(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seal, "RUN_ROWS_SQL", "SELECT nothing FROM agent_runs WHERE %(ids)s != ''")
+    monkeypatch.setattr(
+        run_spans, "SPANS_SQL", "SELECT nothing FROM agent_runs WHERE %(ids)s != ''"
+    )
     with pytest.raises(StoreRefused):
         load(request(span(1, None, semconv.OP_INVOKE_AGENT)))
+
+
+def whole_runs(count: int) -> list[Span]:
+    traces = [number.to_bytes(16, "big") for number in range(1, count + 1)]
+    return [
+        span(number, parent, op, trace=trace)
+        for trace in traces
+        for number, parent, op in [(1, None, "invoke_agent"), (2, 1, "chat"), (3, 1, "chat")]
+    ]
+
+
+def test_more_spans_than_are_read_at_once_are_all_added_up(
+    store: Store, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seal, "_SPANS_A_QUERY_MAX", 7)
+    load(request(*whole_runs(5)))
+    assert [(run["State"], run["Spans"]) for run in runs(store)] == [("sealed", 3)] * 5
+
+
+def test_a_trace_with_more_spans_than_can_be_held_keeps_no_other_back_and_is_named(
+    store: Store, load: Load, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(seal, "_SPANS_A_QUERY_MAX", 3)
+    monkeypatch.setattr(seal, "_SPANS_A_TRACE_MAX", 3)
+    load(request(*whole_run(), *whole_runs(3)[3:]))
+    assert [run["Spans"] for run in runs(store)] == [3, 3]
+    assert f"trace {TRACE.hex()} has more than 3 spans" in caplog.text
 
 
 def test_a_foreign_collectors_judgement_decides_a_run(store: Store, load: Load) -> None:

@@ -8,6 +8,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from spanlore.collector import seal
+from spanlore.collector.run_spans import read_spans
 from spanlore.collector.sealer import Sealer
 from spanlore.schemas import otlp, semconv, tables
 from spanlore.schemas.store import Store, StoreUnreachable
@@ -102,7 +104,12 @@ def test_what_could_not_be_sealed_is_kept_for_the_next_time(
         raise StoreUnreachable(message)
 
     note = tmp_path / "unsealed.json"
-    sealer = Sealer(connect, note=note, clock_ns=lambda: RECEIVED_NS + 10**9)
+    sealer = Sealer(
+        connect,
+        note=note,
+        clock_ns=lambda: RECEIVED_NS + 10**9,
+        clock_s=count(step=60).__next__,
+    )
     load(store, tmp_path, 1, 2)
     sealer.loaded(LOG_ID, 1, 2)
     assert sealed(store) == 0
@@ -129,6 +136,7 @@ def test_sealing_rests_four_times_as_long_as_it_took(
     )
     load(store, tmp_path, 1, 1)
     sealer.loaded(LOG_ID, 1, 1)
+    sealer.idle()
     assert sealed(store) == 1
     load(store, tmp_path, 2, 2)
     sealer.loaded(LOG_ID, 2, 2)
@@ -138,6 +146,51 @@ def test_sealing_rests_four_times_as_long_as_it_took(
     now_s += 0.1
     sealer.idle()
     assert (sealer.backlog()["records"], sealed(store)) == (0, 2)
+    sealer.close()
+
+
+def test_under_load_what_is_loaded_waits_for_more_and_not_for_long(
+    store: Store, store_url: str, tmp_path: Path
+) -> None:
+    now_s = 100.0
+    sealer = Sealer(
+        partial(Store.connect, store_url),
+        note=tmp_path / "unsealed.json",
+        clock_ns=lambda: RECEIVED_NS + 10**9,
+        clock_s=lambda: now_s,
+    )
+    load(store, tmp_path, 1, 3)
+    sealer.loaded(LOG_ID, 1, 1)
+    now_s += 4.9
+    sealer.loaded(LOG_ID, 2, 2)
+    assert sealed(store) == 0
+    now_s += 0.1
+    sealer.loaded(LOG_ID, 3, 3)
+    assert sealed(store) == 3
+    sealer.close()
+
+
+def test_a_flush_adds_up_a_run_once_though_it_is_open(
+    store: Store, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealer = Sealer(
+        partial(Store.connect, store_url),
+        note=tmp_path / "unsealed.json",
+        clock_ns=lambda: RECEIVED_NS + 10**9,
+    )
+    read: list[str] = []
+
+    def noting(store: Store, ids: list[str], *rest: Any, **limit: Any) -> Any:
+        read.extend(ids)
+        return read_spans(store, ids, *rest, **limit)
+
+    monkeypatch.setattr(seal, "read_spans", noting)
+    path = segment(tmp_path, [run(1, span_number=2, parent=1, op="chat")])
+    store.insert_segment(path, token=path.stem)
+    sealer.loaded(LOG_ID, 1, 1)
+    sealer.flush()
+    assert told(store) == ("open", 1)
+    assert len(read) == 1
     sealer.close()
 
 

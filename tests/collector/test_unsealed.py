@@ -51,6 +51,7 @@ def test_what_was_loaded_and_not_sealed_when_the_process_died_is_sealed_by_the_n
     first, second, third = (bytes([number]) * 16 for number in (1, 2, 3))
     killed = start()
     killed.loaded(*stored(store, tmp_path, 1, run_of(first)))
+    killed.idle()
     killed.loaded(*stored(store, tmp_path, 2, run_of(second), judged("pass", "human", 5)))
     assert set(sealed(store)) == {first.hex()}
     # Hours later; and the next process seals another run before it has time to look around.

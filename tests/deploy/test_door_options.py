@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from spanlore.cli.datadir import read_run_file
+from spanlore.schemas.credentials import load_or_create
 from tests.collector.certificates import Authority, options
 from tests.deploy.command_line import run_cli
 from tests.deploy.test_up import FREE_PORTS
@@ -16,6 +17,7 @@ from tests.deploy.test_up import FREE_PORTS
 pytest.importorskip("chdb")
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the point of these tests
+SERVER = "clickhouse://somebody:secret@127.0.0.1:9/spanlore"
 RUN = {"run_id": "r1", "messages": [{"role": "user", "content": "hello"}]}
 
 
@@ -29,7 +31,8 @@ def test_where_a_token_is_required_this_machines_commands_go_on_and_nobody_else_
     directory: Path, tmp_path: Path
 ) -> None:
     ca = Authority(tmp_path)
-    told = ["--host", EVERYWHERE, *options(ca.server(tmp_path / "served")), "--require-token"]
+    everywhere = ["--host", EVERYWHERE, "--store-host", EVERYWHERE]
+    told = [*everywhere, *options(ca.server(tmp_path / "served")), "--require-token"]
     ended = run_cli("up", "--detach", "--data-dir", directory, *FREE_PORTS, *told)
     assert ended.code == 0, ended.err
     running = read_run_file(directory) or {}
@@ -46,6 +49,12 @@ def test_where_a_token_is_required_this_machines_commands_go_on_and_nobody_else_
                 answer = http.post(f"{url}/v1/traces", content=b"{}", headers=sent)
                 assert answer.status_code == status, url
         assert http.get(f"{review}/v1/memories").status_code == 401
+        store = running["store"]["public_url"].replace(EVERYWHERE, "127.0.0.1")
+        assert f"store      {running['store']['public_url']}" in ended.out
+        reader = load_or_create(directory).reader
+        ask = f"{store}/?query=SELECT+count()+FROM+agent_runs"
+        assert http.get(ask).status_code == 403
+        assert http.get(ask, auth=(reader.user, reader.password)).text == "0\n"
     runs = tmp_path / "runs.jsonl"
     runs.write_text(json.dumps(RUN))
     for command in (("import", runs), ("status", "--json"), ("runs", "--json")):
@@ -60,6 +69,8 @@ def test_where_a_token_is_required_this_machines_commands_go_on_and_nobody_else_
     ("told", "next_step"),
     [
         (["--host", EVERYWHERE], "--insecure"),
+        (["--store-host", EVERYWHERE], "--insecure"),
+        (["--store-host", EVERYWHERE, "--insecure", "--store-url", SERVER], "leave out one"),
         (["--require-token", "--no-token"], "leave out one"),
         (["--tls-cert", __file__], "--tls-key"),
         (["--tls-client-ca", __file__], "--tls-cert"),

@@ -75,6 +75,15 @@ def test_a_target_that_cannot_be_is_refused_before_anything_starts(directory: Pa
 
 
 @pytest.mark.slow
+def test_up_hands_the_size_of_the_queue_on_and_says_why_it_cannot_be(directory: Path) -> None:
+    pytest.importorskip("chdb")
+    target = ("--forward", "down=http://127.0.0.1:9", "--forward-max", "1")
+    ended = run_cli("up", "--data-dir", directory, *FREE_PORTS, *target)
+    assert ended.code == 3
+    assert "1 bytes for what is not forwarded yet are too few: give at least" in ended.err
+
+
+@pytest.mark.slow
 def test_up_hands_its_targets_on_and_status_tells_how_it_goes(directory: Path) -> None:
     pytest.importorskip("chdb")
     options = ["--data-dir", str(directory), *FREE_PORTS, "--forward", "down=http://127.0.0.1:9"]

@@ -186,6 +186,7 @@ def test_up_runs_on_a_server_that_is_there_and_starts_no_store(
         "pid": None,
         "url": f"clickhouse://{address}/other",
         "port": server["store"]["port"],
+        "public_url": None,
     }
     ended = run_cli("sql", "--data-dir", fresh, "SELECT 1", env={"SPANLORE_STORE_URL": url})
     assert ended.code == 0, ended.err

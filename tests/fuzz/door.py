@@ -22,6 +22,7 @@ from spanlore.collector.redaction.redactor import Redactor
 from spanlore.collector.redaction.requests import redact_request
 from spanlore.collector.refusal import Refused, status
 from spanlore.collector.repair import is_identified
+from spanlore.collector.restore import restore
 from spanlore.collector.signals import LOGS, METRICS, SIGNALS, TRACES, Signal
 from tests.fuzz.case import Case
 
@@ -139,6 +140,11 @@ class Door:
         # Raises where a text is not UTF-8.
         stored = _STORED[signal.name].FromString(entry.body)
         _must(signal.count(stored) == entry.items, "the body holds another number of records")
+        _must(signal.count_of(entry.body) == entry.items, "the backlog counts another number")
+        sent_on = restore(entry.body, signal)
+        if sent_on is not entry.body:
+            again = signal.count(_STORED[signal.name].FromString(sent_on))
+            _must(again == entry.items, "another number of records is sent on")
         if signal is TRACES:
             spans = [span for scope in signal.scopes_of(stored) for span in scope.spans]
             identified = (is_identified(span.trace_id, span.span_id) for span in spans)

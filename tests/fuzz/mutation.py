@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from spanlore.collector.signals import SIGNALS
 from spanlore.collector.wire import FIXED32, FIXED64, LENGTH, VARINT, WireError, fields, varint
+from tests.collector.otlp_requests import framed
 from tests.fuzz.case import PACKINGS, Case
-from tests.fuzz.seeds import SECRETS, cases, length_field, nested, packed
+from tests.fuzz.seeds import SECRETS, cases, nested, packed
 
 _DESCENDS: Final = 0.85
 _ANEW: Final = 0.02
@@ -134,7 +135,7 @@ def changed_message(message: bytes, rng: random.Random) -> bytes:
     begin, number, kind, start, end = spans[rng.randrange(len(spans))]
     if kind == LENGTH and end > start and rng.random() < _DESCENDS:
         inner = changed_message(message[start:end], rng)
-        return message[:begin] + length_field(number, inner) + message[end:]
+        return message[:begin] + framed(number, inner) + message[end:]
     change = rng.choice(_CHANGES)
     return message[:begin] + change(message[begin:end], (number, kind), rng) + message[end:]
 
@@ -153,7 +154,7 @@ def _repeated(field: bytes, _tag: tuple[int, int], rng: random.Random) -> bytes:
 def _revalued(_field_bytes: bytes, tag: tuple[int, int], rng: random.Random) -> bytes:
     number, kind = tag
     if kind == LENGTH:
-        return length_field(number, rng.choice(_TEXTS + _IDS))
+        return framed(number, rng.choice(_TEXTS + _IDS))
     head = varint(number << 3 | kind)
     if kind == VARINT:
         return head + varint(rng.choice(_NUMBERS))
@@ -168,7 +169,7 @@ def _renumbered(field: bytes, tag: tuple[int, int], rng: random.Random) -> bytes
 
 
 def _deepened(_field_bytes: bytes, tag: tuple[int, int], rng: random.Random) -> bytes:
-    return length_field(tag[0], nested(rng.choice((1, 2, 3, 31, 32, 33, 50, 120))))
+    return framed(tag[0], nested(rng.choice((1, 2, 3, 31, 32, 33, 50, 120))))
 
 
 def _spliced(field: bytes, tag: tuple[int, int], rng: random.Random) -> bytes:
@@ -180,7 +181,7 @@ def _spliced(field: bytes, tag: tuple[int, int], rng: random.Random) -> bytes:
             break
         *_, start, end = rng.choice(inner)
         message = message[start:end]
-    return (field if rng.random() < 1 / 2 else b"") + length_field(tag[0], message)
+    return (field if rng.random() < 1 / 2 else b"") + framed(tag[0], message)
 
 
 def _spans_or_none(message: bytes) -> list[Span]:

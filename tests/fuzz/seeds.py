@@ -18,9 +18,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from spanlore.collector.signals import LOGS, METRICS, SIGNALS, TRACES
-from spanlore.collector.wire import LENGTH, varint
 from spanlore.schemas import zstandard
-from tests.collector.otlp_requests import START_NS, as_json
+from tests.collector.otlp_requests import START_NS, as_json, framed
 from tests.collector.planted_secrets import MADE_KINDS, planted
 from tests.fuzz.case import PACKINGS, Case
 
@@ -29,20 +28,15 @@ _TRACE_ID: Final = bytes(range(1, 17))
 _SPAN_ID: Final = bytes(range(1, 9))
 
 
-def length_field(number: int, value: bytes) -> bytes:
-    """Give a field of wire type LENGTH."""
-    return varint(number << 3 | LENGTH) + varint(len(value)) + value
-
-
 def nested(levels: int) -> bytes:
     """Give an AnyValue of arrays and maps within each other, however deep."""
     value = AnyValue(string_value="deep").SerializeToString()
     for level in range(levels):
         if level % 2:
-            value = length_field(AnyValue.ARRAY_VALUE_FIELD_NUMBER, length_field(1, value))
+            value = framed(AnyValue.ARRAY_VALUE_FIELD_NUMBER, framed(1, value))
         else:
-            item = KeyValue(key="k").SerializeToString() + length_field(2, value)
-            value = length_field(AnyValue.KVLIST_VALUE_FIELD_NUMBER, length_field(1, item))
+            item = KeyValue(key="k").SerializeToString() + framed(2, value)
+            value = framed(AnyValue.KVLIST_VALUE_FIELD_NUMBER, framed(1, item))
     return value
 
 

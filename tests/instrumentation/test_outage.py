@@ -23,10 +23,12 @@ KILLS = int(os.environ.get("SPANLORE_TEST_KILLS", "20"))
 LOST_S_MAX = 0.2
 WAKING_S_MAX = 1.0
 STARTS_MAX = 20
-OUTAGE_S = 30.0
 RATE = 200
-# Ten minutes of 200 spans a second, in a tenth of the time: as much waits.
-LONG_OUTAGE_S, LONG_RATE = 60.0, 2_000
+OUTAGES = {
+    "30 s": (30.0, RATE),
+    "10 min of spans in 1 min": (60.0, 10 * RATE),
+    "10 min": (600.0, RATE),
+}
 
 WORKS = """
     import os, sys, time
@@ -58,10 +60,15 @@ def steps(there: Collector) -> int:
     return len({span.span_id for span in there.spans() if span.name == "execute_tool step"})
 
 
+def of_one_service(url: str) -> dict[str, str]:
+    """The journal of a service is sent by that service alone, whatever its program is called."""
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_SERVICE_NAME": "works"}
+
+
 def start(folder: Path, url: str, *, rate: float, seconds: float) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(WORKS), str(rate), str(seconds)],
-        env=environment({"OTEL_EXPORTER_OTLP_ENDPOINT": url}, folder=folder),
+        env=environment(of_one_service(url), folder=folder),
         cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
@@ -71,16 +78,15 @@ def start(folder: Path, url: str, *, rate: float, seconds: float) -> subprocess.
 def start_again(folder: Path, there: Collector) -> None:
     """Start a short program until nothing is left: none gives its exit to a large journal."""
     for _ in range(STARTS_MAX):
-        run_script(NEXT_START, folder, env={"OTEL_EXPORTER_OTLP_ENDPOINT": there.url})
-        if not list((folder / "nothing" / "journal").glob("*/*")):
+        run_script(NEXT_START, folder, env=of_one_service(there.url))
+        if not (left := list((folder / "nothing" / "journal").glob("*/*"))):
             return
+    pytest.fail(f"after {STARTS_MAX} starts there is still {left}")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    ("outage_s", "rate"), [(OUTAGE_S, RATE), (LONG_OUTAGE_S, LONG_RATE)], ids=["30 s", "10 min"]
-)
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize(("outage_s", "rate"), OUTAGES.values(), ids=OUTAGES)
 def test_an_outage_costs_nothing(outage_s: float, rate: float, tmp_path: Path) -> None:
     with collector() as there:
         there.statuses = [503] * 1_000_000
@@ -99,7 +105,7 @@ def test_an_outage_costs_nothing(outage_s: float, rate: float, tmp_path: Path) -
 def test_a_kill_at_any_instant_costs_at_most_the_last_moment(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    rng = random.Random(seed)
+    rng, lost_s = random.Random(seed), list[float]()
     for number in range(KILLS):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -114,9 +120,13 @@ def test_a_kill_at_any_instant_costs_at_most_the_last_moment(tmp_path: Path) -> 
                 said += working.stdout.readlines()
             start_again(folder, there)
             ended_at = [float(line.split()[1]) for line in said if line.endswith("\n")]
-            safe = sum(at < killed_at - LOST_S_MAX - WAKING_S_MAX for at in ended_at)
-            assert safe <= steps(there) <= len(ended_at) + 1
-            assert not safe or "invoke_agent assistant" in {span.name for span in there.spans()}
+            arrived = steps(there)
+            assert arrived <= len(ended_at) + 1
+            lost_s.append(killed_at - ended_at[arrived] if arrived < len(ended_at) else 0.0)
+            if arrived:
+                assert "invoke_agent assistant" in {span.name for span in there.spans()}
+    print(f"lost of the last {max(lost_s) * 1_000:.0f} ms at most, in {KILLS} kills")
+    assert max(lost_s) <= LOST_S_MAX + WAKING_S_MAX
 
 
 def test_more_than_memory_may_hold_waits_in_the_journal(

@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from spanlore.instrumentation.settings import LOGS, TRACES, Asked, Settings, settings
+from spanlore.instrumentation import complaint, identity, switch
+from spanlore.instrumentation.settings import (
+    LOGS,
+    TRACES,
+    Asked,
+    Settings,
+    settings,
+    settings_here,
+)
+from spanlore.instrumentation.truth import truth
 
 RUNNING = {"collector": {"grpc_port": 11, "http_port": 12}, "review": {"port": 13}}
 
@@ -171,3 +180,54 @@ def test_what_was_said_of_content_decides_wherever_it_goes(
 
 def test_headers_and_the_like_do_not_show_in_what_is_printed() -> None:
     assert "secret" not in repr(read({"OTEL_EXPORTER_OTLP_HEADERS": "authorization=secret"}))
+
+
+@pytest.mark.parametrize("word", ["true", "1", "YES", " on "])
+@pytest.mark.parametrize("unclear", [True, False])
+def test_every_variable_that_says_yes_or_no_says_it_in_the_same_words(
+    word: str, *, unclear: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    opposite = {"true": "false", "1": "0", "YES": "No", " on ": " off "}[word]
+    assert truth({"A": word}, "A", unclear=unclear) is True
+    assert truth({"A": opposite}, "A", unclear=unclear) is False
+    assert truth({"A": " "}, "A", unclear=unclear) is None
+    assert truth({}, "A", unclear=unclear) is None
+    assert not caplog.text
+
+
+def test_a_word_that_is_neither_is_said_once_and_counts_as_documented(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(complaint, "_said", set())
+    names = ("SPANLORE_JOURNAL", "SPANLORE_DISABLED", "SPANLORE_READ_BAGGAGE")
+    for name in names:
+        monkeypatch.setenv(name, "perhaps")
+    identity.reads_baggage.cache_clear()
+    try:
+        for _ in range(2):
+            assert settings_here(Asked()).keeps_journal
+            assert not switch.is_disabled()
+            assert not identity.reads_baggage()
+    finally:
+        identity.reads_baggage.cache_clear()
+    for name, taken in zip(names, ("true", "false", "false"), strict=True):
+        assert caplog.text.count(f"{name} is neither true nor false; taken as {taken}") == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_off"),
+    [
+        ({"SPANLORE_DISABLED": "1"}, True),
+        ({"SPANLORE_DISABLED": "off"}, False),
+        ({"OTEL_SDK_DISABLED": "True"}, True),
+        ({"OTEL_SDK_DISABLED": "1"}, False),
+    ],
+)
+def test_nothing_is_traced_where_the_environment_says_so(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], *, is_off: bool
+) -> None:
+    for name in ("SPANLORE_DISABLED", "OTEL_SDK_DISABLED"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert switch.is_disabled() is is_off

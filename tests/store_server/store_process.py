@@ -51,6 +51,7 @@ class StoreProcess:
         ready = json.loads(line)
         assert ready["ready"] is True
         self.port: int = ready["port"]
+        self.local_port: int = ready["local_port"]
         self.url = f"http://127.0.0.1:{self.port}"
 
     def http(self, login: Login | None = None) -> httpx.Client:

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import http.client
-import os
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.small_disk import small_disk
 from tests.store_server.store_process import StoreProcess, arguments, until
 
 ROW = b"7\tx\n"
@@ -188,19 +188,13 @@ def test_a_full_spool_is_an_error_that_passes_and_leaves_nothing(tmp_path: Path)
         assert store.stop() == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small file system")
 def test_a_full_disk_under_the_spool_is_an_error_that_passes(tmp_path: Path) -> None:
-    spool = tmp_path / "data" / "spool"
-    spool.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(spool)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("mounting is not allowed here")
-    try:
-        with StoreProcess(tmp_path / "data") as store:
-            full_spool(store)
-            assert store.stop() == 0
-    finally:
-        subprocess.run(["umount", str(spool)], check=True)
+    with (
+        small_disk(tmp_path / "data" / "spool", megabytes=2),
+        StoreProcess(tmp_path / "data") as store,
+    ):
+        full_spool(store)
+        assert store.stop() == 0
 
 
 def full_spool(store: StoreProcess) -> None:

@@ -1,9 +1,9 @@
 """Nothing behind a door is had without a credential: every method and route there is, asked."""
 
 import itertools
+import ssl
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import grpc
 import httpx
@@ -11,12 +11,15 @@ import pytest
 
 from spanlore.collector import grpc_door, http_door
 from spanlore.collector.signals import SIGNALS
+from spanlore.schemas.credentials import Login
 from spanlore.schemas.tokens import INGEST, SCOPES, create_token
 from spanlore.store_server.access import METHODS, OPEN_PATHS, QUERY_PATHS
+from tests.collector.certificates import Authority, options
 from tests.collector.collector_process import PROTOBUF, CollectorProcess, unary
 from tests.collector.otlp_requests import traces
 from tests.review.door_process import DoorProcess
 from tests.review.test_door import every_route
+from tests.store_server.store_process import StoreProcess
 
 NOWHERE = "clickhouse://nobody:nothing@127.0.0.1:9/none"
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
@@ -116,20 +119,35 @@ def test_no_route_of_the_review_door_answers_without_a_credential(
             assert answer.status_code not in (401, 403, 405), (verb, path)
 
 
-def test_no_route_of_the_store_says_more_than_ok_without_a_login(store_server_url: str) -> None:
-    address = urlsplit(store_server_url)
+@pytest.mark.parametrize("is_beyond_loopback", [False, True])
+def test_no_route_of_the_store_says_more_than_ok_without_a_login(
+    tmp_path: Path, *, is_beyond_loopback: bool
+) -> None:
+    ca = Authority(tmp_path)
+    everywhere = ("--host", "0.0.0.0")  # noqa: S104 - the point of the test
+    told = (*everywhere, *options(ca.server(tmp_path / "served"))) if is_beyond_loopback else ()
+    with StoreProcess(tmp_path / "data", *told) as store:
+        urls = {f"http://127.0.0.1:{store.local_port}"}
+        if is_beyond_loopback:
+            urls.add(f"https://127.0.0.1:{store.port}")
+        for url in urls:
+            context = ssl.create_default_context(cadata=ca.pem.decode())
+            with httpx.Client(base_url=url, trust_env=False, verify=context) as http:
+                check_store_routes(http, store.admin)
+
+
+def check_store_routes(http: httpx.Client, login: Login) -> None:
     asks = ("", "?query=SELECT+1&user=admin&password=")
-    wrong = [("admin", ""), ("admin", "wrong"), (address.password or "", "")]
+    wrong = [("admin", ""), ("admin", "wrong"), (login.password, "")]
     logins = itertools.cycle([None, *wrong])
     paths = (*QUERY_PATHS, *OPEN_PATHS, *NO_PATHS, "/play", "/dashboard", "/replicas_status")
-    with httpx.Client(base_url=f"http://127.0.0.1:{address.port}", trust_env=False) as http:
-        for path, ask, verb in itertools.product(paths, asks, VERBS):
-            answer = http.request(verb, path + ask, auth=next(logins))
-            if answer.status_code == 200:
-                assert answer.content in (b"Ok.\n", b""), (verb, path, ask)
-                assert verb in METHODS
-                assert path in OPEN_PATHS or "query" not in ask, (verb, path, ask)
-            else:
-                assert answer.status_code in (403, 404, 405), (verb, path, ask)
-        good = http.get("/?query=SELECT+1", auth=(address.username or "", address.password or ""))
-        assert good.text == "1\n"
+    for path, ask, verb in itertools.product(paths, asks, VERBS):
+        answer = http.request(verb, path + ask, auth=next(logins))
+        if answer.status_code == 200:
+            assert answer.content in (b"Ok.\n", b""), (verb, path, ask)
+            assert verb in METHODS
+            assert path in OPEN_PATHS or "query" not in ask, (verb, path, ask)
+        else:
+            assert answer.status_code in (403, 404, 405), (verb, path, ask)
+    good = http.get("/?query=SELECT+1", auth=(login.user, login.password))
+    assert good.text == "1\n"

@@ -11,7 +11,9 @@ from typing import Final
 from spanlore.review.lock import LockHeld
 from spanlore.review.server import Arguments, CannotStart, run
 from spanlore.schemas.credentials import CredentialsError
-from spanlore.schemas.tls import TlsError, TlsFiles
+from spanlore.schemas.door_arguments import add_door_arguments, tls_files
+from spanlore.schemas.full_disk import reason
+from spanlore.schemas.tls import TlsError
 
 _STORE_URL: Final = "SPANLORE_STORE_URL"
 _CANNOT_START: Final = 3
@@ -24,10 +26,12 @@ def main() -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
+    arguments = _arguments()
     try:
-        run(_arguments())
+        run(arguments)
     except (CannotStart, TlsError, LockHeld, CredentialsError, OSError) as error:
-        sys.stderr.write(f"spanlore review: {error}\n")
+        said = reason(error, arguments.data_dir) if isinstance(error, OSError) else str(error)
+        sys.stderr.write(f"spanlore review: {said}\n")
         return _CANNOT_START
     logging.shutdown()
     # All that could be written is. A thread that a hung store still holds would keep the
@@ -38,22 +42,13 @@ def main() -> int:
 def _arguments() -> Arguments:
     parser = argparse.ArgumentParser(prog="spanlore.review", description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
-    parser.add_argument("--host", default="127.0.0.1")
+    add_door_arguments(parser)
     parser.add_argument(
         "--require-token", action="store_true", help="ask for a token for memories on loopback too"
     )
-    parser.add_argument(
-        "--insecure", action="store_true", help="listen beyond loopback without TLS"
-    )
-    parser.add_argument("--tls-cert", type=Path, help="a certificate with its chain (PEM)")
-    parser.add_argument("--tls-key", type=Path, help="its key (PEM, not encrypted)")
-    parser.add_argument("--tls-client-ca", type=Path, help="the CA of clients, where all need one")
-    parser.add_argument(
-        "--allow-host", action="append", default=[], help="a further name the door answers to"
-    )
     parser.add_argument("--store-wait-s-max", type=float, default=20.0)
     found = parser.parse_args()
+    tls = tls_files(parser, found)
     # Not an option: a command line can be read by every user of the machine.
     store_url = os.environ.get(_STORE_URL)
     if not store_url:
@@ -65,7 +60,7 @@ def _arguments() -> Arguments:
         port=found.port,
         require_token=found.require_token,
         insecure=found.insecure,
-        tls=TlsFiles.given(found.tls_cert, found.tls_key, client_ca=found.tls_client_ca),
+        tls=tls,
         allowed_hosts=tuple(found.allow_host),
         store_wait_s_max=found.store_wait_s_max,
     )

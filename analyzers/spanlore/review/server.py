@@ -12,20 +12,17 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-import uvicorn
+from typing import Final
 
 from spanlore.review.access import Access
 from spanlore.review.desk import Desk
 from spanlore.review.door import Door
 from spanlore.review.exposures import ExposureQueue
 from spanlore.review.lock import locked
-from spanlore.schemas.bounded_http import BoundedServer, HttpBounds, bounded_protocol
+from spanlore.schemas.bounded_http import BoundedServer, HttpBounds
 from spanlore.schemas.credentials import load_or_create
 from spanlore.schemas.doorway import Doorway
 from spanlore.schemas.keyring import Keyring
@@ -40,9 +37,8 @@ _log = logging.getLogger(__name__)
 
 # A bit more for a body than the door waits before it answers that it was too slow.
 _BOUNDS: Final = HttpBounds(
-    header_s_max=10.0, body_s_max=40.0, read_s_max=30.0, connections_max=1024
+    header_s_max=10.0, body_s_max=40.0, read_s_max=30.0, idle_s_max=75, connections_max=1024
 )
-_KEEP_ALIVE_S: Final = 75
 _GRACE_S: Final = 10
 _DRAIN_S: Final = 5.0
 _STORE_AGAIN_S: Final = 0.5
@@ -102,22 +98,6 @@ class _Parts:
     tls: Tls | None
 
 
-class _Server(BoundedServer):
-    """uvicorn without its signal handlers: they raise the signal again and skip our closing."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config, handshake_s_max=_BOUNDS.header_s_max)
-        self.serving = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.serving.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def _bound(host: str, port: int) -> socket.socket:
     """Give a listening socket; early clients wait in its backlog. Raises CannotStart."""
     try:
@@ -165,7 +145,7 @@ async def _serve(arguments: Arguments, listener: socket.socket, parts: _Parts) -
         memories_need_token=arguments.require_token or not is_loopback(arguments.host),
     )
     door = Door(parts.desk, parts.exposures, access)
-    server = _Server(_configuration(door, parts.tls))
+    server = BoundedServer(door, _BOUNDS, grace_s=_GRACE_S, tls=parts.tls)
     reading_on = asyncio.create_task(_read_on(parts.desk))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await server.serving.wait()
@@ -188,21 +168,3 @@ async def _read_on(desk: Desk) -> None:
     while True:
         await asyncio.sleep(_READ_ON_EVERY_S)
         await asyncio.get_running_loop().run_in_executor(with_store, desk.catch_up)
-
-
-def _configuration(door: Callable[..., Any], tls: Tls | None) -> uvicorn.Config:
-    return uvicorn.Config(
-        door,
-        http=bounded_protocol(_BOUNDS),
-        loop="asyncio",
-        interface="asgi3",
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_GRACE_S,
-        ssl_context_factory=None if tls is None else lambda *_: tls.context(),
-    )

@@ -24,7 +24,8 @@ from spanlore.collector.redaction.own_patterns import PatternError, read_pattern
 from spanlore.collector.sealer import Sealer
 from spanlore.collector.server import Collector, Hooks
 from spanlore.schemas.credentials import CredentialsError, load_or_create
-from spanlore.schemas.store import Store
+from spanlore.schemas.full_disk import reason
+from spanlore.schemas.store import Store, leave_out_pandas
 from spanlore.schemas.tls import TlsError, TlsFiles
 
 _CANNOT_OPEN = 3
@@ -178,7 +179,7 @@ def main(  # noqa: PLR0913 - what is made of more than one option, or is not as 
             **others,
         )
     except _CANNOT_START as error:
-        _cannot_start(error)
+        _cannot_start(error, data_dir)
     serve(config, store_url)
 
 
@@ -188,6 +189,7 @@ def serve(config: Config, store_url: str) -> None:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     told = listen_for_end()
+    leave_out_pandas()
     try:
         _allow_files(2 * config.clients.connections_max + _OTHER_FILES)
         sealer = Sealer(partial(Store.connect, store_url), note=config.log_dir / "unsealed.json")
@@ -200,7 +202,7 @@ def serve(config: Config, store_url: str) -> None:
         collector = Collector(config, partial(Store.connect, store_url), hooks=hooks)
         ports = collector.start()
     except _CANNOT_START as error:
-        _cannot_start(error)
+        _cannot_start(error, config.data_dir)
     click.echo(json.dumps({"ready": True, **asdict(ports)}))
     sys.stdout.flush()
     os.read(told, 1)
@@ -208,8 +210,9 @@ def serve(config: Config, store_url: str) -> None:
     sealer.close()
 
 
-def _cannot_start(error: Exception) -> NoReturn:
-    click.echo(f"the collector cannot start: {error}", err=True)
+def _cannot_start(error: Exception, data_dir: Path) -> NoReturn:
+    said = reason(error, data_dir) if isinstance(error, OSError) else str(error)
+    click.echo(f"the collector cannot start: {said}", err=True)
     sys.exit(_CANNOT_OPEN)
 
 

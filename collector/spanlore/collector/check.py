@@ -157,10 +157,16 @@ def _logs_are_clean(request: Any) -> bool:
 
 
 def _points_are_clean(request: Any) -> bool:
-    """Whether every data point has a time and its metric a name: without, nothing tells it."""
+    """Whether each metric is of one kind, and it has a name and its data points a time.
+
+    Without, nothing tells them from others.
+    """
     for scope in METRICS.scopes_of(request):
         for metric in scope.metrics:
-            for points in data_points_of(metric):
+            lists = list(data_points_of(metric))
+            if len(lists) > 1:
+                return False
+            for points in lists:
                 if points and (
                     not metric.name or not all(point.time_unix_nano for point in points)
                 ):

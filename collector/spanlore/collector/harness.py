@@ -8,8 +8,7 @@ both are kept with the text in ``harness_parts``.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spanlore.schemas import semconv, tables
@@ -31,61 +30,72 @@ _MEMORY = re.compile(
     f"{re.escape(semconv.MEMORY_BEGIN)}.*?{re.escape(semconv.MEMORY_END)}\\s*", re.DOTALL
 )
 
-# Part, the aggregate that names its raw hash, the column of the spans with that hash, its text.
-_PARTS = (
-    (tables.KIND_INSTRUCTIONS, "instructions_raw", "InstructionsHash", "SystemInstructions"),
-    (tables.KIND_TOOL_DEFINITIONS, "tools_raw", "ToolDefinitionsHash", "ToolDefinitions"),
-)
+# By kind: the fact of a run that names the raw hash, a span's columns with that hash and the text.
+_PARTS = {
+    tables.KIND_INSTRUCTIONS: ("instructions_raw", "InstructionsHash", "SystemInstructions"),
+    tables.KIND_TOOL_DEFINITIONS: ("tools_raw", "ToolDefinitionsHash", "ToolDefinitions"),
+}
 
-_KNOWN_SQL = f"""SELECT RawHash, argMax(Hash, At) AS Hash FROM {tables.HARNESS_PARTS}
-WHERE Kind = %(kind)s AND RawHash IN %(hashes)s GROUP BY RawHash"""
+_KNOWN_SQL = f"""SELECT Kind, RawHash, argMax(Hash, At) AS Hash FROM {tables.HARNESS_PARTS}
+WHERE RawHash IN {{hashes:Array(UInt64)}} GROUP BY Kind, RawHash"""
+_TEXTS_SQL = f"""SELECT InstructionsHash, SystemInstructions, ToolDefinitionsHash, ToolDefinitions
+FROM {tables.TRACES}
+WHERE TraceId IN {{ids:Array(String)}}
+    AND hasAny([InstructionsHash, ToolDefinitionsHash], {{hashes:Array(UInt64)}})
+LIMIT 1 BY InstructionsHash, ToolDefinitionsHash"""
+
+# Kind and raw hash of a part.
+Part = tuple[str, int]
 
 
 def comparable_hashes(
-    store: Store, aggregates: Iterable[Mapping[str, Any]], *, now_ns: int
-) -> dict[tuple[str, int], str]:
+    store: Store, runs: Sequence[Mapping[str, Any]], *, now_ns: int
+) -> dict[Part, str]:
     """Return the comparable hash of each (part, raw hash) of these runs.
 
     Texts that were never seen are read from the spans and kept.
     """
-    runs = list(aggregates)
-    found: dict[tuple[str, int], str] = {}
-    for kind, raw_name, hash_column, text_column in _PARTS:
-        wanted = {run[raw_name]: run["TraceId"] for run in runs if run[raw_name]}
-        if not wanted:
-            continue
-        params = {"kind": kind, "hashes": tuple(wanted)}
-        known = {row["RawHash"]: row["Hash"] for row in store.query(_KNOWN_SQL, params)}
-        unknown = {raw: trace for raw, trace in wanted.items() if raw not in known}
-        if unknown:
-            columns = (hash_column, text_column)
-            known |= _learn(store, kind, columns=columns, unknown=unknown, now_ns=now_ns)
-        found |= {(kind, raw): comparable for raw, comparable in known.items()}
-    return found
+    # A span's text stands far from the next trace's: of the traces that have it the first by id,
+    # so that those to be read lie together.
+    wanted: dict[Part, str] = {}
+    for run in runs:
+        for kind, (raw_name, _, _) in _PARTS.items():
+            if raw := run[raw_name]:
+                part = (kind, raw)
+                wanted[part] = min(wanted.get(part, run["TraceId"]), run["TraceId"])
+    if not wanted:
+        return {}
+    rows = store.query(_KNOWN_SQL, {"hashes": _hashes_of(wanted)})
+    found = {(row["Kind"], row["RawHash"]): row["Hash"] for row in rows}
+    unknown = {part: trace_id for part, trace_id in wanted.items() if part not in found}
+    return found | _learn(store, unknown, now_ns=now_ns) if unknown else found
 
 
-def _learn(
-    store: Store,
-    kind: str,
-    *,
-    columns: tuple[str, str],
-    unknown: Mapping[int, str],
-    now_ns: int,
-) -> dict[int, str]:
+def _hashes_of(parts: Iterable[Part]) -> list[int]:
+    return sorted({raw for _, raw in parts})
+
+
+def _learn(store: Store, unknown: Mapping[Part, str], *, now_ns: int) -> dict[Part, str]:
     """Read these texts from the spans, keep them with their comparable hash, return the hashes."""
-    hash_column, text_column = columns
-    texts = store.query(
-        f"SELECT {hash_column} AS RawHash, any({text_column}) AS Content FROM {tables.TRACES} "
-        f"WHERE TraceId IN %(ids)s AND {hash_column} IN %(hashes)s GROUP BY RawHash",
-        {"ids": tuple(unknown.values()), "hashes": tuple(unknown)},
-    )
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_ns // 1_000)
+    params = {"ids": sorted(set(unknown.values())), "hashes": _hashes_of(unknown)}
+    texts = {
+        (kind, row[hash_column]): row[text_column]
+        for row in store.query(_TEXTS_SQL, params)
+        for kind, (_, hash_column, text_column) in _PARTS.items()
+    }
     rows = [
-        {"Kind": kind, **row, "Hash": comparable_hash(kind, row["Content"]), "At": at}
-        for row in texts
+        {
+            "Kind": kind,
+            "RawHash": raw,
+            "Content": text,
+            "Hash": comparable_hash(kind, text),
+            "At": now_ns,
+        }
+        for (kind, raw), text in texts.items()
+        if (kind, raw) in unknown
     ]
     store.insert(tables.HARNESS_PARTS, rows)
-    return {row["RawHash"]: row["Hash"] for row in rows}
+    return {(row["Kind"], row["RawHash"]): row["Hash"] for row in rows}
 
 
 def fingerprint(*, instructions: str, tools: str, model: str, sampling: str) -> str:

@@ -11,8 +11,6 @@ from socket import socket
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-import uvicorn
-
 from spanlore.collector import origins
 from spanlore.collector.access import Access
 from spanlore.collector.config import ClientLimits
@@ -39,7 +37,7 @@ from spanlore.collector.prometheus_page import page
 from spanlore.collector.refusal import Refused, overloaded
 from spanlore.collector.signals import SIGNALS, Signal
 from spanlore.collector.tenant_header import TENANT_HEADER, read_tenant
-from spanlore.schemas.bounded_http import BoundedServer, HttpBounds, bounded_protocol
+from spanlore.schemas.bounded_http import BoundedServer, HttpBounds
 from spanlore.schemas.doorway import Doorway
 from spanlore.schemas.inflating import INFLATERS
 from spanlore.schemas.tls import Tls
@@ -101,23 +99,10 @@ class HttpDoor:
             header_s_max=limits.header_s_max,
             body_s_max=limits.body_s_max + _ANSWER_S,
             read_s_max=_READ_S_MAX,
+            idle_s_max=limits.idle_s_max,
             connections_max=limits.connections_max,
         )
-        config = uvicorn.Config(
-            self._app,
-            http=bounded_protocol(bounds),
-            interface="asgi3",
-            lifespan="off",
-            ws="none",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=limits.idle_s_max,
-            timeout_graceful_shutdown=_GRACE_S,
-            ssl_context_factory=None if tls is None else lambda *_: tls.context(),
-        )
-        self._server = BoundedServer(config, handshake_s_max=limits.header_s_max)
+        self._server = BoundedServer(self._app, bounds, grace_s=_GRACE_S, tls=tls)
         self._thread: threading.Thread | None = None
 
     def start(self, listener: socket) -> None:

@@ -55,7 +55,7 @@ def place_judgements(store: Store, *, now_ns: int) -> int:
     if not placed:
         return 0
     store.insert(tables.JUDGEMENTS, placed)
-    return seal_traces(store, [row["TraceId"] for row in placed], now_ns=now_ns)
+    return len(seal_traces(store, (row["TraceId"] for row in placed), now_ns=now_ns))
 
 
 def _placed(store: Store, unplaced: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

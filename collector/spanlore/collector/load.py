@@ -2,7 +2,7 @@
 
 A segment is one insert for each signal in it, all with its one deduplication token (no two signals
 share a table), so trying again is always safe. What the store refuses for good is bisected down to
-the record, and that record goes to the quarantine.
+the record, and that record, if its normal form is refused too, goes to the quarantine.
 """
 
 import logging
@@ -20,6 +20,7 @@ from spanlore.collector.counters import Counters
 from spanlore.collector.log import Log
 from spanlore.collector.quarantine import quarantine
 from spanlore.collector.record import BadRecordError, Record
+from spanlore.collector.repair import normal_form
 from spanlore.collector.segment import PART_SUFFIX, Segment, cut, write_private
 from spanlore.collector.signals import METRICS, SIGNALS, TRACES, Signal, data_points_of
 from spanlore.schemas import metric_tables, tables
@@ -282,14 +283,14 @@ def _refuse_all_or_none(
 def _bisect(
     store: SegmentStore, segment: Segment, *, records: Sequence[Record], token: str, why: str
 ) -> Iterator[Poison]:
-    """Store every record but those the store refuses; give those.
+    """Store every record but those the store refuses in any form; give those.
 
     Halves and tokens derive from the segment alone, so a bisection that is cut short does
     exactly the same again. ``why`` is what the store said to these records together, which are
     all of one signal; what stands between them is of others, and skipped.
     """
     if len(records) == 1:
-        yield Poison(record=records[0], reason=why)
+        yield from _insert_normal(store, segment, found=records[0], token=token, why=why)
         return
     middle = len(records) // 2
     for half in (records[:middle], records[middle:]):
@@ -304,6 +305,34 @@ def _bisect(
             yield from _bisect(store, segment, records=half, token=token, why=str(error))
         finally:
             part.unlink(missing_ok=True)
+
+
+def _insert_normal(
+    store: SegmentStore, segment: Segment, *, found: Record, token: str, why: str
+) -> Iterator[Poison]:
+    """Store the normal form of a record that the store refuses; give it where it has no other."""
+    poison = Poison(record=found, reason=why)
+    body = normal_form(found.body, found.signal)
+    if body == found.body:
+        yield poison
+        return
+    head = record.encode(
+        body,
+        found.signal,
+        tenant=found.tenant,
+        received_ns=found.received_ns,
+        seq=found.seq,
+        log_id=found.log_id,
+    )
+    name = f"{token}-{found.seq:x}-normal"
+    part = segment.path.with_name(name + PART_SUFFIX)
+    write_private(part, head + body)
+    try:
+        store.insert_segment(part, token=name, into=(found.signal.table_in,))
+    except StoreRefused:
+        yield poison
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def check_stored(store: SegmentStore, segment: Segment, poison: Sequence[Poison]) -> None:

@@ -105,7 +105,8 @@ def too_large(message: str) -> Refused:
 def retry_info(refused: Refused) -> bytes:
     """Serialize `google.rpc.RetryInfo` of a retryable refusal."""
     info = error_details_pb2.RetryInfo()
-    info.retry_delay.FromMilliseconds(int((refused.retry_after_s or 0.0) * 1000))
+    # Rounded up: who comes back within the last millisecond would be refused once more.
+    info.retry_delay.FromMilliseconds(math.ceil((refused.retry_after_s or 0.0) * 1000))
     return bytes(info.SerializeToString())
 
 

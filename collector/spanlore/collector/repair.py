@@ -17,7 +17,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 
 from spanlore.collector.refusal import malformed
-from spanlore.collector.signals import LOGS, TRACES, Signal, data_points_of
+from spanlore.collector.signals import LOGS, TRACES, Signal, data_points_of, drop_unknown
 
 TRACE_ID_BYTES = 16
 SPAN_ID_BYTES = 8
@@ -61,6 +61,16 @@ def rewrite(body: bytes, signal: Signal) -> Rewritten:
         mended_strings=mended,
         bad_parents=bad_parents,
     )
+
+
+def normal_form(body: bytes, signal: Signal) -> bytes:
+    """Write a request of the log as protobuf's own encoders do: each field once, none unknown.
+
+    Another parser than protobuf's may refuse what is odd and not wrong.
+    """
+    request = signal.loose.FromString(body)
+    drop_unknown(request)
+    return bytes(request.SerializeToString())
 
 
 def read_loose(body: bytes, signal: Signal) -> Any:

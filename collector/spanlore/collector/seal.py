@@ -9,16 +9,17 @@ fingerprint. A trace without any GenAI span is no run.
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from spanlore.collector import harness
-from spanlore.collector.run_sql import ENDS_SQL, OF_IDS, RUN_ROWS_SQL
-from spanlore.schemas import prices, semconv, tables
+from spanlore.collector.known import OF_IDS, ONE_THREAD, Known, Row, known_of
+from spanlore.collector.run_facts import run_facts
+from spanlore.collector.run_spans import read_spans
+from spanlore.schemas import tables
 from spanlore.schemas.outcome import outcome_of
 from spanlore.schemas.store import Store, StoreRefused
-from spanlore.schemas.types import JUDGEMENT_SOURCES
 
 QUIET_S = 30
 """A run whose root or parents are missing is waited for this long after its last span."""
@@ -26,40 +27,41 @@ QUIET_S = 30
 _COLUMNS = frozenset(column.name for column in tables.AGENT_RUNS.columns)
 _logger = logging.getLogger(__name__)
 
-# Planning a query costs as much as some thousand traces, and a field of a request to a ClickHouse
-# server may have 128 KiB.
+# A field of a request to a ClickHouse server may have 128 KiB.
 _TRACES_A_QUERY_MAX = 3_000
+# To send more ids with each question costs more than to have the store find them in the records.
+_TRACES_NAMED_MAX = 500
+# A span that is read takes about half a KiB here while its run is added up.
+_SPANS_A_QUERY_MAX = 100_000
+_SPANS_A_TRACE_MAX = 1_000_000
 _ALWAYS_NS = 2**63 - 1
 _NO_TRACE = "no trace has this id"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Which of a trace's spans the run stands on (see ``run_sql``): 0 a root that is an agent or a
+# Which of a trace's spans the run stands on (see ``run_spans``): 0 a root that is an agent or a
 # workflow, 1 another root, 2 an agent or workflow below a caller we do not see, 3 anything else.
 _ROOT_RANK_MAX = 1
 _AGENT_RANK_MAX = 2
 
 _OF_RECORDS = "LogId = {log_id:UInt32} AND LogSeq BETWEEN {first_seq:UInt64} AND {last_seq:UInt64}"
-_LOADED_SPANS_SQL = f"""FROM {tables.TRACES}
-WHERE {_OF_RECORDS} AND (Op != '' OR TraceId IN (SELECT TraceId FROM {tables.RUNS}))"""
-_LOADED_JUDGEMENTS_SQL = f"SELECT DISTINCT TraceId FROM {tables.JUDGEMENTS} WHERE {_OF_RECORDS}"
-_LOADED_SQL = f"""SELECT DISTINCT TraceId {_LOADED_SPANS_SQL}
-UNION DISTINCT {_LOADED_JUDGEMENTS_SQL}"""
-
-# A run that stands open, and of which no root ended in these records, goes on.
-_NEWS_SQL = f"""SELECT TraceId {_LOADED_SPANS_SQL}
+_OF_LOADED = f"""TraceId IN (
+    SELECT TraceId FROM {tables.TRACES} WHERE {_OF_RECORDS}
+    UNION ALL SELECT TraceId FROM {tables.JUDGEMENTS} WHERE {_OF_RECORDS}
+)"""
+# The traces that these records say something new of, and whether that may be the end of a run.
+_LOADED_SQL = f"""SELECT TraceId, max(ParentSpanId = '' AND NOT Incomplete) AS Ends
+FROM {tables.TRACES}
+WHERE {_OF_RECORDS}
+    AND (Op != '' OR TraceId IN (SELECT TraceId FROM {tables.RUNS} WHERE {_OF_LOADED}))
 GROUP BY TraceId
-HAVING max(ParentSpanId = '' AND NOT Incomplete) OR TraceId NOT IN (
-    SELECT TraceId FROM {tables.RUNS} WHERE TraceId IN (SELECT TraceId {_LOADED_SPANS_SQL})
-    GROUP BY TraceId HAVING argMax(State, Version) = 'open'
-)
-UNION DISTINCT {_LOADED_JUDGEMENTS_SQL}"""
+UNION ALL SELECT DISTINCT TraceId, 1 AS Ends FROM {tables.JUDGEMENTS} WHERE {_OF_RECORDS}
+{ONE_THREAD}"""
 
 _SINCE = "ReceivedAt > fromUnixTimestamp64Nano({since_ns:Int64})"
 # Rows that another collector's exporter wrote carry no mark of a log of ours.
 _SINCE_FOREIGN = f"{_SINCE} AND LogId = 0"
 _RECEIVED_SQL, _FOREIGN_SQL = (
     f"SELECT DISTINCT TraceId FROM {tables.TRACES} WHERE Op != '' AND {since}"
-    f" UNION DISTINCT SELECT DISTINCT TraceId FROM {tables.JUDGEMENTS} WHERE {since}"
+    f" UNION DISTINCT SELECT DISTINCT TraceId FROM {tables.JUDGEMENTS} WHERE {since} {ONE_THREAD}"
     for since in (_SINCE, _SINCE_FOREIGN)
 )
 
@@ -67,127 +69,147 @@ _WAITING_SQL = f"""SELECT TraceId FROM (
     SELECT TraceId, State, LastReceivedAt FROM {tables.RUNS}
     WHERE TraceId IN (SELECT TraceId FROM {tables.RUNS} WHERE State = 'open') {tables.LATEST_RUN}
 )
-WHERE State = 'open' AND LastReceivedAt <= fromUnixTimestamp64Nano({{quiet_ns:Int64}})"""
-
-_JUDGEMENTS_SQL = f"""SELECT TenantId, TraceId, Label, Score, Source,
-    toUnixTimestamp64Nano(At) AS at_ns
-FROM {tables.JUDGEMENTS}
-WHERE Name = '{semconv.EVALUATION_TASK_SUCCESS}' AND {OF_IDS}
-ORDER BY Version DESC LIMIT 1 BY TenantId, TraceId, SpanId, Name, Source, Evaluator"""
-
-_STANDING_SQL = f"""SELECT TraceId, argMax(ContentHash, Version) AS hash, max(Version) AS version
-FROM {tables.RUNS} WHERE {OF_IDS} GROUP BY TraceId"""
+WHERE State = 'open' AND LastReceivedAt <= fromUnixTimestamp64Nano({{quiet_ns:Int64}})
+{ONE_THREAD}"""
 
 
-def seal_loaded(store: Store, *, log_id: int, first_seq: int, last_seq: int, now_ns: int) -> int:
-    """Seal every run that these records of a write-ahead log touched; return how many."""
-    params = {"log_id": log_id, "first_seq": first_seq, "last_seq": last_seq}
-    return _seal(store, store.query(_LOADED_SQL, params), now_ns=now_ns)
+def seal_loaded(
+    store: Store, *, log_id: int, first_seq: int, last_seq: int, now_ns: int
+) -> list[str]:
+    """Seal every run that these records of a write-ahead log touched; return their traces."""
+    records = {"log_id": log_id, "first_seq": first_seq, "last_seq": last_seq}
+    return _seal_records(store, records, lambda *_: True, now_ns=now_ns)
 
 
-def seal_ended(store: Store, *, log_id: int, first_seq: int, last_seq: int, now_ns: int) -> int:
-    """Seal as ``seal_loaded``, but not the runs that stand open and go on; return how many.
+def seal_ended(
+    store: Store, *, log_id: int, first_seq: int, last_seq: int, now_ns: int
+) -> list[str]:
+    """Seal as ``seal_loaded``, but not the runs that stand open and go on; return the traces.
 
     These would be added up anew with every few spans of theirs: ``seal_waiting`` looks at them now
     and then, ``seal_open`` when somebody asks.
     """
-    params = {"log_id": log_id, "first_seq": first_seq, "last_seq": last_seq}
-    return _seal(store, store.query(_NEWS_SQL, params), now_ns=now_ns)
+    records = {"log_id": log_id, "first_seq": first_seq, "last_seq": last_seq}
+    return _seal_records(store, records, _is_new_or_ends, now_ns=now_ns)
 
 
-def seal_foreign(store: Store, *, since_ns: int, now_ns: int) -> int:
+def _is_new_or_ends(loaded: Row, standing: Row) -> bool:
+    return bool(loaded["Ends"]) or standing.get("State") != "open"
+
+
+def _seal_records(
+    store: Store, records: Row, counts: Callable[[Row, Row], bool], *, now_ns: int
+) -> list[str]:
+    """Seal the runs that these records touched, where what is loaded of them ``counts``."""
+    loaded = store.query(_LOADED_SQL, records)
+    if not loaded:
+        return []
+    touched = list({row["TraceId"] for row in loaded})
+    if len(touched) <= _TRACES_NAMED_MAX:
+        known = known_of(store, OF_IDS, {"ids": touched})
+    else:
+        known = known_of(store, _OF_LOADED, records)
+    ids = [row["TraceId"] for row in loaded if counts(row, known.standing_of(row["TraceId"]))]
+    return _seal(store, ids, known, now_ns=now_ns)
+
+
+def seal_foreign(store: Store, *, since_ns: int, now_ns: int) -> list[str]:
     """Seal the runs whose spans another collector wrote into the store since then."""
-    return _seal(store, store.query(_FOREIGN_SQL, {"since_ns": since_ns}), now_ns=now_ns)
+    return _seal_found(store, _FOREIGN_SQL, {"since_ns": since_ns}, now_ns=now_ns)
 
 
-def seal_received(store: Store, *, since_ns: int, now_ns: int) -> int:
-    """Seal the runs of all spans received since then, whoever wrote them; return how many."""
-    return _seal(store, store.query(_RECEIVED_SQL, {"since_ns": since_ns}), now_ns=now_ns)
+def seal_received(store: Store, *, since_ns: int, now_ns: int) -> list[str]:
+    """Seal the runs of all spans received since then, whoever wrote them."""
+    return _seal_found(store, _RECEIVED_SQL, {"since_ns": since_ns}, now_ns=now_ns)
 
 
-def seal_open(store: Store, *, now_ns: int) -> int:
-    """Look again at every open run, so that what goes on is told as far as it came."""
-    return _seal(store, store.query(_WAITING_SQL, {"quiet_ns": _ALWAYS_NS}), now_ns=now_ns)
+def seal_open(store: Store, *, but: AbstractSet[str], now_ns: int) -> list[str]:
+    """Look again at every open run but these, so that what goes on is told as far as it came."""
+    found = store.query(_WAITING_SQL, {"quiet_ns": _ALWAYS_NS})
+    others = [row["TraceId"] for row in found if row["TraceId"] not in but]
+    return seal_traces(store, others, now_ns=now_ns)
 
 
-def seal_waiting(store: Store, *, now_ns: int) -> int:
+def seal_waiting(store: Store, *, now_ns: int) -> list[str]:
     """Look again at the open runs that were last added up with spans of ``QUIET_S`` seconds ago."""
     quiet_ns = now_ns - QUIET_S * 1_000_000_000
-    return _seal(store, store.query(_WAITING_SQL, {"quiet_ns": quiet_ns}), now_ns=now_ns)
+    return _seal_found(store, _WAITING_SQL, {"quiet_ns": quiet_ns}, now_ns=now_ns)
 
 
-def _seal(store: Store, traces: Sequence[Mapping[str, Any]], *, now_ns: int) -> int:
-    return seal_traces(store, [row["TraceId"] for row in traces], now_ns=now_ns)
+def _seal_found(store: Store, sql: str, params: Mapping[str, Any], *, now_ns: int) -> list[str]:
+    return seal_traces(store, [row["TraceId"] for row in store.query(sql, params)], now_ns=now_ns)
 
 
-def seal_traces(store: Store, trace_ids: Sequence[str], *, now_ns: int) -> int:
-    """Seal the runs of these traces; return how many."""
+def seal_traces(store: Store, trace_ids: Iterable[str], *, now_ns: int) -> list[str]:
+    """Seal the runs of these traces; return the traces, each once."""
+    unique = list(dict.fromkeys(trace_ids))
+    for ids in _parts(unique):
+        _seal(store, ids, known_of(store, OF_IDS, {"ids": ids}), now_ns=now_ns)
+    return unique
+
+
+def _parts(trace_ids: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(trace_ids), _TRACES_A_QUERY_MAX):
-        ids = trace_ids[start : start + _TRACES_A_QUERY_MAX]
+        yield trace_ids[start : start + _TRACES_A_QUERY_MAX]
+
+
+def _seal(store: Store, trace_ids: Iterable[str], known: Known, *, now_ns: int) -> list[str]:
+    unique = list(dict.fromkeys(trace_ids))
+    for ids in _parts(unique):
         try:
-            _write_news(store, ids, now_ns=now_ns)
+            _write_news(store, ids, known, now_ns=now_ns)
         except StoreRefused:
-            _aggregates(store, [_NO_TRACE])  # raises where no trace is to blame
-            _seal_without_bad(store, ids, now_ns=now_ns)
-    return len(trace_ids)
+            _write_news(store, [_NO_TRACE], known, now_ns=now_ns)  # raises: no trace is to blame
+            _seal_without_bad(store, ids, known, now_ns=now_ns)
+    return unique
 
 
-def _seal_without_bad(store: Store, ids: Sequence[str], *, now_ns: int) -> None:
+def _seal_without_bad(store: Store, ids: Sequence[str], known: Known, *, now_ns: int) -> None:
     """Seal these traces but those the store will not take: they must keep no other back."""
-    middle = len(ids) // 2
-    for half in (ids[:middle], ids[middle:]):
+    for half in _halves(ids):
         try:
-            _write_news(store, half, now_ns=now_ns)
+            _write_news(store, half, known, now_ns=now_ns)
         except StoreRefused as error:
             if len(half) > 1:
-                _seal_without_bad(store, half, now_ns=now_ns)
+                _seal_without_bad(store, half, known, now_ns=now_ns)
             else:
                 _logger.error("the run of trace %s cannot be sealed: %s", half[0], error)  # noqa: TRY400
 
 
-def _write_news(store: Store, ids: Sequence[str], *, now_ns: int) -> None:
-    if ids:
-        store.insert(tables.RUNS, list(_news(store, ids, now_ns=now_ns)))
+def _halves(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    middle = len(ids) // 2
+    yield from (half for half in (ids[:middle], ids[middle:]) if half)
 
 
-def _news(store: Store, ids: Sequence[str], *, now_ns: int) -> Iterator[dict[str, Any]]:
-    """Yield the rows of these traces that say something their standing rows do not."""
-    # First, so that what another collector seals meanwhile from newer spans gets a later version.
-    standing = {row["TraceId"]: row for row in store.query(_STANDING_SQL, {"ids": ids})}
-    aggregates = _aggregates(store, ids)
-    parts = harness.comparable_hashes(store, aggregates, now_ns=now_ns)
-    owners = {facts["TraceId"]: facts["TenantId"] for facts in aggregates}
-    outcomes = _outcomes(store.query(_JUDGEMENTS_SQL, {"ids": ids}), owners)
-    for facts in aggregates:
-        row = _row(facts, outcomes.get(facts["TraceId"]), parts, now_ns=now_ns)
-        before = standing.get(row["TraceId"], {"hash": None, "version": 0})
-        if row["ContentHash"] != before["hash"]:
-            # Versions go up even where the clock goes back.
-            yield {**row, "Version": max(now_ns, before["version"] + 1)}
-
-
-def _aggregates(store: Store, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what the spans of each of these traces add up to."""
-    [ends] = store.query(ENDS_SQL, {"ids": ids})
-    return store.query(RUN_ROWS_SQL, {"ids": ids, **ends})
+def _write_news(store: Store, ids: Sequence[str], known: Known, *, now_ns: int) -> None:
+    """Write the rows of these traces that say something their standing rows do not."""
+    is_one = len(ids) == 1
+    spans_max = _SPANS_A_TRACE_MAX if is_one else _SPANS_A_QUERY_MAX
+    spans = read_spans(store, ids, known.ends, spans_max=spans_max)
+    if spans is None and is_one:
+        _logger.error("trace %s has more than %d spans: its run is not told", ids[0], spans_max)
+    elif spans is None:
+        for half in _halves(ids):
+            _write_news(store, half, known, now_ns=now_ns)
+    else:
+        facts = [run_facts(one, of_one, known.standing_of(one)) for one, of_one in spans.items()]
+        parts = harness.comparable_hashes(store, facts, now_ns=now_ns)
+        rows = (_row(one, known, parts, now_ns=now_ns) for one in facts)
+        store.insert(tables.RUNS, [row for row in rows if row is not None])
 
 
 def _row(
-    facts: Mapping[str, Any],
-    judgement: Mapping[str, Any] | None,
-    parts: Mapping[tuple[str, int], str],
-    *,
-    now_ns: int,
-) -> dict[str, Any]:
-    """Make the row of a run from what its spans add up to and what was said about it."""
+    facts: Mapping[str, Any], known: Known, parts: Mapping[tuple[str, int], str], *, now_ns: int
+) -> dict[str, Any] | None:
+    """Make the row of a run from what its spans add up to and what was said about it.
+
+    None where the row that stands says the same.
+    """
     instructions = parts.get((tables.KIND_INSTRUCTIONS, facts["instructions_raw"]), "")
     tools = parts.get((tables.KIND_TOOL_DEFINITIONS, facts["tools_raw"]), "")
     content = {
         **{name: value for name, value in facts.items() if name in _COLUMNS},
         "State": _state(facts, now_ns=now_ns),
-        "InputTokens": _known(facts["inference_input"], facts["root_input"]),
-        "OutputTokens": _known(facts["inference_output"], facts["root_output"]),
-        "CostUsd": _cost_usd(facts),
         "InstructionsHash": instructions,
         "ToolDefinitionsHash": tools,
         "HarnessHash": harness.fingerprint(
@@ -196,29 +218,21 @@ def _row(
             model=facts["Model"],
             sampling=facts["Sampling"],
         ),
-        **_verdict(judgement),
+        **_verdict(known.deciding(facts["TraceId"], facts["TenantId"])),
     }
-    identity = repr(sorted(content.items())).encode()
+    identity = hashlib.sha256(repr(content).encode()).digest()
+    content_hash = int.from_bytes(identity[:8], "big")
+    before = known.standing_of(facts["TraceId"])
+    if content_hash == before.get("ContentHash"):
+        return None
     return {
         **content,
-        "ContentHash": int.from_bytes(hashlib.sha256(identity).digest()[:8], "big"),
-        "LastReceivedAt": _time(facts["last_received_ns"]),
-        "SealedAt": _time(now_ns),
+        "ContentHash": content_hash,
+        "LastReceivedAt": facts["last_received_ns"],
+        "SealedAt": now_ns,
+        # Versions go up even where the clock goes back.
+        "Version": max(now_ns, before.get("Version", 0) + 1),
     }
-
-
-def _cost_usd(facts: Mapping[str, Any]) -> float | None:
-    """Return what the inference of a run cost, None where tokens or the price of any is unknown."""
-    keys, *counts = facts["usage"]
-    if facts["half_known"] or not keys:
-        return None
-    total = 0.0
-    for (model, day), *tokens in zip(keys, *counts, strict=True):
-        price = prices.price_of(model, day)
-        if price is None:
-            return None
-        total += prices.cost_of(price, prices.Usage(*tokens))
-    return total
 
 
 def _state(facts: Mapping[str, Any], *, now_ns: int) -> str:
@@ -231,21 +245,6 @@ def _state(facts: Mapping[str, Any], *, now_ns: int) -> str:
     return "sealed" if rank <= _AGENT_RANK_MAX and ended else "stalled"
 
 
-def _outcomes(
-    judgements: Sequence[Mapping[str, Any]], owners: Mapping[str, str]
-) -> dict[str, Mapping[str, Any]]:
-    """Return the judgement that decides each trace: the best source's latest word.
-
-    ``owners`` says whose each trace is; what other tenants say of it decides nothing.
-    """
-    ranks = {source: rank for rank, source in enumerate(reversed(JUDGEMENT_SOURCES))}
-    decided: dict[str, Mapping[str, Any]] = {}
-    for one in sorted(judgements, key=lambda row: (ranks.get(row["Source"], -1), row["at_ns"])):
-        if one["TenantId"] in (owners.get(one["TraceId"]), semconv.DEFAULT_TENANT):
-            decided[one["TraceId"]] = one
-    return decided
-
-
 def _verdict(judgement: Mapping[str, Any] | None) -> dict[str, Any]:
     if judgement is None:
         return {"Outcome": "", "OutcomeScore": None, "OutcomeSource": ""}
@@ -255,11 +254,3 @@ def _verdict(judgement: Mapping[str, Any] | None) -> dict[str, Any]:
         "OutcomeScore": score,
         "OutcomeSource": judgement["Source"],
     }
-
-
-def _known(first: int | None, second: int | None) -> int | None:
-    return second if first is None else first
-
-
-def _time(nanoseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=nanoseconds // 1_000)

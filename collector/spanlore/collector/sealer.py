@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from spanlore.collector import seal
 from spanlore.collector.late_judgements import place_judgements
@@ -16,11 +17,12 @@ from spanlore.schemas import tables
 from spanlore.schemas.store import Store, StoreError
 
 _logger = logging.getLogger(__name__)
+Done = TypeVar("Done")
 
-# Under steady load; sooner when nothing more comes, and at once at a flush.
+# What is loaded waits so long under steady load, because much of a sealing's cost is paid once,
+# whatever there is to seal; not so long when nothing more comes, and not at all at a flush.
 _INTERVAL_S = 5.0
-# Most of a sealing's cost is the engine's planning, whatever there is to seal: so it rests for some
-# times as long as it took, and takes a fifth of the time at most.
+# A sealing rests for some times as long as it took, and so takes a fifth of the time at most.
 _REST_TIMES = 4.0
 _REST_S_MAX = 30.0
 _LOOK_AGAIN_S = 5.0
@@ -75,7 +77,8 @@ class Sealer:
                 self._pending_since_s = self._clock_s()
             low, high = self._pending.get(log_id, (first_seq, last_seq))
             self._pending[log_id] = (min(low, first_seq), max(high, last_seq))
-            if self._clock_s() - self._sealed_at_s >= max(_INTERVAL_S, self._rest_s):
+            since_s = max(self._sealed_at_s, self._pending_since_s)
+            if self._clock_s() - since_s >= max(_INTERVAL_S, self._rest_s):
                 try:
                     self._seal_pending(seal.seal_ended)
                 except StoreError as error:
@@ -96,9 +99,9 @@ class Sealer:
     def flush(self) -> int:
         """Seal what is pending and what goes on; return how many runs since the last flush."""
         with self._lock:
-            self._seal_pending(seal.seal_loaded)
+            told = self._seal_pending(seal.seal_loaded)
             self._place()
-            self._do(seal.seal_open)
+            self._do(partial(seal.seal_open, but=told))
             sealed, self._sealed = self._sealed, 0
             return sealed
 
@@ -119,17 +122,21 @@ class Sealer:
         with self._lock:
             self._disconnect()
 
-    def _seal_pending(self, sealing: Callable[..., int]) -> None:
+    def _seal_pending(self, sealing: Callable[..., list[str]]) -> set[str]:
+        """Seal what is pending and give the traces of it."""
         began_s = self._clock_s()
+        told: set[str] = set()
         for log_id, (first_seq, last_seq) in list(self._pending.items()):
-            self._sealed += self._do(
-                partial(sealing, log_id=log_id, first_seq=first_seq, last_seq=last_seq)
+            told |= set(
+                self._do(partial(sealing, log_id=log_id, first_seq=first_seq, last_seq=last_seq))
             )
             del self._pending[log_id]
+        self._sealed += len(told)
         with contextlib.suppress(OSError):  # an old note is sealed again, to the same rows
             self._keep_note()
         self._sealed_at_s = self._clock_s()
         self._rest_s = min(_REST_TIMES * (self._sealed_at_s - began_s), _REST_S_MAX)
+        return told
 
     def _look_again(self) -> None:
         """Seal runs that were waited for, and what other collectors wrote.
@@ -165,7 +172,7 @@ class Sealer:
             self._note.unlink(missing_ok=True)
         self._noted = dict(self._pending)
 
-    def _do(self, work: Callable[..., int]) -> int:
+    def _do(self, work: Callable[..., Done]) -> Done:
         try:
             self._store = self._store or self._connect()
             self._since_ns(self._store)  # asked before anything is sealed, which would change it

@@ -5,9 +5,10 @@ Four private readings of each request are built from OTLP's own descriptors:
 - *strict* reads a request as it is, and its ``IsInitialized()`` is False exactly where a value
   stands that the store's schema cannot hold: a kvlist, or an array with anything but scalars in
   it. Those members are declared as a message with a required field that nobody sets, so that one
-  walk in C finds them, in any encoding.
+  walk in C finds them, in any encoding. No member of a oneof replaces another here: what came
+  before is in the bytes, and whoever reads it must not find more than was looked at.
 - *loose* takes every string as bytes, so that text which is not UTF-8 can be read and repaired,
-  and knows ``AnyValue.json_value``.
+  and knows ``AnyValue.json_value``; it leaves the bucket counts of histograms unread.
 - *whole* takes strings as bytes too, and has every field of OTLP: JSON is written into it.
 - *counting* reads no further than to what is counted, which costs next to nothing.
 """
@@ -125,6 +126,13 @@ def _message(file: _File, name: str) -> descriptor_pb2.DescriptorProto:
     return next(message for message in file.message_type if message.name == name)
 
 
+def _let_members_stand_together(message: descriptor_pb2.DescriptorProto) -> None:
+    """Take the oneof from a message: a member that another follows is then read, and found."""
+    del message.oneof_decl[:]
+    for field in message.field:
+        field.ClearField("oneof_index")
+
+
 def _point_at(message: descriptor_pb2.DescriptorProto, type_name: str, *fields: str) -> None:
     for field in message.field:
         if field.name in fields:
@@ -161,6 +169,8 @@ def _make_lean(file: _File) -> None:
 
 def _make_strict(file: _File) -> None:
     _make_lean(file)
+    if file.name == _METRICS:
+        _let_members_stand_together(_message(file, "Metric"))
     if file.name != _COMMON:
         return
     file.dependency.append("spanlore/never.proto")
@@ -169,6 +179,7 @@ def _make_strict(file: _File) -> None:
     # The walk looks at every field that is declared: what holds neither a message nor text is
     # not, and then it takes a third less time.
     _keep_only(any_value, "string_value", "array_value", "kvlist_value", "json_value")
+    _let_members_stand_together(any_value)
     _keep_only(_message(file, "KeyValue"), "key", "value")
     element = file.message_type.add()
     element.CopyFrom(any_value)
@@ -219,28 +230,17 @@ def _build(change: Callable[[_File], None]) -> Callable[[Descriptor], type[Any]]
     )
 
 
-def _traces_answer(rejected: int, message: str) -> bytes:
-    answer = trace_service_pb2.ExportTraceServiceResponse()
-    if rejected or message:
-        answer.partial_success.rejected_spans = rejected
-        answer.partial_success.error_message = message
-    return answer.SerializeToString()
+def _answer(response: type[Any], rejected_field: str) -> Callable[[int, str], bytes]:
+    """Give what makes a signal's answer of how many were rejected and what is said of it."""
 
+    def answer(rejected: int, message: str) -> bytes:
+        made = response()
+        if rejected or message:
+            setattr(made.partial_success, rejected_field, rejected)
+            made.partial_success.error_message = message
+        return bytes(made.SerializeToString())
 
-def _logs_answer(rejected: int, message: str) -> bytes:
-    answer = logs_service_pb2.ExportLogsServiceResponse()
-    if rejected or message:
-        answer.partial_success.rejected_log_records = rejected
-        answer.partial_success.error_message = message
-    return answer.SerializeToString()
-
-
-def _metrics_answer(rejected: int, message: str) -> bytes:
-    answer = metrics_service_pb2.ExportMetricsServiceResponse()
-    if rejected or message:
-        answer.partial_success.rejected_data_points = rejected
-        answer.partial_success.error_message = message
-    return answer.SerializeToString()
+    return answer
 
 
 def _data_points(scope: Any) -> Iterator[Any]:
@@ -249,10 +249,22 @@ def _data_points(scope: Any) -> Iterator[Any]:
 
 
 def data_points_of(metric: Any) -> Iterator[Any]:
-    """Give the list of a metric's data points, nothing for a kind that this version knows not."""
-    kind = metric.WhichOneof("data")
-    if kind is not None:
-        yield getattr(metric, kind).data_points
+    """Give the list of a metric's data points, nothing for a kind that this version knows not.
+
+    Of a metric with two kinds the strict reading gives both lists, the others that of the last.
+    """
+    for kind in metric_tables.BY_KIND:
+        if metric.HasField(kind):
+            yield getattr(metric, kind).data_points
+
+
+def drop_unknown(request: Any) -> None:
+    """Take the fields that OTLP does not have from a request of the loose reading.
+
+    None from metrics: the bucket counts that this reading leaves unread would go with them.
+    """
+    if not isinstance(request, METRICS.loose):
+        request.DiscardUnknownFields()
 
 
 _strict = _build(_make_strict)
@@ -272,7 +284,7 @@ TRACES: Final = Signal(
     loose=_loose(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
     counting=_counting(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
     whole=_whole(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR),
-    answer=_traces_answer,
+    answer=_answer(trace_service_pb2.ExportTraceServiceResponse, "rejected_spans"),
     table_in=otlp.TRACES_IN,
     tables=(tables.TRACES,),
 )
@@ -288,7 +300,7 @@ LOGS: Final = Signal(
     loose=_loose(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
     counting=_counting(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
     whole=_whole(logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR),
-    answer=_logs_answer,
+    answer=_answer(logs_service_pb2.ExportLogsServiceResponse, "rejected_log_records"),
     table_in=otlp.LOGS_IN,
     tables=(tables.LOGS,),
 )
@@ -304,7 +316,7 @@ METRICS: Final = Signal(
     loose=_loose(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
     counting=_counting(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
     whole=_whole(metrics_service_pb2.ExportMetricsServiceRequest.DESCRIPTOR),
-    answer=_metrics_answer,
+    answer=_answer(metrics_service_pb2.ExportMetricsServiceResponse, "rejected_data_points"),
     table_in=otlp.METRICS_IN,
     tables=tuple(metric_tables.BY_KIND.values()),
 )

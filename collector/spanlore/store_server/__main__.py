@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from spanlore.schemas.credentials import CredentialsError
-from spanlore.schemas.loopback import is_loopback
+from spanlore.schemas.door_arguments import add_door_arguments, tls_files
+from spanlore.schemas.full_disk import reason
+from spanlore.schemas.loopback import refusal_to_listen
+from spanlore.schemas.tls import TlsError
 from spanlore.store_server import process
 from spanlore.store_server.errors import LockHeldError, PortBusyError, QueryError
 
@@ -27,12 +30,17 @@ def main() -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
+    arguments = _arguments()
     try:
-        process.run(_arguments())
-    except (LockHeldError, PortBusyError, CredentialsError, QueryError) as error:
-        sys.stderr.write(f"spanlore store: {error}\n")
-        return _CANNOT_START
-    return 0
+        process.run(arguments)
+    except OSError as error:
+        said = reason(error, arguments.data_dir)
+    except (LockHeldError, PortBusyError, CredentialsError, QueryError, TlsError) as error:
+        said = str(error)
+    else:
+        return 0
+    sys.stderr.write(f"spanlore store: {said}\n")
+    return _CANNOT_START
 
 
 def _start_clean() -> None:
@@ -48,10 +56,12 @@ def _start_clean() -> None:
 def _arguments() -> process.Arguments:
     parser = argparse.ArgumentParser(prog="spanlore.store_server", description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
-    parser.add_argument("--host", default="127.0.0.1")
+    add_door_arguments(parser)
     parser.add_argument(
-        "--insecure", action="store_true", help="listen beyond loopback, where there is no TLS"
+        "--local-port",
+        type=int,
+        default=0,
+        help="where --host is not 127.0.0.1 in clear, this machine's programs have a port that is",
     )
     parser.add_argument("--memory-bytes-max", type=int, default=_memory_default())
     parser.add_argument(
@@ -62,15 +72,16 @@ def _arguments() -> process.Arguments:
     parser.add_argument("--drain-s-max", type=float, default=10.0)
     parser.add_argument("--queries-max", type=int, default=64)
     found = parser.parse_args()
-    if not (found.insecure or is_loopback(found.host)):
-        parser.error(
-            f"{found.host} is not loopback, and logins and rows would cross the network in clear: "
-            "bind 127.0.0.1, or say --insecure if the network itself is closed"
-        )
+    tls = tls_files(parser, found)
+    if refusal := refusal_to_listen(found.host, has_tls=tls is not None, insecure=found.insecure):
+        parser.error(refusal)
     return process.Arguments(
         data_dir=found.data_dir.absolute(),
         host=found.host,
         port=found.port,
+        local_port=found.local_port,
+        tls=tls,
+        allowed_hosts=tuple(found.allow_host),
         memory_bytes_max=found.memory_bytes_max,
         unsandboxed_sql=found.unsandboxed_sql,
         drain_s_max=found.drain_s_max,

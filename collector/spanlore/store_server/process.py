@@ -1,6 +1,6 @@
-"""Run the store's process: take the directory and the port, open the engine, serve, drain, close.
+"""Run the store's process: take the directory and the ports, open the engine, serve, drain, close.
 
-Nothing here imports chDB before the lock is held, the port is bound, the secrets are read and the
+Nothing here imports chDB before the lock is held, the ports are bound, the secrets are read and the
 process is confined to ``D/store`` and ``D/spool``: its engine cannot open even its own secrets.
 """
 
@@ -12,19 +12,21 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import uvicorn
 import uvloop
 
+from spanlore.schemas.bounded_http import BoundedServer, HttpBounds
 from spanlore.schemas.credentials import load_or_create
-from spanlore.schemas.doorway import Doorway
+from spanlore.schemas.doorway import LOOPBACK_NAMES, Doorway
 from spanlore.schemas.listening import listen
+from spanlore.schemas.tls import Tls, TlsFiles
 from spanlore.store_server import spool
 from spanlore.store_server.access import Access
+from spanlore.store_server.certificates import Certificates
 from spanlore.store_server.confinement import UnconfinedError, confine
 from spanlore.store_server.errors import PortBusyError
 from spanlore.store_server.grants import write_access_file
@@ -35,42 +37,60 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_KEEP_ALIVE_S: Final = 75  # longer than clients keep an idle connection in their pools
+_LOCAL_HOST: Final = "127.0.0.1"
+# What comes and goes piece by piece is bounded by the piece, at the door; this is more than that.
+_BOUNDS: Final = HttpBounds(
+    header_s_max=10.0,
+    body_s_max=3600.0,
+    read_s_max=360.0,
+    idle_s_max=75,  # longer than clients keep an idle connection in their pools
+    connections_max=1024,
+)
 _GRACE_S: Final = 2  # for answers to leave after the statements have ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """How the process was asked to run. Port 0 means any free one."""
+    """How the process was asked to run. Port 0 means any free one.
+
+    ``local_port`` is this machine's programs' own where ``host`` is not 127.0.0.1 in clear: see
+    ``has_local_port``. ``allowed_hosts`` are further names that the store answers to.
+    """
 
     data_dir: Path
     host: str
     port: int
     memory_bytes_max: int
+    local_port: int = 0
+    tls: TlsFiles | None = None
+    allowed_hosts: tuple[str, ...] = ()
     unsandboxed_sql: bool = False
     drain_s_max: float = 10.0
     queries_max: int = 64
 
+    @property
+    def has_local_port(self) -> bool:
+        """Whether this machine's programs have a port of their own: always 127.0.0.1, in clear."""
+        return self.tls is not None or self.host.lower() not in (_LOCAL_HOST, "localhost")
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: they raise the signal again and skip our closing."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.serving = asyncio.Event()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listener:
+    """A socket that listens, and with which certificate, if any."""
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.serving.set()
+    socket: socket.socket
+    tls: Tls | None = None
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    @property
+    def port(self) -> int:
+        return int(self.socket.getsockname()[1])
 
 
 def run(arguments: Arguments) -> None:
-    """Serve until SIGTERM or SIGINT. Raises LockHeldError or PortBusyError."""
-    with DirectoryLock(arguments.data_dir), bound(arguments.host, arguments.port) as listener:
+    """Serve until SIGTERM or SIGINT. Raises LockHeldError, PortBusyError or TlsError."""
+    tls = None if arguments.tls is None else Certificates(arguments.tls)
+    with DirectoryLock(arguments.data_dir), contextlib.ExitStack() as sockets:
+        listeners = _listening(arguments, tls, sockets)
         spool_dir = arguments.data_dir / "spool"
         spool.prepare(spool_dir)
         os.environ["TMPDIR"] = str(spool_dir)
@@ -79,10 +99,27 @@ def run(arguments: Arguments) -> None:
         store_dir.mkdir(mode=0o700, exist_ok=True)
         credentials = load_or_create(arguments.data_dir)
         closed = _confined(store_dir, spool_dir, unsandboxed_sql=arguments.unsandboxed_sql)
-        port = int(listener.getsockname()[1])
-        access = Access(Doorway.at(arguments.host, port), credentials, closed)
+        access = Access(_doorway(arguments, listeners), credentials, closed)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(arguments, listener, access=access))
+            runner.run(_serve(arguments, listeners, access=access))
+
+
+def _listening(
+    arguments: Arguments, tls: Tls | None, sockets: contextlib.ExitStack
+) -> list[_Listener]:
+    """Listen where we were told to, and last where this machine's programs ask."""
+    public = sockets.enter_context(bound(arguments.host, arguments.port))
+    listeners = [_Listener(socket=public, tls=tls)]
+    if arguments.has_local_port:
+        local = sockets.enter_context(bound(_LOCAL_HOST, arguments.local_port))
+        listeners.append(_Listener(socket=local))
+    return listeners
+
+
+def _doorway(arguments: Arguments, listeners: Sequence[_Listener]) -> Doorway:
+    """Answer to the names of every port, on each: none of them is a stranger's."""
+    local = (f"{name}:{listeners[-1].port}" for name in LOOPBACK_NAMES)
+    return Doorway.at(arguments.host, listeners[0].port, further=(*arguments.allowed_hosts, *local))
 
 
 def _confined(store_dir: Path, spool_dir: Path, *, unsandboxed_sql: bool) -> str:
@@ -113,7 +150,7 @@ def bound(host: str, port: int) -> socket.socket:
         ) from error
 
 
-async def _serve(arguments: Arguments, listener: socket.socket, *, access: Access) -> None:
+async def _serve(arguments: Arguments, listeners: Sequence[_Listener], *, access: Access) -> None:
     # Here, and not above: importing chDB starts its threads and costs a second.
     from spanlore.store_server.door import Door, Limits  # noqa: PLC0415
     from spanlore.store_server.engine import Engine  # noqa: PLC0415
@@ -136,44 +173,31 @@ async def _serve(arguments: Arguments, listener: socket.socket, *, access: Acces
             part,
         )
     door = Door(engine, access, spool_dir=spool_dir, limits=Limits(queries=arguments.queries_max))
-    await _until(told, door, listener=listener, drain_s_max=arguments.drain_s_max)
+    await _until(told, door, listeners=listeners, drain_s_max=arguments.drain_s_max)
     door.close()
     engine.close()
     _log.info("the store is closed")
 
 
 async def _until(
-    told: asyncio.Event, door: "Door", *, listener: socket.socket, drain_s_max: float
+    told: asyncio.Event, door: "Door", *, listeners: Sequence[_Listener], drain_s_max: float
 ) -> None:
     """Serve, print the ready line, and once told to stop, drain."""
-    server = _Server(_configuration(door, grace_s=drain_s_max + _GRACE_S))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    await server.serving.wait()
-    _say({"ready": True, "port": listener.getsockname()[1]})
+    grace_s = int(drain_s_max + _GRACE_S)
+    servers = [BoundedServer(door, _BOUNDS, grace_s=grace_s, tls=one.tls) for one in listeners]
+    serving = []
+    for server, listener in zip(servers, listeners, strict=True):
+        serving.append(asyncio.create_task(server.serve(sockets=[listener.socket])))
+        await server.serving.wait()
+    _say({"ready": True, "port": listeners[0].port, "local_port": listeners[-1].port})
     waiting = asyncio.create_task(told.wait())
-    await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([waiting, *serving], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    server.should_exit = True
+    for server in servers:
+        server.should_exit = True
     _log.info("draining for at most %.0f s", drain_s_max)
     await door.drain(timeout_s=drain_s_max)
-    await serving
-
-
-def _configuration(door: "Door", *, grace_s: float) -> uvicorn.Config:
-    return uvicorn.Config(
-        door,
-        http="httptools",
-        loop="uvloop",
-        interface="asgi3",
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=int(grace_s),
-    )
+    await asyncio.gather(*serving)
 
 
 def _say(message: dict[str, object]) -> None:

@@ -7,9 +7,10 @@ import uuid
 from pathlib import Path
 from typing import Final
 
+from spanlore.schemas.full_disk import FULL
 from spanlore.store_server.errors import LIMIT_EXCEEDED, NOT_ENOUGH_SPACE, QueryError
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FULL: Final = FULL | {errno.EFBIG}  # a process's share too
 
 
 def prepare(spool_dir: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from spanlore.cli.errors import CannotReach
+from spanlore.schemas.full_disk import FULL, reason
 from spanlore.schemas.run_file import (
     LOCK_FILE,
     RUN_FILE,
@@ -31,6 +32,7 @@ __all__ = [
     "read_run_file",
     "remove_run_file",
     "write_run_file",
+    "writing_to",
 ]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -64,6 +66,17 @@ def make_data_dir(data_dir: Path) -> Path:
             f"the data directory {data_dir} cannot be written to; choose another with --data-dir"
         )
     return data_dir
+
+
+@contextmanager
+def writing_to(data_dir: Path) -> Iterator[None]:
+    """Say what is full where the block finds no space. Raises CannotReach."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise CannotReach(reason(error, data_dir)) from error
 
 
 @contextmanager

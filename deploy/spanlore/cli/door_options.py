@@ -1,4 +1,4 @@
-"""Where OTLP is listened for, and what is asked of those who come: options of `spanlore up`."""
+"""Where OTLP and the store are listened for, and who is let in: options of `spanlore up`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from spanlore.cli.connection import HOST
-from spanlore.schemas.loopback import refusal_to_listen
+from spanlore.schemas.loopback import is_loopback, refusal_to_listen
 from spanlore.schemas.tls import TlsError, TlsFiles
 
 __all__ = ["Doors", "door_options"]
@@ -20,9 +20,14 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
-    """How the collector's doors are to stand: its own options, checked."""
+    """How the collector's doors and the store's are to stand: their own options, checked.
+
+    ``store_host`` is where the embedded store is listened for. On loopback it is in clear, beyond
+    it speaks TLS as the collector does.
+    """
 
     host: str = HOST
+    store_host: str = HOST
     allow_hosts: tuple[str, ...] = ()
     tls: TlsFiles | None = None
     require_token: bool = False
@@ -32,23 +37,44 @@ class Doors:
     tenant_bytes_per_s: int = 0
 
     def arguments(self) -> tuple[str, ...]:
-        """Return them as options of the collector, which are those of `up` too."""
-        told = ["--host", self.host]
-        for name in self.allow_hosts:
-            told += ["--allow-host", name]
-        if self.tls is not None:
-            told += ["--tls-cert", str(self.tls.certificate), "--tls-key", str(self.tls.key)]
-            told += ["--tls-client-ca", str(self.tls.client_ca)] if self.tls.client_ca else []
-        for name in ("require_token", "no_token", "insecure"):
+        """Return them as options of `up`."""
+        return ("--store-host", self.store_host, *self.collector_arguments())
+
+    def collector_arguments(self) -> tuple[str, ...]:
+        """Return them as options of the collector."""
+        told = list(self._outside(self.host))
+        for name in ("require_token", "no_token"):
             told += [f"--{name.replace('_', '-')}"] if getattr(self, name) else []
         for name in ("tenant_records_per_s", "tenant_bytes_per_s"):
             told += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
         return tuple(told)
 
+    def store_arguments(self) -> tuple[str, ...]:
+        """Return them as options of the store."""
+        host = self.store_host
+        return ("--host", host) if is_loopback(host) else self._outside(host)
+
+    def _outside(self, host: str) -> tuple[str, ...]:
+        """Return what every process that listens beyond loopback takes."""
+        told = ["--host", host]
+        for name in self.allow_hosts:
+            told += ["--allow-host", name]
+        if self.tls is not None:
+            told += ["--tls-cert", str(self.tls.certificate), "--tls-key", str(self.tls.key)]
+            told += ["--tls-client-ca", str(self.tls.client_ca)] if self.tls.client_ca else []
+        return (*told, "--insecure") if self.insecure else tuple(told)
+
     def url(self, port: int) -> str:
-        """Return the URL of one of the doors."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'http' if self.tls is None else 'https'}://{host}:{port}"
+        """Return the URL of one of the collector's doors."""
+        return self._url(self.host, port)
+
+    def store_url(self, port: int) -> str | None:
+        """Return the store's URL for other machines; None where it is listened for on this one."""
+        return None if is_loopback(self.store_host) else self._url(self.store_host, port)
+
+    def _url(self, host: str, port: int) -> str:
+        name = f"[{host}]" if ":" in host else host
+        return f"{'http' if self.tls is None else 'https'}://{name}:{port}"
 
 
 def door_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,6 +84,7 @@ def door_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_doors(
         *,
         host: str,
+        store_host: str,
         allow_host: tuple[str, ...],
         tls_cert: Path | None,
         tls_key: Path | None,
@@ -76,6 +103,7 @@ def door_options(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError(str(error)) from error
         doors = Doors(
             host=_EVERYWHERE if container else host,
+            store_host=store_host,
             allow_hosts=allow_host,
             tls=tls,
             require_token=require_token,
@@ -95,9 +123,10 @@ def door_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _check(doors: Doors) -> None:
     if doors.require_token and doors.no_token:
         raise click.UsageError("--require-token and --no-token exclude each other: leave out one")
-    reason = refusal_to_listen(doors.host, has_tls=doors.tls is not None, insecure=doors.insecure)
-    if reason:
-        raise click.UsageError(reason)
+    for host in (doors.host, doors.store_host):
+        reason = refusal_to_listen(host, has_tls=doors.tls is not None, insecure=doors.insecure)
+        if reason:
+            raise click.UsageError(reason)
 
 
 _OPTIONS = (
@@ -108,9 +137,17 @@ _OPTIONS = (
         help="Where to listen for OTLP. Beyond loopback it takes a token and TLS.",
     ),
     click.option(
+        "--store-host",
+        default=HOST,
+        show_default=True,
+        help="Where to listen for clients of the embedded store, such as Grafana. They always log "
+        "in; beyond loopback it takes TLS.",
+    ),
+    click.option(
         "--allow-host",
         multiple=True,
-        help="A further name by which OTLP over HTTP is reached, such as a service's or a proxy's.",
+        help="A further name by which OTLP over HTTP, or the store where it listens beyond "
+        "loopback, is reached, such as a service's or a proxy's.",
     ),
     click.option("--tls-cert", type=_FILE, help="A certificate with its chain, PEM: speak TLS."),
     click.option("--tls-key", type=_FILE, help="Its key (PEM, not encrypted)."),

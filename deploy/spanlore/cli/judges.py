@@ -16,6 +16,7 @@ from spanlore.cli.connection import Running, find_running
 from spanlore.cli.datadir import data_dir_option
 from spanlore.cli.errors import CannotReach, CommandFailed
 from spanlore.cli.judgement_door import send_judgements
+from spanlore.cli.options import period
 from spanlore.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
@@ -153,12 +154,9 @@ def _installed(name: str) -> "InstalledJudge":
 
 def _window(since: str | None) -> "Window":
     from spanlore.analyzers.window import Window
-    from spanlore.schemas.runs import parse_since
 
-    try:
-        return Window(datetime.now(UTC) - parse_since(since) if since else None)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from error
+    window = period(since, "--since")
+    return Window(None if window is None else datetime.now(UTC) - window)
 
 
 @contextmanager

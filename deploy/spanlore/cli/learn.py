@@ -3,6 +3,7 @@
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ import click
 from spanlore.cli import review_door
 from spanlore.cli.asked_model import asked_model
 from spanlore.cli.collector_door import flush
-from spanlore.cli.connection import find_running
+from spanlore.cli.connection import Running, find_running
 from spanlore.cli.datadir import data_dir_option
 from spanlore.cli.errors import CommandFailed
+from spanlore.cli.options import given_as, period
 from spanlore.cli.output import clean, note, print_json
 
 if TYPE_CHECKING:
@@ -26,6 +28,19 @@ __all__ = ["learn_command", "print_report"]
 
 _HELD_BACK_ROWS_MAX = 10
 _LOCK_FILE = "learn.lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnOptions:
+    """The options of `learn`, as they were given."""
+
+    since: str | None
+    analyzers: tuple[str, ...]
+    repo: Path | None
+    with_model: bool
+    dry_run: bool
+    as_json: bool
+    data_dir: Path | None
 
 
 @click.command("learn")
@@ -44,16 +59,8 @@ _LOCK_FILE = "learn.lock"
 @click.option("--dry-run", is_flag=True, help="Write no finding and no lesson.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @data_dir_option
-def learn_command(
-    *,
-    since: str | None,
-    analyzers: tuple[str, ...],
-    repo: Path | None,
-    with_model: bool,
-    dry_run: bool,
-    as_json: bool,
-    data_dir: Path | None,
-) -> None:
+@given_as(LearnOptions)
+def learn_command(asked: LearnOptions) -> None:
     """Run the analyzers over the runs: findings, then lessons.
 
     A finding is confirmed on tasks that it was not found on; what is not is held back with the
@@ -61,48 +68,50 @@ def learn_command(
     applied before a person approves it. Exit code 1 when an analyzer failed, or could not read a
     run, in this round.
     """
-    from spanlore.analyzers.job import learn
-    from spanlore.analyzers.lessons.desk import BY
-    from spanlore.analyzers.registry import UnknownAnalyzer
-    from spanlore.schemas.runs import parse_since
-    from spanlore.schemas.store import Store
-
-    try:
-        start = datetime.now(UTC) - parse_since(since) if since else None
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from error
-    running = find_running(data_dir)
-    if not dry_run:
+    since = period(asked.since, "--since")
+    start = None if since is None else datetime.now(UTC) - since
+    running = find_running(asked.data_dir)
+    if not asked.dry_run:
         review_door.review_status(running)  # who keeps the lessons; before minutes are spent
     if running.collector_token is not None:
         flush(running)
-    with Store.connect(running.store_url) as store:
-        try:
-            desk = None if dry_run else review_door.ReviewDesk(running, by=BY)
-            with (
-                alone(running.data_dir, dry_run=dry_run),
-                _progress() as progress,
-                asked_model(running) if with_model else nullcontext() as model,
-            ):
-                report = learn(
-                    store,
-                    since=start,
-                    analyzers=analyzers,
-                    repo=repo,
-                    desk=desk,
-                    progress=progress,
-                    model=model,
-                )
-        except UnknownAnalyzer as error:
-            raise click.BadParameter(str(error), param_hint="--analyzer") from error
-    if as_json:
+    report = _learnt(asked, running, start)
+    if asked.as_json:
         print_json(report.json())
     else:
-        print_report(report, has_repo=repo is not None, dry_run=dry_run)
+        print_report(report, has_repo=asked.repo is not None, dry_run=asked.dry_run)
     if report.failed_now:
         said = "; ".join(f"{name}: {report.failed[name]}" for name in sorted(report.failed_now))
         message = f"an analyzer failed, the others went on: {said}"
         raise CommandFailed(message)
+
+
+def _learnt(asked: LearnOptions, running: Running, start: datetime | None) -> "LearnReport":
+    """Run one round and return what came of it. Raises BadParameter for an unknown analyzer."""
+    from spanlore.analyzers.job import learn
+    from spanlore.analyzers.lessons.desk import BY
+    from spanlore.analyzers.registry import UnknownAnalyzer
+    from spanlore.schemas.store import Store
+
+    desk = None if asked.dry_run else review_door.ReviewDesk(running, by=BY)
+    with (
+        Store.connect(running.store_url) as store,
+        alone(running.data_dir, dry_run=asked.dry_run),
+        _progress() as progress,
+        asked_model(running) if asked.with_model else nullcontext() as model,
+    ):
+        try:
+            return learn(
+                store,
+                since=start,
+                analyzers=asked.analyzers,
+                repo=asked.repo,
+                desk=desk,
+                progress=progress,
+                model=model,
+            )
+        except UnknownAnalyzer as error:
+            raise click.BadParameter(str(error), param_hint="--analyzer") from error
 
 
 def _print_consultation(said: "Consultation") -> None:

@@ -10,6 +10,7 @@ import click
 from spanlore.cli.connection import find_running
 from spanlore.cli.datadir import data_dir_option
 from spanlore.cli.errors import CommandFailed
+from spanlore.cli.options import period
 from spanlore.cli.output import print_json, print_table
 from spanlore.cli.run_tree import print_run
 
@@ -48,15 +49,17 @@ def _list(
     as_json: bool,
     data_dir: Path | None,
 ) -> None:
-    from spanlore.schemas.runs import RunFilter, list_runs, parse_since
+    from spanlore.schemas.runs import RunFilter, list_runs
     from spanlore.schemas.store import Store
 
-    try:
-        window = parse_since(since) if since else None
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from error
     wanted = RunFilter(
-        user=user, tenant=tenant, agent=agent, task=task, failed=failed, since=window, limit=limit
+        user=user,
+        tenant=tenant,
+        agent=agent,
+        task=task,
+        failed=failed,
+        since=period(since, "--since"),
+        limit=limit,
     )
     with Store.connect(find_running(data_dir).store_url) as store:
         runs = list_runs(store, wanted, now=datetime.now(UTC))

@@ -19,7 +19,7 @@ from spanlore.cli.up import start_detached
 
 __all__ = ["scratch_directory", "scratch_stack"]
 
-_FREE_PORTS = {"store-port": 0, "grpc-port": 0, "http-port": 0, "review-port": 0}
+_FREE_PORTS = ("--store-port=0", "--grpc-port=0", "--http-port=0", "--review-port=0")
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def scratch_stack(directory: Path, steps: Steps, *, keep: bool) -> Iterator[Runn
     stays = False
     try:
         with steps.step("start", "start the store, the collector and the review door"):
-            start_detached(directory, None, ports=_FREE_PORTS, outlives_us=keep)
+            start_detached(directory, None, arguments=_FREE_PORTS, outlives_us=keep)
         yield find_running(directory)
         stays = keep
     finally:

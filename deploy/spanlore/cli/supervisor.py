@@ -37,7 +37,8 @@ class Plan:
 
     The children's logs go to files in ``logs``, or to our stderr when that is None. With
     ``learn_every_s`` seconds between two rounds it also learns, in quiet moments. ``doors`` says
-    how the collector's doors stand, ``collector_options`` are its further arguments.
+    how the collector's and the store's doors stand, ``collector_options`` is what else the
+    collector is told.
     """
 
     data_dir: Path
@@ -117,7 +118,7 @@ async def _run(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
                 "started_at": started_at,
                 "version": version("spanlore"),
                 "data_dir": str(plan.data_dir),
-                "store": _store_entry(admin_url, store),
+                "store": _store_entry(admin_url, plan.doors, store),
                 "collector": _collector_entry(plan.doors, collector),
                 "review": {"pid": review.pid, **review.ports},
                 "learn": {"pid": learner and learner.pid, "every_s": plan.learn_every_s},
@@ -172,10 +173,11 @@ async def _keep(child: Child, on_restart: Callable[[], object]) -> None:
 
 def _store(plan: Plan) -> Child:
     command = [sys.executable, "-m", "spanlore.store_server", "--data-dir", str(plan.data_dir)]
+    command += plan.doors.store_arguments()
     return Child(
         "store",
         [*command, "--unsandboxed-sql"] if plan.unsandboxed_sql else command,
-        ports={"port": plan.store_port},
+        ports={"port": plan.store_port, "local_port": 0},
         environment={},
         log=plan.logs and plan.logs / "store.log",
     )
@@ -185,7 +187,7 @@ def _collector(plan: Plan, store_url: str) -> Child:
     command = [sys.executable, "-m", "spanlore.collector", "--data-dir", str(plan.data_dir)]
     return Child(
         "collector",
-        [*command, *plan.doors.arguments(), *plan.collector_options],
+        [*command, *plan.doors.collector_arguments(), *plan.collector_options],
         ports={
             "grpc_port": plan.grpc_port,
             "http_port": plan.http_port,
@@ -227,7 +229,7 @@ def _urls(plan: Plan, store: Child | None) -> tuple[str, str]:
     if store is None:
         return plan.store_url or "", plan.store_url or ""
     secrets = read_credentials(plan.data_dir)
-    url = f"clickhouse://{HOST}:{store.ports['port']}/{DATABASE}"
+    url = f"clickhouse://{HOST}:{store.ports['local_port']}/{DATABASE}"
     return with_login(url, secrets.admin), with_login(url, secrets.ingest)
 
 
@@ -242,7 +244,7 @@ def _collector_entry(doors: Doors, collector: Child) -> dict[str, Any]:
     }
 
 
-def _store_entry(url: str, store: Child | None) -> dict[str, Any]:
+def _store_entry(url: str, doors: Doors, store: Child | None) -> dict[str, Any]:
     """Describe the store for `run.json`: never with its password."""
     parts = urlsplit(url)
     address = f"{parts.hostname}:{parts.port or DEFAULT_STORE_PORT}"
@@ -250,4 +252,5 @@ def _store_entry(url: str, store: Child | None) -> dict[str, Any]:
         "pid": store.pid if store else None,
         "url": f"{parts.scheme}://{address}{parts.path or '/' + DATABASE}",
         "port": parts.port or DEFAULT_STORE_PORT,
+        "public_url": store and doors.store_url(store.ports["port"]),
     }

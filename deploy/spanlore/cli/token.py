@@ -9,6 +9,7 @@ import click
 from spanlore.cli.datadir import data_dir_option, default_data_dir, make_data_dir
 from spanlore.cli.errors import CannotReach, CommandFailed
 from spanlore.cli.output import note, print_json, print_table
+from spanlore.schemas.full_disk import reason
 from spanlore.schemas.tokens import (
     INGEST,
     SCOPES,
@@ -67,7 +68,9 @@ def create_command(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    except (TokensError, OSError) as error:
+    except OSError as error:
+        raise CannotReach(reason(error, directory)) from error
+    except TokensError as error:
         raise CannotReach(str(error)) from error
     if as_json:
         print_json({"token": text, **_shown(kept)})
@@ -105,7 +108,9 @@ def revoke_command(token_id: str, as_json: bool, data_dir: Path | None) -> None:
     directory = _directory(data_dir)
     try:
         revoked = revoke_token(directory, token_id) if directory.is_dir() else None
-    except (TokensError, OSError) as error:
+    except OSError as error:
+        raise CannotReach(reason(error, directory)) from error
+    except TokensError as error:
         raise CannotReach(str(error)) from error
     if revoked is None:
         raise CommandFailed(f"there is no token {token_id!r}: see `spanlore token list`")

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ from spanlore.cli.connection import (
     DEFAULT_STORE_PORT,
     HOST,
 )
-from spanlore.cli.datadir import data_dir_option, default_data_dir, held, make_data_dir
-from spanlore.cli.door_options import Doors, door_options
+from spanlore.cli.datadir import data_dir_option, held, make_data_dir, writing_to
+from spanlore.cli.door_options import door_options
+from spanlore.cli.options import given_as
 from spanlore.cli.ports import require_free
 from spanlore.cli.signals import deferred
 from spanlore.cli.supervisor import Plan, supervise
+from spanlore.cli.up_options import UpOptions
 
 __all__ = ["start_detached", "up_command"]
 
@@ -73,71 +77,55 @@ _LOG_BYTES_MAX = 16 << 20
     "grpcs://, http:// or https://HOST:PORT. Headers: SPANLORE_FORWARD_HEADERS, as "
     "OTEL_EXPORTER_OTLP_HEADERS.",
 )
+@click.option(
+    "--forward-max",
+    metavar="BYTES",
+    type=click.IntRange(min=0),
+    help="The most to keep for each of these backends while it is down; 1 GiB without this.",
+)
 @door_options
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--parent-pid", type=int, hidden=True)
-def up_command(
-    data_dir: Path | None,
-    store_url: str | None,
-    store_port: int,
-    grpc_port: int,
-    http_port: int,
-    review_port: int,
-    learn_every: str | None,
-    unsandboxed_sql: bool,
-    redact_patterns: Path | None,
-    no_redact: bool,
-    self_metrics_endpoint: str | None,
-    forward: tuple[str, ...],
-    doors: Doors,
-    detach: bool,
-    ready_fd: int | None,
-    parent_pid: int | None,
-) -> None:
+@given_as(UpOptions)
+def up_command(asked: UpOptions) -> None:
     """Start the store, the collector and the review door; stop them with Ctrl-C or `spanlore down`.
 
     Port 0 takes a free port; `spanlore status` shows which.
     """
-    if parent_pid is not None and not _ends_with(parent_pid):
+    if asked.parent_pid is not None and not _ends_with(asked.parent_pid):
         return
-    directory = (data_dir or default_data_dir()).absolute()
-    ports = {
-        "store-port": store_port,
-        "grpc-port": grpc_port,
-        "http-port": http_port,
-        "review-port": review_port,
-    }
-    every_s = _seconds(learn_every)
-    redaction = _redaction(redact_patterns, no_redact=no_redact)
-    collector_options = (*redaction, *_forwarding(forward), *_self_metrics(self_metrics_endpoint))
-    if detach:
-        said = start_detached(
-            directory,
-            store_url,
-            ports=ports,
-            learn_every=learn_every,
-            unsandboxed_sql=unsandboxed_sql,
-            collector_options=(*doors.arguments(), *collector_options),
-        )
+    plan = _plan(asked)
+    if asked.detach:
+        with writing_to(asked.directory):
+            said = start_detached(asked.directory, asked.store_url, arguments=asked.arguments())
         click.echo(said, nl=False)
         return
-    with held(directory):
-        _require_places(ports, doors, store_url=store_url)
-        plan = Plan(
-            data_dir=directory,
-            store_url=store_url,
-            store_port=store_port,
-            grpc_port=grpc_port,
-            http_port=http_port,
-            review_port=review_port,
-            logs=None if ready_fd is None else directory / "logs",
-            unsandboxed_sql=unsandboxed_sql,
-            learn_every_s=every_s,
-            doors=doors,
-            collector_options=collector_options,
+    with writing_to(asked.directory), held(asked.directory):
+        _require_places(asked)
+        supervise(plan, lambda document: _announce(document, asked.ready_fd))
+
+
+def _plan(asked: UpOptions) -> Plan:
+    """Return what is to run. Raises UsageError."""
+    if asked.store_url is not None and asked.doors.store_host != HOST:
+        raise click.UsageError(
+            "--store-host is the embedded store's, and another store is named (--store-url, "
+            "SPANLORE_STORE_URL): leave out one"
         )
-        supervise(plan, lambda document: _announce(document, ready_fd))
+    return Plan(
+        data_dir=asked.directory,
+        store_url=asked.store_url,
+        store_port=asked.store_port,
+        grpc_port=asked.grpc_port,
+        http_port=asked.http_port,
+        review_port=asked.review_port,
+        logs=None if asked.ready_fd is None else asked.directory / "logs",
+        unsandboxed_sql=asked.unsandboxed_sql,
+        learn_every_s=asked.learn_every_s(),
+        doors=asked.doors,
+        collector_options=asked.collector_arguments(),
+    )
 
 
 def _ends_with(parent_pid: int) -> bool:
@@ -146,51 +134,14 @@ def _ends_with(parent_pid: int) -> bool:
     return os.getppid() == parent_pid
 
 
-def _require_places(ports: dict[str, int], doors: Doors, *, store_url: str | None) -> None:
+def _require_places(asked: UpOptions) -> None:
     """See that the store has a good address and that our ports are free."""
-    _check_store_url(store_url)
-    for option, port in ports.items():
-        if option != "store-port" or store_url is None:
-            host = doors.host if option in ("grpc-port", "http-port") else HOST
-            require_free(host, port, option=f"--{option}")
-
-
-def _redaction(patterns: Path | None, *, no_redact: bool) -> tuple[str, ...]:
-    """Return the collector's options for what the two say."""
-    if no_redact and patterns:
-        raise click.UsageError(
-            "--no-redact and --redact-patterns exclude each other: leave out one"
-        )
-    if no_redact:
-        return ("--no-redact",)
-    return ("--redact-patterns", str(patterns.absolute())) if patterns else ()
-
-
-def _self_metrics(endpoint: str | None) -> tuple[str, ...]:
-    """Return the collector's options for where its own metrics go."""
-    return ("--self-metrics-endpoint", endpoint) if endpoint else ()
-
-
-def _forwarding(targets: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the collector's options for the targets, once they can be read."""
-    from spanlore.collector.forwarding.target import TargetError, read_targets
-
-    try:
-        read_targets(targets, os.environ)
-    except TargetError as error:
-        raise click.BadParameter(str(error), param_hint="--forward") from error
-    return tuple(part for target in targets for part in ("--forward", target))
-
-
-def _seconds(learn_every: str | None) -> float | None:
-    if learn_every is None:
-        return None
-    from spanlore.schemas.runs import parse_since
-
-    try:
-        return parse_since(learn_every).total_seconds()
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--learn-every") from error
+    _check_store_url(asked.store_url)
+    doors = asked.doors
+    hosts = {"store-port": doors.store_host, "grpc-port": doors.host, "http-port": doors.host}
+    for option, port in asked.ports().items():
+        if option != "store-port" or asked.store_url is None:
+            require_free(hosts.get(option, HOST), port, option=f"--{option}")
 
 
 def _check_store_url(store_url: str | None) -> None:
@@ -219,7 +170,7 @@ def _addresses(document: dict[str, Any]) -> str:
     http = f"http://{HOST}:{collector['http_port']}"
     return (
         f"spanlore {document['version']} is up on {document['data_dir']}\n"
-        f"  store      {document['store']['url']}\n"
+        f"  store      {document['store']['public_url'] or document['store']['url']}\n"
         f"  OTLP gRPC  {collector['public_grpc_url']}\n"
         f"  OTLP HTTP  {collector['public_http_url']}\n"
         f"  review     http://{HOST}:{document['review']['port']}\n"
@@ -239,27 +190,21 @@ def start_detached(
     directory: Path,
     store_url: str | None,
     *,
-    ports: dict[str, int],
+    arguments: Sequence[str],
     outlives_us: bool = True,
-    learn_every: str | None = None,
-    unsandboxed_sql: bool = False,
-    collector_options: tuple[str, ...] = (),
 ) -> str:
-    """Run `up` in a session of its own; return what it says when it is ready.
-
-    ``collector_options`` are further options of the collector, which are `up`'s too.
+    """Run `up` with these arguments in a session of its own; return what it says when it is ready.
 
     What it says instead, when it does not get ready, is printed, and its exit code is ours
     (SystemExit). With ``outlives_us`` false the kernel ends it with this process, where it can.
     """
     log = _open_log(directory)
-    told = log.stat().st_size if log.exists() else 0
+    with log.open("a") as file:  # found out here that there is no space: nobody would say so there
+        file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC spanlore up\n")
+    told = log.stat().st_size
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "spanlore.cli", "up", "--data-dir", str(directory)]
-    command += [part for name, port in ports.items() for part in (f"--{name}", str(port))]
-    command += [] if learn_every is None else ["--learn-every", learn_every]
-    command += ["--unsandboxed-sql"] if unsandboxed_sql else []
-    command += collector_options
+    command += arguments
     command += [] if outlives_us else ["--parent-pid", str(os.getpid())]
     process = None
     try:

@@ -73,13 +73,13 @@ def _library(library: Library) -> LibraryReport:
     name, found = library.distribution, version_of(library.distribution)
     if found is None:
         return LibraryReport(library=name, version=None, is_traced=False, reason="not installed")
-    problem = None if library.native else _instrumentor_problem(library)
+    problem = _instrumentor_problem(library) if library.instrumentor else None
     return LibraryReport(library=name, version=found, is_traced=problem is None, reason=problem)
 
 
 def _instrumentor_problem(library: Library) -> str | None:
     """Read from the instrumentor's own metadata, without importing it or the library."""
-    name = (library.instrumentor or "").partition(":")[0].replace(".", "-").replace("_", "-")
+    name = str(library.instrumentor).partition(":")[0].replace(".", "-").replace("_", "-")
     try:
         conflict = get_dist_dependency_conflicts(distribution(name))
     except PackageNotFoundError:

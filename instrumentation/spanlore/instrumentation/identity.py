@@ -15,6 +15,7 @@ from opentelemetry import baggage, context
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, format_span_id, format_trace_id
 
+from spanlore.instrumentation.truth import truth
 from spanlore.schemas import semconv
 
 _KEY = context.create_key("spanlore-run")
@@ -115,7 +116,7 @@ def current_run(within: Context | None = None) -> CurrentRun | None:
 
 def _run_around(within: Context | None) -> CurrentRun | None:
     identity = _of_environment()
-    if _reads_baggage():
+    if reads_baggage():
         identity = _of_baggage(within).over(identity)
     return CurrentRun("", identity) if identity != Identity() else None
 
@@ -127,8 +128,9 @@ def _of_environment() -> Identity:
 
 
 @cache
-def _reads_baggage() -> bool:
-    return os.environ.get("SPANLORE_READ_BAGGAGE", "").strip().lower() in ("true", "1", "yes", "on")
+def reads_baggage() -> bool:
+    """Say whether what baggage says of a run is believed here."""
+    return truth(os.environ, "SPANLORE_READ_BAGGAGE", unclear=False) is True
 
 
 def _of_baggage(within: Context | None) -> Identity:

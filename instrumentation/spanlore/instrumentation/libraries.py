@@ -23,7 +23,8 @@ class Library(NamedTuple):
     ``instrumentor`` is a class, ``recovery`` puts back what it drops; ``newer`` is a major version
     that it says it does not know, ``unneeded`` a distribution that it says it wants: without them
     the library was found to be traced in full (the coverage page).
-    ``native`` switches on what a library that has no instrumentor writes by itself.
+    ``native`` switches on what a library that has no instrumentor writes by itself, ``wrapper`` is
+    ours for one that nobody traces.
     """
 
     distribution: str
@@ -32,6 +33,7 @@ class Library(NamedTuple):
     newer: int | None = None
     unneeded: str | None = None
     native: str | None = None
+    wrapper: str | None = None
     is_name_anybodys: bool = False
 
 
@@ -49,6 +51,14 @@ LIBRARIES = {
         "opentelemetry.instrumentation.genai.anthropic:AnthropicInstrumentor",
         recovery="anthropic_calls",
     ),
+    "botocore.client": Library(
+        "botocore",
+        "opentelemetry.instrumentation.genai.bedrock:BedrockInstrumentor",
+        recovery="bedrock_calls",
+        unneeded="boto3",
+    ),
+    "claude_agent_sdk": Library("claude-agent-sdk", wrapper="claude_agents"),
+    "crewai": Library("crewai", wrapper="crewai_crews"),
     "dspy": Library("dspy", "opentelemetry.instrumentation.genai.dspy:DSPyInstrumentor"),
     "google.genai": Library(
         "google-genai",
@@ -61,6 +71,7 @@ LIBRARIES = {
         recovery="langchain_tools",
         unneeded="langchain",
     ),
+    "litellm": Library("litellm", wrapper="litellm_calls"),
     "llama_index.core": Library(
         "llama-index-core",
         "opentelemetry.instrumentation.genai.llama_index:LlamaIndexInstrumentor",
@@ -94,6 +105,9 @@ def instrument(module: str, *, content_mode: str | None, providers: Mapping[str,
     if library.native:
         _switch_on(library.native, content_mode=content_mode, providers=providers)
         return False
+    if library.wrapper:
+        _wrap(library.wrapper, content_mode=content_mode, providers=providers)
+        return True
     try:
         instrumentor = _instrumentor(library)
     except ModuleNotFoundError:
@@ -114,8 +128,10 @@ def instrument(module: str, *, content_mode: str | None, providers: Mapping[str,
 
 
 def uninstrument(module: str) -> None:
-    """Undo what `instrument` did, so that it can be done otherwise."""
-    _instrumentor(LIBRARIES[module]).uninstrument()
+    """Undo what `instrument` did, so that it can be done otherwise; a wrapper needs no undoing."""
+    library = LIBRARIES[module]
+    if not library.wrapper:
+        _instrumentor(library).uninstrument()
 
 
 def _instrumentor(library: Library) -> Any:
@@ -130,6 +146,16 @@ def _switch_on(native: str, *, content_mode: str | None, providers: Mapping[str,
     import_module(f"{__package__}.native.{native}").switch_on(
         providers["tracer_provider"], with_content=mode in ON_SPANS
     )
+
+
+def _wrap(wrapper: str, *, content_mode: str | None, providers: Mapping[str, Any]) -> None:
+    from opentelemetry.util.genai.handler import TelemetryHandler  # noqa: PLC0415
+
+    with _environment_kept(content_mode):
+        handler = TelemetryHandler(
+            instrumentation_scope_name=f"{__package__}.wrapping.{wrapper}", **providers
+        )
+    import_module(f"{__package__}.wrapping.{wrapper}").wrap(handler)
 
 
 def is_known_anyway(library: Library) -> bool:

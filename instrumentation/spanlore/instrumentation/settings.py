@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from spanlore.instrumentation.complaint import complain
+from spanlore.instrumentation.truth import truth
 from spanlore.schemas.loopback import is_loopback
 from spanlore.schemas.run_file import default_data_dir, is_held, read_run_file
 
@@ -27,8 +28,6 @@ _TIMEOUT_S = 10.0
 _TIMEOUT_S_MAX = 60.0
 # The modes in which content stands on spans.
 ON_SPANS = (SPAN_ONLY, "SPAN_AND_EVENT")
-_YES = ("true", "1", "yes", "on")
-_NO = ("false", "0", "no", "off")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +151,7 @@ def settings(
         content_asked=_content_asked(environment, asked),
         content_mode=mode,
         harness_version=environment.get("SPANLORE_HARNESS_VERSION") or None,
-        keeps_journal=environment.get("SPANLORE_JOURNAL", "").strip().lower() not in _NO,
+        keeps_journal=truth(environment, "SPANLORE_JOURNAL", unclear=True) is not False,
     )
 
 
@@ -261,7 +260,4 @@ def _timeout_s(text: str | None) -> float:
 def _content_asked(environment: Mapping[str, str], asked: Asked) -> bool | None:
     if asked.capture_content is not None:
         return bool(asked.capture_content)
-    text = environment.get("SPANLORE_CAPTURE_CONTENT", "").strip().lower()
-    if text and text not in (*_YES, *_NO):
-        complain("spanlore: SPANLORE_CAPTURE_CONTENT is neither true nor false; taken as false")
-    return text in _YES if text else None
+    return truth(environment, "SPANLORE_CAPTURE_CONTENT", unclear=False)

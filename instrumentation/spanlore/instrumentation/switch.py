@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from spanlore.instrumentation.import_hook import ImportHook
 from spanlore.instrumentation.libraries import MODULES, instrument, uninstrument
 from spanlore.instrumentation.quiet import quiet
+from spanlore.instrumentation.truth import truth
 
 if TYPE_CHECKING:
     from spanlore.instrumentation.pipeline import Pipeline
@@ -125,8 +126,9 @@ class _Switch:
 
 def is_disabled() -> bool:
     """Say whether the environment wants nothing traced."""
-    said = (os.environ.get(name, "") for name in ("OTEL_SDK_DISABLED", "SPANLORE_DISABLED"))
-    return any(value.strip().lower() == "true" for value in said)
+    # OpenTelemetry's takes this one word alone, by its specification.
+    of_every_sdk = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    return of_every_sdk or truth(os.environ, "SPANLORE_DISABLED", unclear=False) is True
 
 
 _switch = _Switch()

@@ -3,12 +3,16 @@
 import asyncio
 import socket
 from asyncio import Transport
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from spanlore.schemas.tls import Tls
 
 __all__ = ["BoundedServer", "HttpBounds", "bounded_protocol"]
 
@@ -21,7 +25,7 @@ _FULL: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpBounds:
-    """How long a client may take to send a header, to send a body, and to read an answer.
+    """How long a client may take to send a header or a body, to read an answer, to ask again.
 
     Of more than ``connections_max`` the one that has waited longest for a request gives way; where
     all are busy the new one is told to come back.
@@ -30,6 +34,7 @@ class HttpBounds:
     header_s_max: float
     body_s_max: float
     read_s_max: float
+    idle_s_max: int
     connections_max: int
 
 
@@ -39,23 +44,59 @@ def bounded_protocol(bounds: HttpBounds) -> type[asyncio.Protocol]:
 
 
 class BoundedServer(uvicorn.Server):
-    """uvicorn with an end to what it has no setting for: how long a client's TLS handshake takes.
+    """One port's server. It takes no signals: whoever runs it says when to stop.
 
-    asyncio waits a minute, and a connection is none of the protocol's before that.
+    ``grace_s`` is for what is answered when it is told to. ``serving`` is set once it listens.
     """
 
-    def __init__(self, config: uvicorn.Config, *, handshake_s_max: float) -> None:
-        super().__init__(config)
-        self._handshake_s_max = handshake_s_max
+    def __init__(
+        self, app: Callable[..., Any], bounds: HttpBounds, *, grace_s: int, tls: Tls | None
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=bounded_protocol(bounds),
+                interface="asgi3",
+                lifespan="off",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=bounds.idle_s_max,
+                timeout_graceful_shutdown=grace_s,
+                ssl_context_factory=None if tls is None else lambda *_: tls.context(),
+            )
+        )
+        self.serving = asyncio.Event()
+        self._handshake_s_max = bounds.header_s_max
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, as uvicorn does."""
+        with self._hurried_handshakes() if self.config.is_ssl else nullcontext():
+            await super().startup(sockets)
+        self.serving.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them alone: uvicorn raises them again, and skips what is closed after it."""
+        yield
+
+    @contextmanager
+    def _hurried_handshakes(self) -> Iterator[None]:
+        """Let no TLS handshake take longer than a header may: asyncio would wait a minute.
+
+        uvicorn has no setting for it, and a connection is none of the protocol's before that.
+        """
         loop = asyncio.get_running_loop()
-        if self.config.is_ssl:
-            loop.create_server = partial(  # type: ignore[method-assign]
-                loop.create_server, ssl_handshake_timeout=self._handshake_s_max
-            )
-        await super().startup(sockets)
+        create_server = loop.create_server
+        loop.create_server = partial(  # type: ignore[method-assign]
+            create_server, ssl_handshake_timeout=self._handshake_s_max
+        )
+        try:
+            yield
+        finally:
+            loop.create_server = create_server  # type: ignore[method-assign]
 
 
 class _BoundedProtocol(HttpToolsProtocol):

@@ -11,7 +11,7 @@ def refusal_to_listen(host: str, *, has_tls: bool, insecure: bool) -> str:
     if is_loopback(host) or has_tls or insecure:
         return ""
     return (
-        f"{host} is not loopback, and tokens, spans and lessons would cross the network in clear: "
+        f"{host} is not loopback, and secrets and what is stored would cross the network in clear: "
         "give --tls-cert and --tls-key, bind 127.0.0.1, or say --insecure if the network itself is "
         "closed"
     )

@@ -154,7 +154,7 @@ LOGS_IN_DDL = input_ddl(
 )
 
 # DateTime64(9) ends in April 2262; times from 2262 on are clamped, the raw nanoseconds kept.
-_TIME_NS_MAX = 9_214_646_400_000_000_000
+TIME_NS_MAX = 9_214_646_400_000_000_000
 
 _SPAN_KINDS = "['Internal', 'Server', 'Client', 'Producer', 'Consumer']"
 _STATUS_CODES = "['Ok', 'Error']"
@@ -162,7 +162,7 @@ _STATUS_CODES = "['Ok', 'Error']"
 
 def time_sql(nanoseconds: str) -> str:
     """SQL for Unix nanoseconds (UInt64) as a DateTime64(9), clamped to what that can hold."""
-    return f"fromUnixTimestamp64Nano(toInt64(least({nanoseconds}, {_TIME_NS_MAX})))"
+    return f"fromUnixTimestamp64Nano(toInt64(least({nanoseconds}, {TIME_NS_MAX})))"
 
 
 def _scalar_json(value: str) -> str:

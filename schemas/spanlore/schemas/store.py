@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
+from clickhouse_connect.driver import options
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 from clickhouse_connect.driver.httputil import default_pool_manager
 from urllib3.exceptions import HTTPError
@@ -267,6 +268,14 @@ class Store:
     def close(self) -> None:
         """Close the connection; safe twice."""
         self._client.close()
+
+
+def leave_out_pandas() -> None:
+    """Keep the driver from importing pandas and numpy at its first insert, for nothing.
+
+    For a process that gives and takes plain rows: it takes 0.3 s of CPU and 80 MiB.
+    """
+    options.pd = options.np = None
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def test_runs_that_name_no_task_give_no_advice(store: Store) -> None:
 def test_cost_tokens_and_time_are_told_over_the_same_tasks() -> None:
     def row(model: str, task: int, **said: float) -> dict[str, object]:
         given = {"n": 10, "k": 5, "Cost": 0.0, "Costs": 0, "Tokens": 0, "Duration": 0.0}
-        place = {"Task": task, "Cluster": -1, "Discovers": task % 2 == 0}
+        place = {"Task": task, "Judge": 0, "Cluster": -1, "Discovers": task % 2 == 0}
         name = {"AgentName": "a", "AgentVersion": "1", "Model": model}
         return {**name, **place, **given, "Durations": 0, "Passed": [], "Failed": [], **said}
 

@@ -15,7 +15,7 @@ from spanlore.analyzers.catalogue import success_workflow_mining as analyzer
 from spanlore.analyzers.counting.closed_sequences import Held, closed_sequences, holds
 from spanlore.analyzers.extraction import extract_pending
 from spanlore.analyzers.lessons.skill_lesson import skill_lessons, skill_name
-from spanlore.analyzers.runs.run_trace import Message
+from spanlore.analyzers.runs.run_trace import Message, RunTrace
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
 from spanlore.schemas.types import Finding
@@ -100,6 +100,49 @@ def test_where_outcomes_are_by_chance_no_way_of_working_is_confirmed(
     assert traced.confirmed(store, analyzer, desk_runs(seed)) == []
 
 
+def grafted(seed: int, *, tenant: str, first: int = 1000) -> list[RunTrace]:
+    """Return the runs of forty users of a tenant that write a mail and pass, each time."""
+    runs = [
+        replace(one, tenant=tenant, outcome="pass", user=f"{tenant}-{number % 40}")
+        for number, one in enumerate(desk_runs(seed, runs=800))
+        if "send_mail" in [call.tool for call in one.calls]
+    ]
+    return [replace(one, trace_id=f"{first + at:032x}") for at, one in enumerate(runs)]
+
+
+@SEEDS
+def test_what_one_tenant_alone_shows_is_a_skill_for_that_tenant(store: Store, seed: int) -> None:
+    honest = [
+        replace(one, tenant=("acme", "globex", "hooli")[number % 3])
+        for number, one in enumerate(desk_runs(seed))
+    ]
+    found = traced.confirmed(store, analyzer, [*honest, *grafted(seed, tenant="mallory")])
+    assert found != []
+    assert {(one.scope, one.tenant) for one in skill_lessons(found)} == {("tenant", "mallory")}
+
+
+@SEEDS
+def test_what_all_tenants_show_is_a_skill_for_everybody(store: Store, seed: int) -> None:
+    runs = [
+        replace(one, tenant=("acme", "globex", "hooli")[number % 3])
+        for number, one in enumerate(desk_runs(seed, unless_whole))
+    ]
+    whole = next(
+        one
+        for one in skill_lessons(traced.confirmed(store, analyzer, runs))
+        if {"check_policy", "send_mail"} <= set(one.content["workflow"]["tools"])
+    )
+    assert (whole.scope, whole.tenant) == ("global", "")
+
+
+@SEEDS
+def test_praise_of_the_users_own_makes_no_way_of_working(store: Store, seed: int) -> None:
+    praised = [*grafted(seed, tenant="acme", first=2000), *grafted(seed + 1, tenant="globex")]
+    traced.keep(store, analyzer, desk_runs(seed))
+    traced.keep(store, analyzer, praised, judged_by="end_user")
+    assert [one.title for one in traced.findings(store, analyzer) if one.confirmed] == []
+
+
 def test_names_of_tools_are_no_patterns_of_sql(store: Store) -> None:
     runs = [
         replace(one, calls=tuple(replace(call, tool=f"100%_\\'{call.tool}") for call in one.calls))
@@ -141,7 +184,7 @@ def finding(**detail: Any) -> Finding:
         "tools": ["find", "pay"],
         "slots": [],
         "lift": 1.5,
-        "tenants": ["acme", "hooli"],
+        "tenant": None,
         "task_types": ["order"],
     }
     return Finding(

@@ -198,6 +198,17 @@ def test_what_never_shares_a_harness_cannot_be_told_apart_from_it() -> None:
     assert "shares the harness" in found.reason
 
 
+def test_one_look_of_the_other_arm_does_not_make_a_harness_comparable() -> None:
+    rows = [
+        {"task": task, "harness": harness, "counts": counts}
+        for task in range(40)
+        for harness, counts in enumerate(((6, 3, int(task == 0), int(task == 0)), (0, 0, 6, 1)))
+    ]
+    found = the_finding(cells_of(rows))
+    assert found.verdict == "not_comparable"
+    assert found.detail["guard"]["inseparable"] == ["harness"]
+
+
 def test_a_harness_that_differs_with_every_run_is_not_held_against_anything() -> None:
     rows = [
         {"task": task, "harness": 20 * task + run, "counts": counts}

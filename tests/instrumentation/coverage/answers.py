@@ -20,6 +20,11 @@ class Asked:
     tool: str | None = None
     has_tool_result: bool = False
 
+    @property
+    def script(self) -> str:
+        """The model's name; CrewAI takes those alone that sound like OpenAI's for OpenAI's."""
+        return self.model.removeprefix("gpt-")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -33,20 +38,24 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP response: a JSON document, or the events of a stream as (name, data)."""
+    """An HTTP response: a JSON document, the events of a stream as (name, data), or ``raw``."""
 
     body: Mapping[str, Any] | None = None
     status: int = 200
     events: Sequence[tuple[str, Mapping[str, Any] | str]] = ()
+    raw: bytes | None = None
+    content_type: str = ""
 
-    @property
-    def content_type(self) -> str:
-        return "text/event-stream" if self.body is None else "application/json"
+    def kind(self) -> str:
+        default = "text/event-stream" if self.body is None else "application/json"
+        return self.content_type or default
 
-    def text(self) -> str:
+    def content(self) -> bytes:
+        if self.raw is not None:
+            return self.raw
         if self.body is not None:
-            return json.dumps(self.body)
-        return "".join(_event(name, data) for name, data in self.events)
+            return json.dumps(self.body).encode()
+        return "".join(_event(name, data) for name, data in self.events).encode()
 
 
 def _event(name: str, data: Mapping[str, Any] | str) -> str:

@@ -18,7 +18,10 @@ Made by the tests from the spans of real runs: each library was run against a sc
 **yes** it is there; **no** the library does it and the spans do not show it; **–** the library
 itself does not do it, or was not asked to. A call that is not there once stands on two spans, one
 in the other (Pydantic AI's and the SDK's below it): the collector counts the tokens of one.
-OpenAI's and Anthropic's SDKs run no tools: theirs are functions of the program, under `@tool`.
+OpenAI's, Anthropic's and Amazon's SDKs and LiteLLM run no tools: theirs are functions of the
+program, under `@tool`. The calls of the Claude Agent SDK are made by its program, Claude Code, and
+are taken from the messages between the two; what each call gave, in tokens, is told of a whole turn
+alone, and stands on its last call.
 
 """
 
@@ -121,11 +124,15 @@ _USAGE = ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
 _IN, _OUT = "gen_ai.input.messages", "gen_ai.output.messages"
 
 COLUMNS: tuple[Column, ...] = (
-    Column("model, tokens", ("chat",), _have("gen_ai.request.model", *_USAGE)),
+    Column("model, tokens", ("chat", "invoked"), _have("gen_ai.request.model", *_USAGE)),
     Column("cache tokens", ("chat",), _have("gen_ai.usage.cache_read.input_tokens")),
-    Column("messages", ("chat", "async"), _have(_IN, _OUT)),
+    Column("messages", ("chat", "async", "invoked"), _have(_IN, _OUT)),
     Column("instructions", ("chat",), _has_instructions),
-    Column("streams", ("stream", "async stream", "responses stream"), _have(_OUT, *_USAGE)),
+    Column(
+        "streams",
+        ("stream", "async stream", "responses stream", "invoked stream"),
+        _have(_OUT, *_USAGE),
+    ),
     Column("reasoning", ("reasoning", "reasoning in chat"), _says(_OUT, "reasoning")),
     Column("tool definitions", ("tools",), _says("gen_ai.tool.definitions", "string")),
     Column(

@@ -40,8 +40,9 @@ def _case(library: str, driver: str, *packages: str) -> Case:
 
 
 # The oldest version that each instrumentor says it supports, and the newest there was. Pydantic AI
-# and MCP trace themselves, MCP since its version 2. The instrumentors of the last three come with
-# no extra of spanlore's, and are used where they are installed.
+# and MCP trace themselves, MCP since its version 2. The instrumentors of smolagents, LlamaIndex and
+# DSPy come with no extra of spanlore's, and are used where they are installed. CrewAI's oldest is
+# the first that can be installed beside OpenTelemetry as we need it.
 CASES = (
     Case(library="openai", driver="openai_calls"),
     Case(library="anthropic", driver="anthropic_calls"),
@@ -94,4 +95,19 @@ CASES = (
         "dspy==3.4.1",
         "opentelemetry-instrumentation-genai-dspy==1.3b0",
     ),
+    _case("bedrock", "bedrock_calls", "boto3==1.44.8"),
+    _case("bedrock", "bedrock_calls", "boto3==1.40.46"),
+    _case("litellm", "litellm_calls", "litellm==1.110.2"),
+    _case("litellm", "litellm_calls", "litellm==1.72.9"),
+    _case("crewai", "crewai_crew", "crewai==1.15.30"),
+    _case("crewai", "crewai_crew", "crewai==1.15.24"),
+    Case(
+        library="crewai by litellm",
+        driver="crewai_crew",
+        packages=("crewai[litellm]==1.15.30",),
+        version="1.15.30",
+        env={"CREWAI_BY_LITELLM": "true"},
+    ),
+    _case("claude-agent-sdk", "claude_agent", "claude-agent-sdk==0.2.189"),
+    _case("claude-agent-sdk", "claude_agent", "claude-agent-sdk==0.2.82", "mcp<2"),
 )

@@ -13,7 +13,7 @@ from tests.instrumentation.coverage.answers import (
 )
 
 
-def _asked(path: str, body: dict[str, Any]) -> Asked:
+def asked(path: str, body: dict[str, Any]) -> Asked:
     del path
     parts = [part for message in body["messages"] for part in message["content"]]
     return Asked(
@@ -26,7 +26,7 @@ def _asked(path: str, body: dict[str, Any]) -> Asked:
     )
 
 
-def _message(asked: Asked, answer: Answer) -> Reply:
+def message(asked: Asked, answer: Answer) -> Reply:
     content: list[dict[str, Any]] = []
     if answer.reasoning:
         content.append({"type": "thinking", "thinking": answer.reasoning, "signature": "s"})
@@ -56,7 +56,8 @@ def _message(asked: Asked, answer: Answer) -> Reply:
 
 
 def _stream(whole: dict[str, Any]) -> Reply:
-    begun = {**whole, "content": [], "stop_reason": None}
+    usage = {**whole["usage"], "output_tokens": 1}  # by then
+    begun = {**whole, "content": [], "stop_reason": None, "usage": usage}
     events: list[dict[str, Any]] = [{"type": "message_start", "message": begun}]
     for index, block in enumerate(whole["content"]):
         first, delta = _in_parts(block)
@@ -82,4 +83,4 @@ def _in_parts(block: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return {**block, key: ""}, {"type": f"{key}_delta", key: block[key]}
 
 
-DOORS = (("/v1", "/messages", _asked, _message),)
+DOORS = (("/v1", "/messages", asked, message),)

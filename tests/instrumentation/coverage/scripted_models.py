@@ -1,4 +1,6 @@
-"""A model server on loopback that speaks OpenAI's, Anthropic's and Google's APIs, by one script.
+"""A model server on loopback that speaks four APIs by one script.
+
+They are OpenAI's, Anthropic's, Google's and Amazon Bedrock's.
 
 What a model answers is in its name and in the request: ``busy-*`` is too busy once and asks to
 come back at once, ``refused-*`` refuses, ``thinking-*`` reasons first. A model that is given tools
@@ -12,11 +14,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.instrumentation.coverage import scripted_anthropic, scripted_gemini, scripted_openai
+from tests.instrumentation.coverage import (
+    scripted_anthropic,
+    scripted_bedrock,
+    scripted_gemini,
+    scripted_openai,
+)
 from tests.instrumentation.coverage.answers import Answer, Asked, Reply
 from tests.instrumentation.loopback_server import Quiet, serving
 
-DOORS = (*scripted_openai.DOORS, *scripted_anthropic.DOORS, *scripted_gemini.DOORS)
+_AMAZON_ERRORS = {400: "ValidationException", 429: "ThrottlingException"}
+DOORS = (
+    *scripted_openai.DOORS,
+    *scripted_anthropic.DOORS,
+    *scripted_gemini.DOORS,
+    *scripted_bedrock.DOORS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,10 @@ class ScriptedModels:
             "ANTHROPIC_API_KEY": "of-nobody",
             "GOOGLE_GEMINI_BASE_URL": self.url,
             "GEMINI_API_KEY": "of-nobody",
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "of-nobody",
+            "AWS_SECRET_ACCESS_KEY": "of-nobody",
             "NO_PROXY": "127.0.0.1",
         }
 
@@ -55,20 +72,21 @@ def scripted_models() -> Iterator[ScriptedModels]:
             self.send(Reply({"error": {"message": f"no script for {self.path}"}}, status=404))
 
         def send(self, reply: Reply) -> None:
-            text = reply.text().encode()
+            text = reply.content()
             self.send_response(reply.status)
-            self.send_header("content-type", reply.content_type)
+            self.send_header("content-type", reply.kind())
             self.send_header("content-length", str(len(text)))
             self.send_header("retry-after-ms", "1")
             self.send_header("request-id", "req_1")
+            self.send_header("x-amzn-errortype", _AMAZON_ERRORS.get(reply.status, ""))
             self.end_headers()
             self.wfile.write(text)
 
     def _refusal(asked: Asked) -> Reply | None:
-        if asked.model.startswith("refused"):
+        if asked.script.startswith("refused"):
             return _error(400, "invalid_request_error", "refused by the script")
         with lock:
-            if asked.model.startswith("busy") and asked.model not in were_busy:
+            if asked.script.startswith("busy") and asked.model not in were_busy:
                 were_busy.add(asked.model)
                 return _error(429, "rate_limit_error", "busy by the script")
         return None
@@ -80,7 +98,7 @@ def scripted_models() -> Iterator[ScriptedModels]:
 def _answer(asked: Asked) -> Answer:
     if asked.tool is not None and not asked.has_tool_result:
         return Answer(tool=asked.tool, arguments={"city": "Paris"})
-    reasoning = "It is short." if asked.model.startswith("thinking") else None
+    reasoning = "It is short." if asked.script.startswith("thinking") else None
     return Answer(text="It is sunny.", reasoning=reasoning)
 
 

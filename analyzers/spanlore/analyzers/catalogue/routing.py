@@ -35,15 +35,15 @@ GROUP BY TaskType, AgentName, AgentVersion, Model HAVING Runs >= {ROUTE_RUNS_MIN
 ORDER BY Runs DESC, AgentName, AgentVersion, Model LIMIT {ROUTES_MAX} BY TaskType
 """
 RUNS_OF_TYPE_SQL = f"""
-SELECT AgentName, AgentVersion, Model, Task, Cluster, Discovers, count() AS n,
+SELECT AgentName, AgentVersion, Model, Task, Judge, Cluster, Discovers, count() AS n,
     countIf(NOT IsFailed) AS k, sum(CostUsd) AS Cost, count(CostUsd) AS Costs,
     sum(coalesce(InputTokens, 0) + coalesce(OutputTokens, 0)) AS Tokens,
     sumIf(DurationMs, NOT TimeUnknown) AS Duration, countIf(NOT TimeUnknown) AS Durations,
     groupArraySortedIf({EVIDENCE_MAX})(TraceId, NOT IsFailed) AS Passed,
     groupArraySortedIf({EVIDENCE_MAX})(TraceId, IsFailed) AS Failed
 FROM {_JUDGED} WHERE TaskType = {{type:String}}
-GROUP BY AgentName, AgentVersion, Model, Task, Cluster, Discovers
-ORDER BY Task, Cluster, AgentName, AgentVersion, Model
+GROUP BY AgentName, AgentVersion, Model, Task, Judge, Cluster, Discovers
+ORDER BY Task, Judge, Cluster, AgentName, AgentVersion, Model
 """
 
 
@@ -116,7 +116,7 @@ def _hypothesis(
             units=len({row["Task"] for row in mine if row["k"]}),
         ),
         strata=cells,
-        adjusted_for=("task",),
+        adjusted_for=("task", "judge") if len(set(cells.factors["judge"])) > 1 else ("task",),
         evidence=_traces(mine, "Passed"),
         counter_evidence=_traces(mine, "Failed"),
         counted="run",
@@ -140,7 +140,7 @@ def _hypothesis(
 
 
 def _cells(mine: Rows, others: Rows) -> Cells:
-    """Return the counts of both by task and user; passing is what happens."""
+    """Return the counts of both by task, user and judge; passing is what happens."""
     places = sorted({_place(row) for row in (*mine, *others)})
     at = {place: number for number, place in enumerate(places)}
     counts = np.zeros((4, len(places)))
@@ -148,20 +148,20 @@ def _cells(mine: Rows, others: Rows) -> Cells:
         for row in rows:
             counts[first, at[_place(row)]] += row["n"]
             counts[first + 1, at[_place(row)]] += row["k"]
-    columns: NDArray[np.int64] = np.array(places, dtype=np.int64).reshape(-1, 3)
+    columns: NDArray[np.int64] = np.array(places, dtype=np.int64).reshape(-1, 4)
     return Cells(
         n=counts[0],
         k=counts[1],
         other_n=counts[2],
         other_k=counts[3],
         discovers=columns[:, 2].astype(np.bool_),
-        factors={"task": columns[:, 0]},
+        factors={"task": columns[:, 0], "judge": columns[:, 3]},
         cluster=columns[:, 1],
     )
 
 
-def _place(row: Mapping[str, Any]) -> tuple[int, int, int]:
-    return row["Task"], row["Cluster"], int(row["Discovers"])
+def _place(row: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    return row["Task"], row["Cluster"], int(row["Discovers"]), row["Judge"]
 
 
 def _ratio(mine: Rows, others: Rows, *, total: str, count: str) -> float | None:

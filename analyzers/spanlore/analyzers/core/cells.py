@@ -39,9 +39,9 @@ class Cells:
 
     ``k`` of ``n`` looks of the subject, ``other_k`` of ``other_n`` of what it is compared with.
     ``discovers`` says which half a cell belongs to. ``factors`` maps what is held fixed ("task",
-    "agent", "model", "harness") to the level of each cell, any number that stands for it; cells of
-    equal levels in all factors are one stratum. ``cluster`` is a number for the user whose repeats
-    look alike, and -1 where there is none.
+    "agent", "model", "harness", "judge") to the level of each cell, any number that stands for it;
+    cells of equal levels in all factors are one stratum. ``cluster`` is a number for the user whose
+    repeats look alike, and -1 where there is none.
     """
 
     n: Floats

@@ -6,7 +6,7 @@ first thing that failed as its reason:
 1. support: at least 20 subject calls or calls in 5 distinct runs; the thing happened at least 5
    times, in at least 3 distinct tasks (users where no run names a task; more where the hypothesis
    asks for more);
-2. guard: the effect neither flips nor vanishes once task, agent, model and harness are held
+2. guard: the effect neither flips nor vanishes once task, agent, model, harness and judge are held
    fixed together, and can be told apart from each of them (``guard``);
 3. discovery half: the two-sided p where the subject's rate is the greater, else 1, adjusted for
    all of them (``adjustment``) and by Benjamini-Hochberg over every hypothesis of its family (all

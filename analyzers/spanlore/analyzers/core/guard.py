@@ -32,6 +32,7 @@ EFFECT_MIN = 0.01
 ALL = "all"
 LEFT_SHARE_MIN = 1 / 3
 COMPARABLE_SHARE_MIN = 0.5
+OVERLAP_SHARE_MIN = 0.05
 HETEROGENEITY_STRATUM_LOOKS_MIN = 20
 
 
@@ -211,11 +212,21 @@ def _apart(cells: Cells, name: str) -> str | None:
     strata = strata_of(cells, cells.factors[name])
     looks = float(strata.n.sum())
     share = float(strata.n[strata.compares].sum()) / looks if looks else 0.0
-    if share >= COMPARABLE_SHARE_MIN:
+    if share >= COMPARABLE_SHARE_MIN and _overlap(strata) >= OVERLAP_SHARE_MIN:
         return None
     subject = looks / float(strata.total.sum())
     expected = float(strata.n @ (1 - subject ** (strata.total - 1))) / looks if looks else 0.0
     return "sparse" if expected < COMPARABLE_SHARE_MIN else "inseparable"
+
+
+def _overlap(strata: Strata) -> float:
+    """Return how much of what both arms could say when pooled is said within the levels.
+
+    By the weights of Mantel and Haenszel: a hundred looks beside one say no more than one.
+    """
+    pooled = float(strata.n.sum() * strata.other_n.sum() / strata.total.sum())
+    within = float((strata.n * strata.other_n / strata.total).sum())
+    return within / pooled if pooled else 0.0
 
 
 def _difference(strata: Strata) -> Floats:

@@ -32,7 +32,7 @@ _Floats = NDArray[np.float64]
 # Below, not even a thing that always goes with failure could be shown on both halves.
 SPREAD_MIN = 1.5
 
-_STRATUM = "Task, Agent, ModelCode, Harness"
+_STRATUM = "Task, Agent, ModelCode, Harness, Judge"
 _JUDGED = "Outcome IN ('pass', 'fail')"
 # Runs that show the key beside runs of the same stratum that do not.
 EVIDENCE_SQL = f"""
@@ -81,6 +81,7 @@ def shown(  # noqa: PLR0913 - what is counted, and how it is narrowed
             params={**facts_params(window, extractor, prefix), **(params or {})},
             runs_min=RUNS_MIN,
             events_min=0,
+            by_outcome=True,
         ),
     )
 

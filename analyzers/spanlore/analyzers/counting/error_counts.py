@@ -126,10 +126,7 @@ class ErrorCounts:
         """
         judged = f"SELECT * FROM {self._rows} WHERE Outcome IN ('pass', 'fail')"
         yield from self._counted(
-            rows=f"({judged} AND K > 0)",
-            everything=f"({judged})",
-            looks="1",
-            events="toUInt64(IsFailed)",
+            rows=f"({judged} AND K > 0)", everything=f"({judged})", by_outcome=True
         )
 
     def newest(self) -> Iterator[tuple[ErrorCluster, Harness, Counted]]:
@@ -190,20 +187,19 @@ class ErrorCounts:
         }
 
     def _counted(
-        self, *, rows: str, everything: str | None, looks: str = "N", events: str = "K"
+        self, *, rows: str, everything: str | None, by_outcome: bool = False
     ) -> Iterator[tuple[ErrorCluster, Counted]]:
-        question = self._question(rows=rows, everything=everything, looks=looks, events=events)
+        question = self._question(rows=rows, everything=everything, by_outcome=by_outcome)
         for one in counted(self._store, question) if self._clusters else ():
             yield self._clusters[one.key], one
 
-    def _question(
-        self, *, rows: str, everything: str | None, looks: str = "N", events: str = "K"
-    ) -> Question:
+    def _question(self, *, rows: str, everything: str | None, by_outcome: bool = False) -> Question:
         return Question(
             rows=rows,
             everything=everything,
-            looks=looks,
-            events=events,
+            looks="1" if by_outcome else "N",
+            events="toUInt64(IsFailed)" if by_outcome else "K",
+            by_outcome=by_outcome,
             group="''" if everything is None else "Key",
             params=self._errors,
             runs_min=RUNS_MIN,

@@ -1,9 +1,10 @@
 """Counting facts over all runs, in SQL: what happened how often, and whether failure goes with it.
 
 Every count is of whole populations: of each run its latest version, of each fact of that version
-one row. A cell is the finest place to compare within: task, agent, model, harness and user. The
-task is the one that the run names, else (for want of one) the user with the type of task; the unit
-that decides the half is the named task, else the user, else the run.
+one row. A cell is the finest place to compare within: task, agent, model, harness and user, and
+where events are outcomes whoever judged. The task is the one that the run names, else (for want of
+one) the user with the type of task; the unit that decides the half is the named task, else the
+user, else the run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +43,7 @@ SELECT *, Outcome = 'fail' AS IsFailed,
     reinterpretAsInt64(sipHash64({_AGENT})) AS Agent,
     reinterpretAsInt64(sipHash64(Model)) AS ModelCode,
     reinterpretAsInt64(sipHash64(HarnessHash)) AS Harness,
+    reinterpretAsInt64(sipHash64(OutcomeSource)) AS Judge,
     if(UserId != '', reinterpretAsInt64(bitShiftRight(sipHash64({_USER}), 1)), -1) AS Cluster
 FROM (
     SELECT * FROM {RUNS}
@@ -60,7 +62,14 @@ INNER JOIN ({RUNS_SQL}) AS run ON run.TraceId = fact.TraceId AND run.Version = f
 """
 _UNTIL_SQL = f"SELECT toString(max(SealedAt), 'UTC') AS Until FROM {RUNS}"
 _CELL = "Task, Agent, ModelCode, Harness, Cluster, Discovers"
-_FACTORS = {"task": "Task", "agent": "Agent", "model": "ModelCode", "harness": "Harness"}
+_JUDGED_CELL = f"Judge, {_CELL}"
+_FACTORS = {
+    "task": "Task",
+    "agent": "Agent",
+    "model": "ModelCode",
+    "harness": "Harness",
+    "judge": "Judge",
+}
 
 _Floats = NDArray[np.float64]
 _Codes = NDArray[np.int64]
@@ -130,7 +139,9 @@ class Question:
 
     ``rows`` is the FROM of the facts, ``everything`` that of all there is to compare with
     (None compares with nothing), ``group`` the SQL of what a key is compared within. Keys with
-    fewer events than ``events_min``, or in fewer runs than ``runs_min``, are left out.
+    fewer events than ``events_min``, or in fewer runs than ``runs_min``, are left out. Where
+    ``by_outcome`` says that events are outcomes, like is compared with like as to who judged the
+    run: users praise what tests would fail, and may praise for a purpose.
     """
 
     rows: str
@@ -141,6 +152,12 @@ class Question:
     params: Mapping[str, Any]
     runs_min: int
     events_min: int = 1
+    by_outcome: bool = False
+
+    @property
+    def cell(self) -> str:
+        """SQL for what makes the finest place to compare within."""
+        return _JUDGED_CELL if self.by_outcome else _CELL
 
 
 def rates(  # noqa: PLR0913 - what is counted, and how it is narrowed
@@ -201,6 +218,7 @@ def presence(  # noqa: PLR0913 - what is counted, and how it is narrowed
             group="''",
             params=facts_params(window, extractor, prefix, version=version),
             runs_min=runs_min,
+            by_outcome=True,
         ),
     )
 
@@ -280,7 +298,7 @@ def _keys_sql(question: Question) -> str:
 SELECT Key, any({question.group}) AS Group, sum({question.looks}) AS Looks,
     sum({question.events}) AS Events, uniqExact(TraceId) AS Runs,
     uniqExactIf(Unit, {question.events} > 0) AS Units, countIf(TaskId != '') > 0 AS Tasks,
-    countIf(UserId != '') > 0 AS Users, uniqExact({_CELL}) AS CellCount,
+    countIf(UserId != '') > 0 AS Users, uniqExact({question.cell}) AS CellCount,
     sumIf(Value, K > 0) AS Value,
     groupArraySortedIf({EVIDENCE_MAX})(
         (-toInt64({question.events}), TraceId), {question.events} > 0
@@ -296,9 +314,9 @@ ORDER BY Key
 
 def _columns(store: Store, question: Question, keys: Sequence[str]) -> dict[str, list[Any]]:
     return store.columns(
-        f"""SELECT Key, {_CELL}, sum({question.looks}) AS n, sum({question.events}) AS k
+        f"""SELECT Key, {question.cell}, sum({question.looks}) AS n, sum({question.events}) AS k
         FROM {question.rows} WHERE Key IN {{keys:Array(String)}}
-        GROUP BY Key, {_CELL} ORDER BY Key""",
+        GROUP BY Key, {question.cell} ORDER BY Key""",
         {**question.params, "keys": list(keys)},
     )
 
@@ -324,9 +342,9 @@ class _Rest:
         if question.everything is None:
             return
         columns = store.columns(
-            f"""SELECT {question.group} AS Group, {_CELL}, sum({question.looks}) AS n,
+            f"""SELECT {question.group} AS Group, {question.cell}, sum({question.looks}) AS n,
                 sum({question.events}) AS k
-            FROM {question.everything} GROUP BY Group, {_CELL} ORDER BY Group""",
+            FROM {question.everything} GROUP BY Group, {question.cell} ORDER BY Group""",
             question.params,
         )
         groups = np.array(columns.pop("Group"), dtype=object)
@@ -370,7 +388,11 @@ def _cells(
         other_n=other[0].astype(np.float64),
         other_k=other[1].astype(np.float64),
         discovers=place["Discovers"].astype(bool),
-        factors={name: place[column].astype(np.int64) for name, column in _FACTORS.items()},
+        factors={
+            name: place[column].astype(np.int64)
+            for name, column in _FACTORS.items()
+            if column in place
+        },
         cluster=place["Cluster"].astype(np.int64),
     )
 
@@ -383,7 +405,7 @@ def _in_order(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 def _cell(columns: Mapping[str, NDArray[Any]]) -> _Codes:
     names = (*_FACTORS.values(), "Cluster", "Discovers")
-    return _mixed([columns[name] for name in names])
+    return _mixed([columns[name] for name in names if name in columns])
 
 
 def _mixed(columns: Sequence[NDArray[Any]]) -> _Codes:

@@ -156,6 +156,7 @@ class Spending:
                 group="''",
                 params=facts_params(self._window, self._analyzer, ""),
                 runs_min=RUNS_MIN,
+                by_outcome=True,
             ),
         )
 

@@ -137,15 +137,15 @@ def _whence(slot: Mapping[str, Any]) -> str:
 
 
 def _scope(detail: Mapping[str, Any]) -> tuple[ScopeLevel, str]:
-    """Return the one tenant in whose runs it was seen, else global."""
-    tenants = detail["tenants"]
-    return ("tenant", tenants[0]) if len(tenants) == 1 else ("global", "")
+    """Return the one tenant whose runs alone show it, else global."""
+    tenant = detail["tenant"]
+    return ("global", "") if tenant is None else ("tenant", tenant)
 
 
 def _is_within(one: Finding, other: Finding) -> bool:
     """Whether the other's way of working holds this one's, for the same tenants."""
     mine, others = one.detail["tools"], other.detail["tools"]
-    same = one.detail["tenants"] == other.detail["tenants"]
+    same = one.detail["tenant"] == other.detail["tenant"]
     return same and len(mine) < len(others) and holds(others, mine)
 
 

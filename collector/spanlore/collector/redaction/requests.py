@@ -7,24 +7,22 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from spanlore.collector.redaction.redactor import Redactor
+from spanlore.collector.signals import drop_unknown
 from spanlore.schemas.secret_names import is_secret_name
 
 # Trace and span ids are up to this long; nothing that short is looked into when it is one.
 _ID_BYTES_MAX = 16
 # Below an attribute, where messages nest within each other.
 _VALUES = frozenset({"AnyValue", "ArrayValue", "KeyValueList"})
-_LEAN = "ExportMetricsServiceRequest"
 _IDS = frozenset({"trace_id", "span_id", "parent_span_id"})
 
 
 def redact_request(request: Any, redactor: Redactor) -> Counter[str]:
     """Redact a request of the loose reading, in place; give what was taken out by kind.
 
-    Fields that OTLP does not know go: the store cannot read them, the log would keep them. Not so
-    in metrics, whose reading leaves bucket counts of histograms out.
+    Fields that OTLP does not know go: the store cannot read them, the log would keep them.
     """
-    if request.DESCRIPTOR.name != _LEAN:
-        request.DiscardUnknownFields()
+    drop_unknown(request)
     found: Counter[str] = Counter()
     # Each message with the name of the attribute it is the value of, where that promises a secret.
     stack: list[tuple[Any, bytes]] = [(request, b"")]

@@ -1,6 +1,7 @@
 """Amend a function of a library at its own name, once, without a way to harm its callers."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -43,10 +44,14 @@ def after(owner: Any, name: str, change: Callable[..., Any]) -> None:
 def around(owner: Any, name: str, bracket: Callable[..., Any]) -> None:
     """Run each call of ``owner.name`` within ``bracket(*arguments)``, whose ``result`` it sets.
 
-    The bracket must not raise; where it is None the call runs alone.
+    The bracket must not raise; where it is None the call runs alone. A coroutine function stays
+    one.
     """
 
     def amended(original: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.iscoroutinefunction(original):
+            return _around_later(original, bracket)
+
         @functools.wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:
             found = None
@@ -61,6 +66,21 @@ def around(owner: Any, name: str, bracket: Callable[..., Any]) -> None:
         return call
 
     _amend(owner, name, amended)
+
+
+def _around_later(original: Callable[..., Any], bracket: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        found = None
+        with quiet:
+            found = bracket(*args, **kwargs)
+        if found is None:
+            return await original(*args, **kwargs)
+        with found:
+            found.result = await original(*args, **kwargs)
+        return found.result
+
+    return call
 
 
 def _amend(

@@ -1,0 +1,1 @@
+"""Libraries that nobody traces for OpenTelemetry: a small file each, thin over its utilities."""
