@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spanlore.schemas import dialects, semconv, tables
+from spanlore.schemas import dialect_messages, dialects, semconv, tables
 from spanlore.schemas.store import Store
 
 PAGE = Path(__file__).parents[2] / "schemas" / "DIALECTS.md"
@@ -15,7 +15,10 @@ HEAD = """# Other vocabularies
 
 What spans of OpenInference, OpenLLMetry (Traceloop), Vercel's AI SDK, OpenLIT, Pydantic AI before
 its version 2 and older GenAI conventions are read as. Attributes are stored as they were sent; the
-columns of `otel_traces` and the column `Dialect` are read from them. Made of
+columns of `otel_traces` are read from them, and `Dialect` holds what a span says in these words,
+under the conventions' names. `InputMessages`, `OutputMessages`, `SystemInstructions` and
+`ToolDefinitions` show only what is said in the conventions' words: spanlore reads others' with the
+SQL of [`dialect_messages.py`](spanlore/schemas/dialect_messages.py). Made of
 [`dialects.py`](spanlore/schemas/dialects.py) by `tests/schemas/test_dialects.py`.
 """
 
@@ -29,7 +32,6 @@ def table(first: str, second: str, rows: Mapping[str, Iterable[str]]) -> str:
 
 def page() -> str:
     named = {name: [o for o in others if o != name] for name, others in dialects.SYNONYMS.items()}
-    named[semconv.TENANT_ID] = list(dialects.TENANTS)
     return "\n".join(
         (
             HEAD,
@@ -81,8 +83,14 @@ def test_no_text_of_a_span_keeps_it_out_of_the_store_or_from_being_read(
     names = (*FOREIGN, *lists, *flat, *json)
     spans = [dict.fromkeys(names, text) | {"openinference.span.kind": kind} for text in texts]
     insert(store, spans, ScopeName="pydantic-ai", StatusCode="Error")
-    aliases = ", ".join(column.name for column in tables.OTEL_TRACES.columns if column.alias)
-    assert len(store.query(f"SELECT *, {aliases} FROM {tables.TRACES}")) == len(texts)
+    read = (
+        dialects.SYSTEM_INSTRUCTIONS_SQL,
+        dialects.MAX_TOKENS_SQL,
+        dialect_messages.INPUT_MESSAGES_SQL,
+        dialect_messages.OUTPUT_MESSAGES_SQL,
+        dialect_messages.TOOL_DEFINITIONS_SQL,
+    )
+    assert len(store.query(f"SELECT *, {', '.join(read)} FROM {tables.TRACES}")) == len(texts)
 
 
 def test_the_conventions_own_words_go_before_those_of_others(store: Store) -> None:
@@ -97,9 +105,9 @@ def test_the_conventions_own_words_go_before_those_of_others(store: Store) -> No
         "gen_ai.input.messages": "[]",
     }
     insert(store, [said])
-    (row,) = store.query(f"SELECT *, InputMessages FROM {tables.TRACES}")
+    (row,) = store.query(f"SELECT *, {dialect_messages.INPUT_MESSAGES_SQL} AS Heard FROM {tables.TRACES}")
     assert (row["Op"], row["Model"], row["InputTokens"]) == ("chat", "ours", 2)
-    assert row["InputMessages"] == "[]"
+    assert row["Heard"] == "[]"
 
 
 def test_a_chain_or_a_task_is_a_span_without_an_operation(store: Store) -> None:
@@ -107,7 +115,7 @@ def test_a_chain_or_a_task_is_a_span_without_an_operation(store: Store) -> None:
     assert store.query(f"SELECT DISTINCT Op FROM {tables.TRACES}") == [{"Op": ""}]
 
 
-@pytest.mark.parametrize("name", dialects.TENANTS)
+@pytest.mark.parametrize("name", dialects.SYNONYMS[semconv.TENANT_ID])
 def test_a_tenant_is_read_from_what_others_let_a_span_say(store: Store, name: str) -> None:
     insert(store, [{name: "acme"}])
     assert store.query(f"SELECT TenantId FROM {tables.TRACES}") == [{"TenantId": "acme"}]
@@ -123,6 +131,6 @@ def test_messages_in_parts_keep_their_order_beyond_ten(store: Store) -> None:
     insert(store, [said])
     (row,) = store.query(
         "SELECT arrayMap(m -> JSONExtractString(m, 'parts', 1, 'content'), "
-        f"JSONExtractArrayRaw(InputMessages)) AS texts FROM {tables.TRACES}"
+        f"JSONExtractArrayRaw({dialect_messages.INPUT_MESSAGES_SQL})) AS texts FROM {tables.TRACES}"
     )
     assert row["texts"] == [f"{n} 0" for n in range(12)]

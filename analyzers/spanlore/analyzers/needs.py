@@ -9,6 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from spanlore.schemas import semconv
+from spanlore.schemas.dialect_messages import (
+    INPUT_MESSAGES_SQL,
+    OUTPUT_MESSAGES_SQL,
+    TOOL_DEFINITIONS_SQL,
+)
 from spanlore.schemas.dialects import span_attribute
 from spanlore.schemas.learning_tables import EXPOSURES, OVERRIDES
 from spanlore.schemas.store import Store
@@ -51,15 +56,15 @@ MODEL_CALLS = Signal(
     "call models through a library that is traced (the list above)",
     f"Op IN {semconv.INFERENCE_OPS}",
 )
-INPUT = _on_calls(semconv.INPUT_MESSAGES, _CONTENT, "InputMessages")
-OUTPUT = _on_calls(semconv.OUTPUT_MESSAGES, _CONTENT, "OutputMessages")
+INPUT = _on_calls(semconv.INPUT_MESSAGES, _CONTENT, INPUT_MESSAGES_SQL)
+OUTPUT = _on_calls(semconv.OUTPUT_MESSAGES, _CONTENT, OUTPUT_MESSAGES_SQL)
 FINISH = _on_calls(
     semconv.RESPONSE_FINISH_REASONS,
     "use an SDK that tells it",
     span_attribute(semconv.RESPONSE_FINISH_REASONS),
 )
 DEFINITIONS = _on_calls(
-    semconv.TOOL_DEFINITIONS, f"give the model tools; {_CONTENT}", "ToolDefinitions"
+    semconv.TOOL_DEFINITIONS, f"give the model tools; {_CONTENT}", TOOL_DEFINITIONS_SQL
 )
 TOKENS = Signal(
     semconv.USAGE_INPUT_TOKENS,

@@ -1,6 +1,7 @@
 """Messages and tool definitions of other vocabularies, in the GenAI conventions' JSON: SQL.
 
-They are made where they are read; of tool definitions there is a hash at the insert, too.
+They are made where they are read and are no columns: every insert would plan them anew. Of tool
+definitions there is a hash at the insert. Braces are ``char``: the driver takes them for parameters.
 """
 
 from typing import Final
@@ -27,31 +28,31 @@ def _listed(texts: str) -> str:
 
 
 def _text_part(text: str) -> str:
-    return f"""concat('{{"type":"text","content":', toJSONString({text}), '}}')"""
+    return f"""concat(char(123), '"type":"text","content":', toJSONString({text}), char(125))"""
 
 
 def _call_part(number: str, name: str, arguments: str) -> str:
     """SQL for a model's call of a tool; ``arguments`` are JSON or a text."""
-    return f"""concat('{{"type":"tool_call","id":', toJSONString({number}), ',"name":',
+    return f"""concat(char(123), '"type":"tool_call","id":', toJSONString({number}), ',"name":',
         toJSONString({name}), ',"arguments":',
-        if(isValidJSON({arguments}), {arguments}, toJSONString({arguments})), '}}')"""
+        if(isValidJSON({arguments}), {arguments}, toJSONString({arguments})), char(125))"""
 
 
 def _answer_part(number: str, response: str) -> str:
     """SQL for what a tool answered; ``response`` is JSON."""
-    return f"""concat('{{"type":"tool_call_response","id":', toJSONString({number}),
-        ',"response":', {response}, '}}')"""
+    return f"""concat(char(123), '"type":"tool_call_response","id":', toJSONString({number}),
+        ',"response":', {response}, char(125))"""
 
 
 def _message(role: str, parts: str) -> str:
     """SQL for a message; ``parts`` is an array of parts."""
-    return f"""concat('{{"role":', toJSONString({role}), ',"parts":', {_listed(parts)}, '}}')"""
+    return f"""concat(char(123), '"role":', toJSONString({role}), ',"parts":', {_listed(parts)}, char(125))"""
 
 
 def _definition(name: str, description: str, parameters: str) -> str:
     """SQL for a tool's definition; ``parameters`` is JSON, or empty."""
-    return f"""concat('{{"name":', toJSONString({name}), ',"description":',
-        toJSONString({description}), ',"parameters":', {first_of(parameters, "'null'")}, '}}')"""
+    return f"""concat(char(123), '"name":', toJSONString({name}), ',"description":',
+        toJSONString({description}), ',"parameters":', {first_of(parameters, "'null'")}, char(125))"""
 
 
 # Lists that stand in one attribute for each field of their members. A field is (number of the

@@ -76,6 +76,9 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     semconv.SESSION_ID: (
         "traceloop.association.properties.session_id", "ai.telemetry.metadata.sessionId",
     ),
+    semconv.TENANT_ID: (
+        "traceloop.association.properties.tenant_id", "ai.telemetry.metadata.tenantId",
+    ),
     ENTITY: (ENTITY, "ai.telemetry.functionId"),
     INPUT: (INPUT, "traceloop.entity.input"),
     OUTPUT: (OUTPUT, "traceloop.entity.output"),
@@ -87,9 +90,6 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     _FIRST_ROLE: (_FIRST_ROLE, "gen_ai.prompt.0.role"),
     _FIRST_CONTENT: (_FIRST_CONTENT, "gen_ai.prompt.0.content"),
 }  # fmt: skip
-
-# Whose a span is is decided before anything else is read of it, in the view itself.
-TENANTS: Final = ("traceloop.association.properties.tenant_id", "ai.telemetry.metadata.tenantId")
 
 # What kinds of a span are called. What is not here (a chain, a task) is a span without operation.
 OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {

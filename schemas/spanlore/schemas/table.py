@@ -58,13 +58,12 @@ class Table:
         return tuple(column.name for column in self.columns if not column.alias)
 
 
-def tenant_of(attributes: str, resource: str, *also: str) -> str:
+def tenant_of(record: str, resource: str, *translated: str) -> str:
     """SQL for the tenant a row names itself: on the record, else on its resource, else default.
 
-    ``also`` are names that others have for the attribute.
+    All are maps of attributes; ``translated`` are the record's, of other vocabularies.
     """
-    lookups = [f"{attributes}['{name}']" for name in (semconv.TENANT_ID, *also)]
-    lookups.append(f"{resource}['{semconv.TENANT_ID}']")
+    lookups = [f"{attributes}['{semconv.TENANT_ID}']" for attributes in (record, *translated, resource)]
     tests = ", ".join(f"{lookup} != '', {lookup}" for lookup in lookups)
     return f"multiIf({tests}, '{semconv.DEFAULT_TENANT}')"
 

@@ -35,6 +35,10 @@ KIND_INSTRUCTIONS = "instructions"
 KIND_TOOL_DEFINITIONS = "tool_definitions"
 
 
+def _own(name: str) -> str:
+    return f"SpanAttributes['{name}']"
+
+
 def _tokens(name: str) -> str:
     return f"toUInt64OrNull({span_attribute(name)})"
 
@@ -67,7 +71,7 @@ _EXPORTER_TRACE_COLUMNS = (
 _ITEMS = "arrayMap(kv -> concat(kv.1, '=', kv.2), CAST({column}, 'Array(Tuple(String, String))'))"
 
 _OWN_TRACE_COLUMNS = (
-    Column("TenantId", LOW, tenant_of("SpanAttributes", "ResourceAttributes", *dialects.TENANTS)),
+    Column("TenantId", LOW, tenant_of("SpanAttributes", "ResourceAttributes", dialects.DIALECT)),
     Column("UserId", "String", span_attribute(semconv.USER_ID)),
     Column("SessionId", "String", span_attribute(semconv.CONVERSATION_ID, semconv.SESSION_ID)),
     Column("Op", LOW, dialects.OPERATION_SQL),
@@ -116,11 +120,12 @@ _OWN_TRACE_COLUMNS = (
         "toUnixTimestamp64Nano(ReceivedAt))",
         "Delta(8), ZSTD(1)",
     ),
-    Column(dialects.DIALECT, MAP, dialects.DIALECT_SQL, alias=True),
-    Column("InputMessages", "String", dialect_messages.INPUT_MESSAGES_SQL, alias=True),
-    Column("OutputMessages", "String", dialect_messages.OUTPUT_MESSAGES_SQL, alias=True),
-    Column("SystemInstructions", "String", dialects.SYSTEM_INSTRUCTIONS_SQL, alias=True),
-    Column("ToolDefinitions", "String", dialect_messages.TOOL_DEFINITIONS_SQL, alias=True),
+    # Stored: as an alias it would be copied into each default that reads it, at every insert.
+    Column(dialects.DIALECT, MAP, dialects.DIALECT_SQL),
+    Column("InputMessages", "String", _own(semconv.INPUT_MESSAGES), alias=True),
+    Column("OutputMessages", "String", _own(semconv.OUTPUT_MESSAGES), alias=True),
+    Column("SystemInstructions", "String", _own(semconv.SYSTEM_INSTRUCTIONS), alias=True),
+    Column("ToolDefinitions", "String", _own(semconv.TOOL_DEFINITIONS), alias=True),
     Column(
         "ResourceAttributeItems",
         "Array(String)",

@@ -14,6 +14,7 @@ from spanlore.analyzers.runs.run_trace import Message, ModelCall, Override, RunT
 from spanlore.analyzers.runs.tool_schema import tool_of
 from spanlore.analyzers.runs.user_turns import TURNS_SQL, user_turns
 from spanlore.schemas import semconv
+from spanlore.schemas.dialect_messages import INPUT_MESSAGES_SQL, OUTPUT_MESSAGES_SQL
 from spanlore.schemas.dialects import MAX_TOKENS_SQL, span_attribute
 from spanlore.schemas.learning_tables import EXPOSURES, OVERRIDES
 from spanlore.schemas.store import Store
@@ -58,12 +59,12 @@ SELECT TraceId, SpanId, ParentSpanId, Op, StartUnixNano, EndUnixNano, Model, Too
        {shortened(span_attribute(semconv.RESPONSE_FINISH_REASONS), "FinishReasons")},
        toUInt64OrNull({MAX_TOKENS_SQL}) AS MaxTokens,
        SpanAttributes['{semconv.IMPORT_CALLED_BY}'] AS AskedBy,
-       {shortened(f"if({_INFERENCE}, OutputMessages, '')", "Output")},
+       {shortened(f"if({_INFERENCE}, {OUTPUT_MESSAGES_SQL}, '')", "Output")},
        leftUTF8(if((TraceId, SpanId) IN (
            SELECT TraceId, argMax(SpanId, (StartUnixNano, EndUnixNano, SpanId))
            FROM {TRACES} WHERE {SPANS_OF_TRACES} AND {OF_RUNS_TENANT} AND {_INFERENCE}
            GROUP BY TraceId
-       ), InputMessages, ''), {HISTORY_CHARACTERS_MAX}) AS Input,
+       ), {INPUT_MESSAGES_SQL}, ''), {HISTORY_CHARACTERS_MAX}) AS Input,
        mapApply((name, value) -> (name, leftUTF8(value, {SEGMENT_CHARACTERS_MAX})), mapFilter(
            (name, value) -> startsWith(name, '{semconv.SEGMENT_PREFIX}') AND value != '',
            SpanAttributes)) AS Segments
