@@ -105,7 +105,9 @@ def test_the_conventions_own_words_go_before_those_of_others(store: Store) -> No
         "gen_ai.input.messages": "[]",
     }
     insert(store, [said])
-    (row,) = store.query(f"SELECT *, {dialect_messages.INPUT_MESSAGES_SQL} AS Heard FROM {tables.TRACES}")
+    (row,) = store.query(
+        f"SELECT *, {dialect_messages.INPUT_MESSAGES_SQL} AS Heard FROM {tables.TRACES}"
+    )
     assert (row["Op"], row["Model"], row["InputTokens"]) == ("chat", "ours", 2)
     assert row["Heard"] == "[]"
 

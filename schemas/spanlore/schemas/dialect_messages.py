@@ -1,7 +1,8 @@
 """Messages and tool definitions of other vocabularies, in the GenAI conventions' JSON: SQL.
 
 They are made where they are read and are no columns: every insert would plan them anew. Of tool
-definitions there is a hash at the insert. Braces are ``char``: the driver takes them for parameters.
+definitions there is a hash at the insert. Braces are ``char``: the driver takes them for
+parameters.
 """
 
 from typing import Final
@@ -46,13 +47,15 @@ def _answer_part(number: str, response: str) -> str:
 
 def _message(role: str, parts: str) -> str:
     """SQL for a message; ``parts`` is an array of parts."""
-    return f"""concat(char(123), '"role":', toJSONString({role}), ',"parts":', {_listed(parts)}, char(125))"""
+    return f"""concat(
+        char(123), '"role":', toJSONString({role}), ',"parts":', {_listed(parts)}, char(125))"""
 
 
 def _definition(name: str, description: str, parameters: str) -> str:
     """SQL for a tool's definition; ``parameters`` is JSON, or empty."""
     return f"""concat(char(123), '"name":', toJSONString({name}), ',"description":',
-        toJSONString({description}), ',"parameters":', {first_of(parameters, "'null'")}, char(125))"""
+        toJSONString({description}), ',"parameters":',
+        {first_of(parameters, "'null'")}, char(125))"""
 
 
 # Lists that stand in one attribute for each field of their members. A field is (number of the

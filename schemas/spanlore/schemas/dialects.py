@@ -150,9 +150,13 @@ def span_attribute(*names: str) -> str:
 
     What is said in the conventions' words goes before what is said in others'.
     """
-    lookups = [f"{_AT}['{name}']" for name in names]
-    lookups += [f"{DIALECT}['{name}']" for name in names if name in SYNONYMS]
-    return first_of(*lookups)
+    return first_of(*lookups(*names))
+
+
+def lookups(*names: str) -> list[str]:
+    """SQL for each of these attributes of a span, in the order in which they hold."""
+    translated = [dialect(name) for name in names if name in SYNONYMS]
+    return [*(f"{_AT}['{name}']" for name in names), *translated]
 
 
 def dialect(name: str) -> str:
@@ -161,11 +165,13 @@ def dialect(name: str) -> str:
 
 
 def first_of(*texts: str) -> str:
-    """SQL for the first of these texts that is not empty."""
+    """SQL for the first of these texts that is not empty.
+
+    In one function: a default's terms are planned at every insert.
+    """
     if len(texts) == 1:
         return texts[0]
-    tests = [f"{text} != '', {text}" for text in texts[:-1]]
-    return f"multiIf({', '.join(tests)}, {texts[-1]})"
+    return f"firstNonDefault({', '.join(texts)})"
 
 
 _KIND = dialect(semconv.OPERATION_NAME)
@@ -189,29 +195,28 @@ PROVIDER_SQL: Final = first_of(
 )
 
 AGENT_NAME_SQL: Final = first_of(
-    span_attribute(semconv.AGENT_NAME),
+    *lookups(semconv.AGENT_NAME),
     f"multiIf(NOT {_IS_ROOT}, '', {dialect(ENTITY)} != '', {dialect(ENTITY)}, "
     f"{_KIND} = 'AGENT', SpanName, '')",
 )
 TOOL_NAME_SQL: Final = first_of(
-    span_attribute(semconv.TOOL_NAME),
+    *lookups(semconv.TOOL_NAME),
     f"multiIf(NOT {_IS_TOOL}, '', {dialect(ENTITY)} != '', {dialect(ENTITY)}, "
     f"{_KIND} = 'TOOL', SpanName, '')",
 )
 # OpenLLMetry writes a Python function's arguments down as {"args": [...], "kwargs": {...}}.
 TOOL_ARGUMENTS_SQL: Final = first_of(
-    span_attribute(semconv.TOOL_CALL_ARGUMENTS),
+    *lookups(semconv.TOOL_CALL_ARGUMENTS),
     f"multiIf(NOT {_IS_TOOL}, '', "
     f"JSONExtractRaw({dialect(INPUT)}, 'args') = '[]' AND JSONHas({dialect(INPUT)}, 'kwargs'), "
     f"JSONExtractRaw({dialect(INPUT)}, 'kwargs'), {dialect(INPUT)})",
 )
 _RESULT = first_of(dialect(semconv.TOOL_CALL_RESULT), dialect(OUTPUT))
 # A text is written down as JSON by some.
-TOOL_RESULT_SQL: Final = f"""multiIf(
-    {_AT}['{semconv.TOOL_CALL_RESULT}'] != '', {_AT}['{semconv.TOOL_CALL_RESULT}'],
-    NOT {_IS_TOOL}, '',
-    startsWith({_RESULT}, '"') AND isValidJSON({_RESULT}), JSONExtractString({_RESULT}),
-    {_RESULT})"""
+TOOL_RESULT_SQL: Final = first_of(
+    f"{_AT}['{semconv.TOOL_CALL_RESULT}']",
+    f"if({_IS_TOOL}, {first_of(f'JSONExtractString({_RESULT})', _RESULT)}, '')",
+)
 # Most say how a span failed by its status and an event alone.
 ERROR_TYPE_SQL: Final = first_of(
     f"{_AT}['{semconv.ERROR_TYPE}']",
@@ -229,11 +234,11 @@ SYSTEM_INSTRUCTIONS_SQL: Final = first_of(
 )
 
 
-# Texts are long: none is copied that need not be.
+# Texts are long: none is copied that need not be. No text is 0.
 _OWN_INSTRUCTIONS = f"{_AT}['{semconv.SYSTEM_INSTRUCTIONS}']"
 INSTRUCTIONS_HASH_SQL: Final = f"""multiIf(
     {_OWN_INSTRUCTIONS} != '', sipHash64({_OWN_INSTRUCTIONS}), empty({DIALECT}), 0,
-    {_OTHER_INSTRUCTIONS} != '', sipHash64({_OTHER_INSTRUCTIONS}), 0)"""
+    bitXor(sipHash64({_OTHER_INSTRUCTIONS}), sipHash64('')))"""
 
 _PARAMETER = f"JSONExtractKeysAndValuesRaw({dialect(_PARAMETERS)})"
 _SENT = f"""CAST(mapFromArrays(

@@ -63,9 +63,10 @@ def tenant_of(record: str, resource: str, *translated: str) -> str:
 
     All are maps of attributes; ``translated`` are the record's, of other vocabularies.
     """
-    lookups = [f"{attributes}['{semconv.TENANT_ID}']" for attributes in (record, *translated, resource)]
-    tests = ", ".join(f"{lookup} != '', {lookup}" for lookup in lookups)
-    return f"multiIf({tests}, '{semconv.DEFAULT_TENANT}')"
+    lookups = [
+        f"{attributes}['{semconv.TENANT_ID}']" for attributes in (record, *translated, resource)
+    ]
+    return f"firstNonDefault({', '.join(lookups)}, '{semconv.DEFAULT_TENANT}')"
 
 
 # The write-ahead log's mark on a row: which log and record it came from; 0 on rows of a foreign
