@@ -240,19 +240,9 @@ INSTRUCTIONS_HASH_SQL: Final = f"""multiIf(
     {_OWN_INSTRUCTIONS} != '', sipHash64({_OWN_INSTRUCTIONS}), empty({DIALECT}), 0,
     bitXor(sipHash64({_OTHER_INSTRUCTIONS}), sipHash64('')))"""
 
-_PARAMETER = f"JSONExtractKeysAndValuesRaw({dialect(_PARAMETERS)})"
-_SENT = f"""CAST(mapFromArrays(
-    arrayMap(parameter -> concat('gen_ai.request.', parameter.1), {_PARAMETER}),
-    arrayMap(parameter -> parameter.2, {_PARAMETER})), 'Map(LowCardinality(String), String)')"""
-
-
-def _sampling(attributes: str) -> str:
-    # Filtered before anything else is done with it: what is left is small.
-    return f"mapFilter((name, said) -> name IN {semconv.REQUEST_SAMPLING}, {attributes})"
-
-
-SAMPLING_SQL: Final = f"""if(Op IN {semconv.INFERENCE_OPS}, toJSONString(mapSort(
-    mapConcat({_sampling(_AT)}, {_sampling(_SENT)}))), '')"""
+# Filtered before anything else is done with it: what is left is small.
+SAMPLING_SQL: Final = f"""if(Op IN {semconv.INFERENCE_OPS}, toJSONString(mapSort(mapFilter(
+    (name, said) -> name IN {(*semconv.REQUEST_SAMPLING, _PARAMETERS)}, {_AT}))), '')"""
 MAX_TOKENS_SQL: Final = first_of(
     span_attribute(semconv.REQUEST_MAX_TOKENS),
     f"JSONExtractRaw({dialect(_PARAMETERS)}, 'max_tokens')",
