@@ -9,6 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from spanlore.schemas import semconv
+from spanlore.schemas.dialect_messages import (
+    INPUT_MESSAGES_SQL,
+    OUTPUT_MESSAGES_SQL,
+    TOOL_DEFINITIONS_SQL,
+)
+from spanlore.schemas.dialects import span_attribute
 from spanlore.schemas.learning_tables import EXPOSURES, OVERRIDES
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import JUDGEMENTS, LATEST_RUN, LATEST_SPAN, RUNS, TRACES
@@ -32,10 +38,9 @@ class Signal:
     of_runs: bool = False
 
 
-def _on_calls(attribute: str, how: str) -> Signal:
-    """Return a signal that model calls carry."""
-    sql = f"Op IN {semconv.INFERENCE_OPS} AND SpanAttributes['{attribute}'] != ''"
-    return Signal(attribute, how, sql)
+def _on_calls(attribute: str, how: str, text: str) -> Signal:
+    """Return a signal that model calls carry, where ``text`` (SQL) is not empty."""
+    return Signal(attribute, how, f"Op IN {semconv.INFERENCE_OPS} AND {text} != ''")
 
 
 def _judged(*sources: str) -> str:
@@ -51,10 +56,16 @@ MODEL_CALLS = Signal(
     "call models through a library that is traced (the list above)",
     f"Op IN {semconv.INFERENCE_OPS}",
 )
-INPUT = _on_calls(semconv.INPUT_MESSAGES, _CONTENT)
-OUTPUT = _on_calls(semconv.OUTPUT_MESSAGES, _CONTENT)
-FINISH = _on_calls(semconv.RESPONSE_FINISH_REASONS, "use an SDK that tells it")
-DEFINITIONS = _on_calls(semconv.TOOL_DEFINITIONS, f"give the model tools; {_CONTENT}")
+INPUT = _on_calls(semconv.INPUT_MESSAGES, _CONTENT, INPUT_MESSAGES_SQL)
+OUTPUT = _on_calls(semconv.OUTPUT_MESSAGES, _CONTENT, OUTPUT_MESSAGES_SQL)
+FINISH = _on_calls(
+    semconv.RESPONSE_FINISH_REASONS,
+    "use an SDK that tells it",
+    span_attribute(semconv.RESPONSE_FINISH_REASONS),
+)
+DEFINITIONS = _on_calls(
+    semconv.TOOL_DEFINITIONS, f"give the model tools; {_CONTENT}", TOOL_DEFINITIONS_SQL
+)
 TOKENS = Signal(
     semconv.USAGE_INPUT_TOKENS,
     'ask for them in streams: stream_options={"include_usage": True}',

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spanlore.schemas import semconv, tables
+from spanlore.schemas.dialect_messages import TOOL_DEFINITIONS_SQL
+from spanlore.schemas.dialects import SYSTEM_INSTRUCTIONS_SQL
 from spanlore.schemas.store import Store
 
 _HASH_CHARACTERS = 16
@@ -32,13 +34,14 @@ _MEMORY = re.compile(
 
 # By kind: the fact of a run that names the raw hash, a span's columns with that hash and the text.
 _PARTS = {
-    tables.KIND_INSTRUCTIONS: ("instructions_raw", "InstructionsHash", "SystemInstructions"),
-    tables.KIND_TOOL_DEFINITIONS: ("tools_raw", "ToolDefinitionsHash", "ToolDefinitions"),
+    tables.KIND_INSTRUCTIONS: ("instructions_raw", "InstructionsHash", "Instructions"),
+    tables.KIND_TOOL_DEFINITIONS: ("tools_raw", "ToolDefinitionsHash", "Definitions"),
 }
 
 _KNOWN_SQL = f"""SELECT Kind, RawHash, argMax(Hash, At) AS Hash FROM {tables.HARNESS_PARTS}
 WHERE RawHash IN {{hashes:Array(UInt64)}} GROUP BY Kind, RawHash"""
-_TEXTS_SQL = f"""SELECT InstructionsHash, SystemInstructions, ToolDefinitionsHash, ToolDefinitions
+_TEXTS_SQL = f"""SELECT InstructionsHash, {SYSTEM_INSTRUCTIONS_SQL} AS Instructions,
+    ToolDefinitionsHash, {TOOL_DEFINITIONS_SQL} AS Definitions
 FROM {tables.TRACES}
 WHERE TraceId IN {{ids:Array(String)}}
     AND hasAny([InstructionsHash, ToolDefinitionsHash], {{hashes:Array(UInt64)}})

@@ -13,6 +13,7 @@ from typing import Any
 
 from spanlore.collector.seal import seal_traces
 from spanlore.schemas import semconv, tables
+from spanlore.schemas.dialects import span_attribute
 from spanlore.schemas.store import Store
 from spanlore.schemas.views import JUDGEMENT_COLUMNS_SQL
 
@@ -33,7 +34,7 @@ WHERE EventName = '{semconv.EVENT_EVALUATION}' AND TraceId = ''
 ORDER BY Timestamp DESC LIMIT {PLACED_AT_ONCE_MAX}
 """
 _ANSWERED_SQL = f"""
-SELECT TenantId, SpanAttributes['{semconv.RESPONSE_ID}'] AS Id, TraceId, Timestamp AS Begun
+SELECT TenantId, {span_attribute(semconv.RESPONSE_ID)} AS Id, TraceId, Timestamp AS Begun
 FROM {tables.TRACES}
 WHERE Id IN %(ids)s AND Timestamp > %(since)s AND Op IN {semconv.INFERENCE_OPS}
 """

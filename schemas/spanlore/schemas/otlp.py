@@ -12,6 +12,7 @@ this schema does not recurse.
 """
 
 from spanlore.schemas import semconv
+from spanlore.schemas.dialects import DIALECT, DIALECT_SQL
 from spanlore.schemas.table import tenant_of
 
 MESSAGE_NAME = "WalRecord"
@@ -244,6 +245,7 @@ def traces_view_sql() -> str:
     scope_name AS ScopeName,
     scope_version AS ScopeVersion,
     {map_sql("s.attributes")} AS SpanAttributes,
+    {DIALECT_SQL} AS {DIALECT},
     s.end_time_unix_nano - least(s.start_time_unix_nano, s.end_time_unix_nano) AS Duration,
     if(s.status.code BETWEEN 1 AND 2, {_STATUS_CODES}[s.status.code], 'Unset') AS StatusCode,
     s.status.message AS StatusMessage,
@@ -254,7 +256,7 @@ def traces_view_sql() -> str:
     arrayMap(id -> lower(hex(id)), s.links.span_id) AS `Links.SpanId`,
     s.links.trace_state AS `Links.TraceState`,
     arrayMap(a -> {map_sql("a")}, s.links.attributes) AS `Links.Attributes`,
-    if(tenant = '', {tenant_of("SpanAttributes", "resource")}, tenant) AS TenantId,
+    if(tenant = '', {tenant_of("SpanAttributes", "resource", DIALECT)}, tenant) AS TenantId,
     resource_types AS ResourceAttributeTypes,
     {types_sql("s.attributes")} AS SpanAttributeTypes,
     scope_attributes AS ScopeAttributes,

@@ -58,13 +58,15 @@ class Table:
         return tuple(column.name for column in self.columns if not column.alias)
 
 
-def tenant_of(attributes: str, resource: str) -> str:
-    """SQL for the tenant a row names itself: on the record, else on its resource, else default."""
-    key = semconv.TENANT_ID
-    return (
-        f"multiIf({attributes}['{key}'] != '', {attributes}['{key}'], "
-        f"{resource}['{key}'] != '', {resource}['{key}'], '{semconv.DEFAULT_TENANT}')"
-    )
+def tenant_of(record: str, resource: str, *translated: str) -> str:
+    """SQL for the tenant a row names itself: on the record, else on its resource, else default.
+
+    All are maps of attributes; ``translated`` are the record's, of other vocabularies.
+    """
+    lookups = [
+        f"{attributes}['{semconv.TENANT_ID}']" for attributes in (record, *translated, resource)
+    ]
+    return f"firstNonDefault({', '.join(lookups)}, '{semconv.DEFAULT_TENANT}')"
 
 
 # The write-ahead log's mark on a row: which log and record it came from; 0 on rows of a foreign

@@ -6,7 +6,8 @@ plugin and other readers of that schema work against them. Our own columns on th
 expressions over the attribute maps: rows that a foreign exporter writes fill them too.
 """
 
-from spanlore.schemas import learning_tables, metric_tables, semconv
+from spanlore.schemas import dialect_messages, dialects, learning_tables, metric_tables, semconv
+from spanlore.schemas.dialects import span_attribute
 from spanlore.schemas.table import (
     DURABLE,
     LOW,
@@ -34,21 +35,12 @@ KIND_INSTRUCTIONS = "instructions"
 KIND_TOOL_DEFINITIONS = "tool_definitions"
 
 
-def span_attribute(*names: str) -> str:
-    """SQL for the first non-empty of these attributes of a span, '' where all are absent."""
-    return _first_of("SpanAttributes", names)
+def _own(name: str) -> str:
+    return f"SpanAttributes['{name}']"
 
 
-def _first_of(column: str, names: tuple[str, ...]) -> str:
-    lookups = [f"{column}['{name}']" for name in names]
-    if len(lookups) == 1:
-        return lookups[0]
-    tests = [f"{lookup} != '', {lookup}" for lookup in lookups[:-1]]
-    return f"multiIf({', '.join(tests)}, {lookups[-1]})"
-
-
-def _tokens(*names: str) -> str:
-    return f"toUInt64OrNull({span_attribute(*names)})"
+def _tokens(name: str) -> str:
+    return f"toUInt64OrNull({span_attribute(name)})"
 
 
 _EXPORTER_TRACE_COLUMNS = (
@@ -78,60 +70,31 @@ _EXPORTER_TRACE_COLUMNS = (
 
 _ITEMS = "arrayMap(kv -> concat(kv.1, '=', kv.2), CAST({column}, 'Array(Tuple(String, String))'))"
 
-_SAMPLING_KEYS = ", ".join(f"'{name}'" for name in semconv.REQUEST_SAMPLING)
-
 _OWN_TRACE_COLUMNS = (
-    Column("TenantId", LOW, tenant_of("SpanAttributes", "ResourceAttributes")),
-    Column("UserId", "String", span_attribute(semconv.USER_ID, semconv.ENDUSER_ID_LEGACY)),
+    Column("TenantId", LOW, tenant_of("SpanAttributes", "ResourceAttributes", dialects.DIALECT)),
+    Column("UserId", "String", span_attribute(semconv.USER_ID)),
     Column("SessionId", "String", span_attribute(semconv.CONVERSATION_ID, semconv.SESSION_ID)),
-    Column("Op", LOW, span_attribute(semconv.OPERATION_NAME)),
-    Column("AgentName", LOW, span_attribute(semconv.AGENT_NAME)),
+    Column("Op", LOW, dialects.OPERATION_SQL),
+    Column("AgentName", LOW, dialects.AGENT_NAME_SQL),
     Column("AgentVersion", LOW, span_attribute(semconv.AGENT_VERSION)),
-    Column("Provider", LOW, span_attribute(semconv.PROVIDER_NAME, semconv.SYSTEM_LEGACY)),
+    Column("Provider", LOW, dialects.PROVIDER_SQL),
     Column("Model", LOW, span_attribute(semconv.RESPONSE_MODEL, semconv.REQUEST_MODEL)),
-    Column("ToolName", LOW, span_attribute(semconv.TOOL_NAME)),
+    Column("ToolName", LOW, dialects.TOOL_NAME_SQL),
     Column("ToolCallId", "String", span_attribute(semconv.TOOL_CALL_ID)),
     Column("TaskType", LOW, span_attribute(semconv.TASK_TYPE)),
     Column("TaskId", "String", span_attribute(semconv.TASK_ID)),
-    Column("ErrorType", LOW, span_attribute(semconv.ERROR_TYPE)),
-    Column(
-        "InputTokens",
-        "Nullable(UInt64)",
-        _tokens(semconv.USAGE_INPUT_TOKENS, semconv.USAGE_PROMPT_TOKENS_LEGACY),
-    ),
-    Column(
-        "OutputTokens",
-        "Nullable(UInt64)",
-        _tokens(semconv.USAGE_OUTPUT_TOKENS, semconv.USAGE_COMPLETION_TOKENS_LEGACY),
-    ),
+    Column("ErrorType", LOW, dialects.ERROR_TYPE_SQL),
+    Column("InputTokens", "Nullable(UInt64)", _tokens(semconv.USAGE_INPUT_TOKENS)),
+    Column("OutputTokens", "Nullable(UInt64)", _tokens(semconv.USAGE_OUTPUT_TOKENS)),
     Column("CacheReadTokens", "Nullable(UInt64)", _tokens(semconv.USAGE_CACHE_READ)),
-    Column(
-        "CacheWriteTokens",
-        "Nullable(UInt64)",
-        _tokens(semconv.USAGE_CACHE_WRITE, semconv.USAGE_CACHE_CREATION_LEGACY),
-    ),
+    Column("CacheWriteTokens", "Nullable(UInt64)", _tokens(semconv.USAGE_CACHE_WRITE)),
     Column("ReasoningTokens", "Nullable(UInt64)", _tokens(semconv.USAGE_REASONING)),
-    Column("ToolArguments", "String", span_attribute(semconv.TOOL_CALL_ARGUMENTS)),
-    Column("ToolResult", "String", span_attribute(semconv.TOOL_CALL_RESULT)),
+    Column("ToolArguments", "String", dialects.TOOL_ARGUMENTS_SQL),
+    Column("ToolResult", "String", dialects.TOOL_RESULT_SQL),
     # What a harness is made of, as hashes: the sealing job need not read the text of every span.
-    Column(
-        "InstructionsHash",
-        "UInt64",
-        f"if({span_attribute(semconv.SYSTEM_INSTRUCTIONS)} = '', 0, "
-        f"sipHash64({span_attribute(semconv.SYSTEM_INSTRUCTIONS)}))",
-    ),
-    Column(
-        "ToolDefinitionsHash",
-        "UInt64",
-        f"if({span_attribute(semconv.TOOL_DEFINITIONS)} = '', 0, "
-        f"sipHash64({span_attribute(semconv.TOOL_DEFINITIONS)}))",
-    ),
-    Column(
-        "Sampling",
-        LOW,
-        f"if(Op IN {semconv.INFERENCE_OPS}, "
-        f"toJSONString(mapSort(mapFilter((k, v) -> k IN ({_SAMPLING_KEYS}), SpanAttributes))), '')",
-    ),
+    Column("InstructionsHash", "UInt64", dialects.INSTRUCTIONS_HASH_SQL),
+    Column("ToolDefinitionsHash", "UInt64", dialect_messages.TOOL_DEFINITIONS_HASH_SQL),
+    Column("Sampling", LOW, dialects.SAMPLING_SQL),
     Column(
         "Revision",
         LOW,
@@ -157,10 +120,12 @@ _OWN_TRACE_COLUMNS = (
         "toUnixTimestamp64Nano(ReceivedAt))",
         "Delta(8), ZSTD(1)",
     ),
-    Column("InputMessages", "String", span_attribute(semconv.INPUT_MESSAGES), alias=True),
-    Column("OutputMessages", "String", span_attribute(semconv.OUTPUT_MESSAGES), alias=True),
-    Column("SystemInstructions", "String", span_attribute(semconv.SYSTEM_INSTRUCTIONS), alias=True),
-    Column("ToolDefinitions", "String", span_attribute(semconv.TOOL_DEFINITIONS), alias=True),
+    # Stored: as an alias it would be copied into each default that reads it, at every insert.
+    Column(dialects.DIALECT, MAP, dialects.DIALECT_SQL),
+    Column("InputMessages", "String", _own(semconv.INPUT_MESSAGES), alias=True),
+    Column("OutputMessages", "String", _own(semconv.OUTPUT_MESSAGES), alias=True),
+    Column("SystemInstructions", "String", _own(semconv.SYSTEM_INSTRUCTIONS), alias=True),
+    Column("ToolDefinitions", "String", _own(semconv.TOOL_DEFINITIONS), alias=True),
     Column(
         "ResourceAttributeItems",
         "Array(String)",

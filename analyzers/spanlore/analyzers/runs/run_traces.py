@@ -14,6 +14,8 @@ from spanlore.analyzers.runs.run_trace import Message, ModelCall, Override, RunT
 from spanlore.analyzers.runs.tool_schema import tool_of
 from spanlore.analyzers.runs.user_turns import TURNS_SQL, user_turns
 from spanlore.schemas import semconv
+from spanlore.schemas.dialect_messages import INPUT_MESSAGES_SQL, OUTPUT_MESSAGES_SQL
+from spanlore.schemas.dialects import MAX_TOKENS_SQL, span_attribute
 from spanlore.schemas.learning_tables import EXPOSURES, OVERRIDES
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import (
@@ -54,15 +56,15 @@ SELECT TraceId, SpanId, ParentSpanId, Op, StartUnixNano, EndUnixNano, Model, Too
        {shortened("ToolArguments")}, {shortened("ToolResult")}, {shortened("StatusMessage")},
        StatusCode = 'Error' OR ErrorType != '' AS Failed, ErrorType, Incomplete,
        InputTokens, OutputTokens, CacheReadTokens, ReasoningTokens,
-       {shortened(f"SpanAttributes['{semconv.RESPONSE_FINISH_REASONS}']", "FinishReasons")},
-       toUInt64OrNull(SpanAttributes['{semconv.REQUEST_MAX_TOKENS}']) AS MaxTokens,
+       {shortened(span_attribute(semconv.RESPONSE_FINISH_REASONS), "FinishReasons")},
+       toUInt64OrNull({MAX_TOKENS_SQL}) AS MaxTokens,
        SpanAttributes['{semconv.IMPORT_CALLED_BY}'] AS AskedBy,
-       {shortened(f"if({_INFERENCE}, SpanAttributes['{semconv.OUTPUT_MESSAGES}'], '')", "Output")},
+       {shortened(f"if({_INFERENCE}, {OUTPUT_MESSAGES_SQL}, '')", "Output")},
        leftUTF8(if((TraceId, SpanId) IN (
            SELECT TraceId, argMax(SpanId, (StartUnixNano, EndUnixNano, SpanId))
            FROM {TRACES} WHERE {SPANS_OF_TRACES} AND {OF_RUNS_TENANT} AND {_INFERENCE}
            GROUP BY TraceId
-       ), SpanAttributes['{semconv.INPUT_MESSAGES}'], ''), {HISTORY_CHARACTERS_MAX}) AS Input,
+       ), {INPUT_MESSAGES_SQL}, ''), {HISTORY_CHARACTERS_MAX}) AS Input,
        mapApply((name, value) -> (name, leftUTF8(value, {SEGMENT_CHARACTERS_MAX})), mapFilter(
            (name, value) -> startsWith(name, '{semconv.SEGMENT_PREFIX}') AND value != '',
            SpanAttributes)) AS Segments

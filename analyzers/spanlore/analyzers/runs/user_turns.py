@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from spanlore.schemas import semconv
+from spanlore.schemas.dialect_messages import INPUT_MESSAGES_SQL
 from spanlore.schemas.tables import OF_RUNS_TENANT, TRACES
 from spanlore.schemas.views import SPANS_OF_TRACES
 
@@ -19,7 +20,7 @@ WITH arrayFilter(
             JSONExtractArrayRaw(message, 'parts')
         )
     ),
-    JSONExtractArrayRaw(InputMessages)
+    JSONExtractArrayRaw({INPUT_MESSAGES_SQL})
 ) AS Spoken
 SELECT TraceId, StartUnixNano AS StartNs, length(Spoken) AS Said,
        if(empty(Spoken), 0, sipHash64(Spoken[-1])) AS Last

@@ -1,0 +1,249 @@
+"""How spans in other vocabularies than the GenAI conventions are read: SQL over their attributes.
+
+Attributes are stored as they came. ``DIALECT_SQL`` is what a span says in other words than the
+conventions', under the conventions' names; it is empty for a span that uses these, so that such
+a span costs next to nothing. Message lists are made where they are read, never at the insert.
+
+The words are those of OpenInference, OpenLLMetry (Traceloop), Vercel's AI SDK, OpenLIT, Pydantic AI
+and Logfire before version 2, and of the GenAI conventions before they were renamed.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from spanlore.schemas import semconv
+
+# What has no name of its own in the conventions: what it means hangs on the kind of the span.
+ENTITY: Final = "traceloop.entity.name"
+INPUT: Final = "input.value"
+OUTPUT: Final = "output.value"
+_PARAMETERS: Final = "llm.invocation_parameters"
+_PROMPT: Final = "ai.prompt"
+TOOLS: Final = "llm.tools"
+TOOLS_LISTED: Final = "ai.prompt.tools"
+FUNCTIONS: Final = "llm.request.functions."
+EVENTS: Final = "events"
+MODEL_PARAMETERS: Final = "model_request_parameters"
+_FIRST_ROLE: Final = "llm.input_messages.0.message.role"
+_FIRST_CONTENT: Final = "llm.input_messages.0.message.content"
+
+# What the conventions (or the names above) call it, and what others do. Where a span carries
+# several of a line, the first that it was given holds.
+SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
+    semconv.OPERATION_NAME: (
+        "openinference.span.kind", "traceloop.span.kind", "ai.operationId", "llm.request.type",
+    ),
+    semconv.PROVIDER_NAME: (semconv.SYSTEM_LEGACY, "llm.provider", "llm.system"),
+    semconv.REQUEST_MODEL: (
+        "llm.model_name", "llm.request.model_name", "embedding.model_name", "reranker.model_name",
+        "ai.model.id", "model_name",
+    ),
+    semconv.RESPONSE_MODEL: ("llm.response.model_name", "ai.response.model"),
+    semconv.RESPONSE_ID: ("ai.response.id",),
+    semconv.RESPONSE_FINISH_REASONS: (
+        "llm.finish_reason", "ai.response.finishReason", "gen_ai.completion.0.finish_reason",
+    ),
+    semconv.USAGE_INPUT_TOKENS: (
+        semconv.USAGE_PROMPT_TOKENS_LEGACY, "llm.token_count.prompt", "ai.usage.inputTokens",
+        "ai.usage.promptTokens",
+    ),
+    semconv.USAGE_OUTPUT_TOKENS: (
+        semconv.USAGE_COMPLETION_TOKENS_LEGACY, "llm.token_count.completion",
+        "ai.usage.outputTokens", "ai.usage.completionTokens",
+    ),
+    semconv.USAGE_CACHE_READ: (
+        "llm.token_count.prompt_details.cache_read", "gen_ai.usage.cache_read_input_tokens",
+        "gen_ai.usage.details.cache_read_tokens", "ai.usage.cachedInputTokens",
+    ),
+    semconv.USAGE_CACHE_WRITE: (
+        semconv.USAGE_CACHE_CREATION_LEGACY, "llm.token_count.prompt_details.cache_write",
+        "gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.details.cache_write_tokens",
+    ),
+    semconv.USAGE_REASONING: (
+        "llm.token_count.completion_details.reasoning", "gen_ai.usage.reasoning_tokens",
+        "gen_ai.usage.details.reasoning_tokens", "ai.usage.reasoningTokens",
+    ),
+    semconv.REQUEST_MAX_TOKENS: ("ai.settings.maxOutputTokens", "ai.settings.maxTokens"),
+    semconv.AGENT_NAME: ("agent.name", "agent_name"),
+    semconv.TOOL_NAME: ("tool.name", "ai.toolCall.name"),
+    semconv.TOOL_CALL_ID: ("tool.id", "ai.toolCall.id"),
+    semconv.TOOL_CALL_ARGUMENTS: ("ai.toolCall.args", "gen_ai.tool.args", "tool_arguments"),
+    semconv.TOOL_CALL_RESULT: ("ai.toolCall.result", "tool_response"),
+    semconv.USER_ID: (
+        semconv.ENDUSER_ID_LEGACY, "traceloop.association.properties.user_id",
+        "ai.telemetry.metadata.userId", "gen_ai.request.user", "gen_ai.user", "llm.user",
+    ),
+    semconv.SESSION_ID: (
+        "traceloop.association.properties.session_id", "ai.telemetry.metadata.sessionId",
+    ),
+    semconv.TENANT_ID: (
+        "traceloop.association.properties.tenant_id", "ai.telemetry.metadata.tenantId",
+    ),
+    ENTITY: (ENTITY, "ai.telemetry.functionId"),
+    INPUT: (INPUT, "traceloop.entity.input"),
+    OUTPUT: (OUTPUT, "traceloop.entity.output"),
+    _PARAMETERS: (_PARAMETERS,),
+    _PROMPT: (_PROMPT,),
+    TOOLS_LISTED: (TOOLS_LISTED,),
+    EVENTS: (EVENTS,),
+    MODEL_PARAMETERS: (MODEL_PARAMETERS,),
+    _FIRST_ROLE: (_FIRST_ROLE, "gen_ai.prompt.0.role"),
+    _FIRST_CONTENT: (_FIRST_CONTENT, "gen_ai.prompt.0.content"),
+}  # fmt: skip
+
+# What kinds of a span are called. What is not here (a chain, a task) is a span without operation.
+OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    semconv.OP_CHAT: (
+        "LLM", "chat", "ai.generateText.doGenerate", "ai.streamText.doStream",
+        "ai.generateObject.doGenerate", "ai.streamObject.doStream",
+    ),
+    semconv.OP_TEXT_COMPLETION: ("completion",),
+    semconv.OP_EMBEDDINGS: ("EMBEDDING", "embedding", "ai.embed.doEmbed", "ai.embedMany.doEmbed"),
+    semconv.OP_RETRIEVAL: ("RETRIEVER", "RERANKER", "rerank"),
+    semconv.OP_EXECUTE_TOOL: ("TOOL", "tool", "ai.toolCall"),
+    semconv.OP_INVOKE_AGENT: (
+        "AGENT", "agent", "ai.generateText", "ai.streamText", "ai.generateObject",
+        "ai.streamObject",
+    ),
+    semconv.OP_INVOKE_WORKFLOW: ("workflow",),
+}  # fmt: skip
+
+# Other spellings of providers.
+PROVIDERS: Final[Mapping[str, str]] = {
+    "az.ai.inference": "azure.ai.inference",
+    "az.ai.openai": "azure.ai.openai",
+    "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
+    "google": "gcp.gemini",
+    "mistralai": "mistral_ai",
+    "vertex_ai": "gcp.vertex_ai",
+    "vertexai": "gcp.vertex_ai",
+    "xai": "x_ai",
+}
+
+DIALECT: Final = "Dialect"
+_AT: Final = "SpanAttributes"
+_FOREIGN: Final = [(foreign, name) for name, names in SYNONYMS.items() for foreign in names]
+_SPOKEN: Final = [(kind, operation) for operation, kinds in OPERATIONS.items() for kind in kinds]
+
+
+def _translated(text: str, pairs: Iterable[tuple[str, str]], otherwise: str = "''") -> str:
+    """SQL for what a text is called, ``otherwise`` where nothing is known of it."""
+    froms, tos = (list(side) for side in zip(*pairs, strict=True))
+    return f"transform({text}, {froms}, {tos}, {otherwise})"
+
+
+# Keys are translated once for each that a block of rows has, whatever the number of its spans.
+# Lists come in keys without end: those of a list of tools stay as they are, or become one.
+_KEY = _translated(
+    "name",
+    _FOREIGN,
+    f"multiIf(startsWith(name, '{TOOLS}.'), '{TOOLS}', startsWith(name, '{FUNCTIONS}'), name, '')",
+)
+DIALECT_SQL: Final = f"""mapFilter((name, said) -> name != '', mapFromArrays(
+    arrayMap(name -> {_KEY}, mapKeys({_AT})), mapValues({_AT})))"""
+
+
+def span_attribute(*names: str) -> str:
+    """SQL for the first non-empty of these attributes of a span, '' where all are absent.
+
+    What is said in the conventions' words goes before what is said in others'.
+    """
+    return first_of(*lookups(*names))
+
+
+def lookups(*names: str) -> list[str]:
+    """SQL for each of these attributes of a span, in the order in which they hold."""
+    translated = [dialect(name) for name in names if name in SYNONYMS]
+    return [*(f"{_AT}['{name}']" for name in names), *translated]
+
+
+def dialect(name: str) -> str:
+    """SQL for what a span says in other words than the conventions'."""
+    return f"{DIALECT}['{name}']"
+
+
+def first_of(*texts: str) -> str:
+    """SQL for the first of these texts that is not empty.
+
+    In one function: a default's terms are planned at every insert.
+    """
+    if len(texts) == 1:
+        return texts[0]
+    return f"firstNonDefault({', '.join(texts)})"
+
+
+_KIND = dialect(semconv.OPERATION_NAME)
+IS_PYDANTIC_AI: Final = "ScopeName = 'pydantic-ai'"
+_IS_TOOL = f"Op = '{semconv.OP_EXECUTE_TOOL}'"
+_IS_ROOT = f"Op IN {semconv.ROOT_OPS}"
+
+OPERATION_SQL: Final = f"""multiIf(
+    {_AT}['{semconv.OPERATION_NAME}'] != '', {_AT}['{semconv.OPERATION_NAME}'],
+    {_KIND} != '', {_translated(_KIND, _SPOKEN)},
+    NOT {IS_PYDANTIC_AI}, '',
+    {_AT}['{semconv.TOOL_NAME}'] != '', '{semconv.OP_EXECUTE_TOOL}',
+    {dialect(semconv.AGENT_NAME)} != '', '{semconv.OP_INVOKE_AGENT}', '')"""
+
+# Vercel's SDK says behind a point which of a provider's interfaces was called.
+_PROVIDER = f"""lower(if(
+    startsWith({_KIND}, 'ai.'), splitByChar('.', {dialect(semconv.PROVIDER_NAME)})[1],
+    {dialect(semconv.PROVIDER_NAME)}))"""
+PROVIDER_SQL: Final = first_of(
+    f"{_AT}['{semconv.PROVIDER_NAME}']", _translated(_PROVIDER, PROVIDERS.items(), _PROVIDER)
+)
+
+AGENT_NAME_SQL: Final = first_of(
+    *lookups(semconv.AGENT_NAME),
+    f"multiIf(NOT {_IS_ROOT}, '', {dialect(ENTITY)} != '', {dialect(ENTITY)}, "
+    f"{_KIND} = 'AGENT', SpanName, '')",
+)
+TOOL_NAME_SQL: Final = first_of(
+    *lookups(semconv.TOOL_NAME),
+    f"multiIf(NOT {_IS_TOOL}, '', {dialect(ENTITY)} != '', {dialect(ENTITY)}, "
+    f"{_KIND} = 'TOOL', SpanName, '')",
+)
+# OpenLLMetry writes a Python function's arguments down as {"args": [...], "kwargs": {...}}.
+TOOL_ARGUMENTS_SQL: Final = first_of(
+    *lookups(semconv.TOOL_CALL_ARGUMENTS),
+    f"multiIf(NOT {_IS_TOOL}, '', "
+    f"JSONExtractRaw({dialect(INPUT)}, 'args') = '[]' AND JSONHas({dialect(INPUT)}, 'kwargs'), "
+    f"JSONExtractRaw({dialect(INPUT)}, 'kwargs'), {dialect(INPUT)})",
+)
+_RESULT = first_of(dialect(semconv.TOOL_CALL_RESULT), dialect(OUTPUT))
+# A text is written down as JSON by some.
+TOOL_RESULT_SQL: Final = first_of(
+    f"{_AT}['{semconv.TOOL_CALL_RESULT}']",
+    f"if({_IS_TOOL}, {first_of(f'JSONExtractString({_RESULT})', _RESULT)}, '')",
+)
+# Most say how a span failed by its status and an event alone.
+ERROR_TYPE_SQL: Final = first_of(
+    f"{_AT}['{semconv.ERROR_TYPE}']",
+    "if(StatusCode = 'Error', arrayFirst(type -> type != '', "
+    "arrayMap(event -> event['exception.type'], `Events.Attributes`)), '')",
+)
+_SYSTEM_EVENT = f"""arrayFirst(event -> JSONExtractString(event, 'role') = 'system',
+        JSONExtractArrayRaw({dialect(EVENTS)}))"""
+_OTHER_INSTRUCTIONS = f"""multiIf(
+    {dialect(_FIRST_ROLE)} IN ('system', 'developer'), {dialect(_FIRST_CONTENT)},
+    {dialect(_PROMPT)} != '', JSONExtractString({dialect(_PROMPT)}, 'system'),
+    {IS_PYDANTIC_AI}, JSONExtractString({_SYSTEM_EVENT}, 'content'), '')"""
+SYSTEM_INSTRUCTIONS_SQL: Final = first_of(
+    f"{_AT}['{semconv.SYSTEM_INSTRUCTIONS}']", _OTHER_INSTRUCTIONS
+)
+
+
+# Texts are long: none is copied that need not be. No text is 0.
+_OWN_INSTRUCTIONS = f"{_AT}['{semconv.SYSTEM_INSTRUCTIONS}']"
+INSTRUCTIONS_HASH_SQL: Final = f"""multiIf(
+    {_OWN_INSTRUCTIONS} != '', sipHash64({_OWN_INSTRUCTIONS}), empty({DIALECT}), 0,
+    bitXor(sipHash64({_OTHER_INSTRUCTIONS}), sipHash64('')))"""
+
+# Filtered before anything else is done with it: what is left is small.
+SAMPLING_SQL: Final = f"""if(Op IN {semconv.INFERENCE_OPS}, toJSONString(mapSort(mapFilter(
+    (name, said) -> name IN {(*semconv.REQUEST_SAMPLING, _PARAMETERS)}, {_AT}))), '')"""
+MAX_TOKENS_SQL: Final = first_of(
+    span_attribute(semconv.REQUEST_MAX_TOKENS),
+    f"JSONExtractRaw({dialect(_PARAMETERS)}, 'max_tokens')",
+)
