@@ -110,7 +110,7 @@ def workflow_hypotheses(
 ) -> Iterator[Hypothesis]:
     """Say of each sequence whether runs that hold it pass more often; the others only count."""
     for one in counted:
-        held, tools = passing(one), one.key.split("|")
+        held, tools = passing(one), list(_items(one.key))
         place = places.get(one.key, Place(tenant=None, task_types=(), trace_ids=()))
         yield held.hypothesis(
             analyzer=NAME,
@@ -146,10 +146,10 @@ def _candidates(store: Store, window: Window) -> list[Items]:
 
 def _held(
     store: Store, window: Window, candidates: Iterable[Items], *, without: str | None = None
-) -> list[Counted]:
+) -> Iterator[Counted]:
     """Count each sequence in the judged runs, of all tenants but one, by its tools."""
     patterns = {_pattern(items): "|".join(items) for items in candidates}
-    counted = shown(
+    for one in shown(
         store,
         window,
         NAME,
@@ -157,8 +157,8 @@ def _held(
         among="1" if without is None else "TenantId != {without:String}",
         keys=HELD_SQL,
         params={"patterns": list(patterns), "without": without or ""},
-    )
-    return [replace(one, key=patterns[one.key]) for one in counted]
+    ):
+        yield replace(one, key=patterns[one.key])
 
 
 def _places(store: Store, window: Window, keys: Iterable[str]) -> dict[str, Place]:
@@ -172,7 +172,8 @@ def _places(store: Store, window: Window, keys: Iterable[str]) -> dict[str, Plac
         rows.setdefault(patterns[row["Pattern"]], []).append(row)
     first: dict[str, list[str]] = {}
     for key, found in rows.items():
-        first.setdefault(found[0]["TenantId"], []).append(key)
+        if len(found) > 1:  # else nobody else's runs could show it
+            first.setdefault(found[0]["TenantId"], []).append(key)
     elsewhere = {
         one.key
         for tenant, mine in first.items()
