@@ -18,6 +18,7 @@ from spanlore.schemas.dialects import (
     TOOLS_LISTED,
     dialect,
     first_of,
+    own,
 )
 
 _AT: Final = "SpanAttributes"
@@ -126,11 +127,11 @@ _OTHER_DEFINITIONS = f"""multiIf(
     {_IS_FUNCTION}, {_listed(f"arrayMap(tool -> {_FROM_GROUP}, {_FUNCTION_GROUPS})")},
     notEmpty({_PARAMETERS_TOOLS}),
     {_listed(f"arrayMap(tool -> {_FROM_PARAMETERS}, {_PARAMETERS_TOOLS})")}, '')"""
-TOOL_DEFINITIONS_SQL: Final = first_of(f"{_AT}['{semconv.TOOL_DEFINITIONS}']", _OTHER_DEFINITIONS)
+_OWN = own(semconv.TOOL_DEFINITIONS)
+TOOL_DEFINITIONS_SQL: Final = first_of(_OWN, _OTHER_DEFINITIONS)
 # Taken of what was sent: to make definitions of it would be planned anew at every insert.
 _SENT = f"""arrayFilter((said, name) -> name IN {(TOOLS, TOOLS_LISTED, MODEL_PARAMETERS)}
     OR startsWith(name, '{FUNCTIONS}'), mapValues({DIALECT}), mapKeys({DIALECT}))"""
-_OWN = f"{_AT}['{semconv.TOOL_DEFINITIONS}']"
 TOOL_DEFINITIONS_HASH_SQL: Final = (
     f"multiIf({_OWN} != '', sipHash64({_OWN}), empty({_SENT}), 0, sipHash64({_SENT}))"
 )
@@ -156,7 +157,7 @@ _PARTS = f"""if(JSONType(message, 'content') = 'String',
     ), JSONExtractArrayRaw(message, 'content')))"""
 _VERCEL_INPUT = _listed(
     f"""arrayMap(message -> {_message("JSONExtractString(message, 'role')", _PARTS)},
-        JSONExtractArrayRaw({_AT}['ai.prompt.messages']))"""
+        JSONExtractArrayRaw({own("ai.prompt.messages")}))"""
 )
 _VERCEL_CALL = _call_part(
     "JSONExtractString(call, 'toolCallId')",
@@ -168,8 +169,8 @@ _VERCEL_CALL = _call_part(
     ),
 )
 _VERCEL_PARTS = f"""arrayConcat(
-    if({_AT}['ai.response.text'] = '', [], [{_text_part(f"{_AT}['ai.response.text']")}]),
-    arrayMap(call -> {_VERCEL_CALL}, JSONExtractArrayRaw({_AT}['ai.response.toolCalls'])))"""
+    if({own("ai.response.text")} = '', [], [{_text_part(own("ai.response.text"))}]),
+    arrayMap(call -> {_VERCEL_CALL}, JSONExtractArrayRaw({own("ai.response.toolCalls")})))"""
 _VERCEL_ANSWER = _message("'assistant'", _VERCEL_PARTS)
 _VERCEL_OUTPUT = _listed(f"[{_VERCEL_ANSWER}]")
 
@@ -196,12 +197,12 @@ _CHOSEN = f"""arrayMap(event -> JSONExtractRaw(event, 'message'),
 _HAS_EVENTS = f"{IS_PYDANTIC_AI} AND {dialect(EVENTS)} != ''"
 
 INPUT_MESSAGES_SQL: Final = f"""multiIf(
-    {_AT}['{semconv.INPUT_MESSAGES}'] != '', {_AT}['{semconv.INPUT_MESSAGES}'],
-    {_AT}['ai.prompt.messages'] != '', {_VERCEL_INPUT},
+    {own(semconv.INPUT_MESSAGES)} != '', {own(semconv.INPUT_MESSAGES)},
+    {own("ai.prompt.messages")} != '', {_VERCEL_INPUT},
     {_HAS_EVENTS}, {_listed(f"arrayMap(event -> {_EVENT_MESSAGE}, {_HEARD})")},
     {_flattened("llm[.]input_messages|gen_ai[.]prompt")})"""
 OUTPUT_MESSAGES_SQL: Final = f"""multiIf(
-    {_AT}['{semconv.OUTPUT_MESSAGES}'] != '', {_AT}['{semconv.OUTPUT_MESSAGES}'],
-    {_AT}['ai.response.text'] != '' OR {_AT}['ai.response.toolCalls'] != '', {_VERCEL_OUTPUT},
+    {own(semconv.OUTPUT_MESSAGES)} != '', {own(semconv.OUTPUT_MESSAGES)},
+    {own("ai.response.text")} != '' OR {own("ai.response.toolCalls")} != '', {_VERCEL_OUTPUT},
     {_HAS_EVENTS}, {_listed(f"arrayMap(event -> {_EVENT_MESSAGE}, {_CHOSEN})")},
     {_flattened("llm[.]output_messages|gen_ai[.]completion")})"""

@@ -156,7 +156,12 @@ def span_attribute(*names: str) -> str:
 def lookups(*names: str) -> list[str]:
     """SQL for each of these attributes of a span, in the order in which they hold."""
     translated = [dialect(name) for name in names if name in SYNONYMS]
-    return [*(f"{_AT}['{name}']" for name in names), *translated]
+    return [*map(own, names), *translated]
+
+
+def own(name: str) -> str:
+    """SQL for what a span says in this very attribute."""
+    return f"{_AT}['{name}']"
 
 
 def dialect(name: str) -> str:
@@ -180,10 +185,10 @@ _IS_TOOL = f"Op = '{semconv.OP_EXECUTE_TOOL}'"
 _IS_ROOT = f"Op IN {semconv.ROOT_OPS}"
 
 OPERATION_SQL: Final = f"""multiIf(
-    {_AT}['{semconv.OPERATION_NAME}'] != '', {_AT}['{semconv.OPERATION_NAME}'],
+    {own(semconv.OPERATION_NAME)} != '', {own(semconv.OPERATION_NAME)},
     {_KIND} != '', {_translated(_KIND, _SPOKEN)},
     NOT {IS_PYDANTIC_AI}, '',
-    {_AT}['{semconv.TOOL_NAME}'] != '', '{semconv.OP_EXECUTE_TOOL}',
+    {own(semconv.TOOL_NAME)} != '', '{semconv.OP_EXECUTE_TOOL}',
     {dialect(semconv.AGENT_NAME)} != '', '{semconv.OP_INVOKE_AGENT}', '')"""
 
 # Vercel's SDK says behind a point which of a provider's interfaces was called.
@@ -191,7 +196,7 @@ _PROVIDER = f"""lower(if(
     startsWith({_KIND}, 'ai.'), splitByChar('.', {dialect(semconv.PROVIDER_NAME)})[1],
     {dialect(semconv.PROVIDER_NAME)}))"""
 PROVIDER_SQL: Final = first_of(
-    f"{_AT}['{semconv.PROVIDER_NAME}']", _translated(_PROVIDER, PROVIDERS.items(), _PROVIDER)
+    own(semconv.PROVIDER_NAME), _translated(_PROVIDER, PROVIDERS.items(), _PROVIDER)
 )
 
 AGENT_NAME_SQL: Final = first_of(
@@ -214,12 +219,12 @@ TOOL_ARGUMENTS_SQL: Final = first_of(
 _RESULT = first_of(dialect(semconv.TOOL_CALL_RESULT), dialect(OUTPUT))
 # A text is written down as JSON by some.
 TOOL_RESULT_SQL: Final = first_of(
-    f"{_AT}['{semconv.TOOL_CALL_RESULT}']",
+    own(semconv.TOOL_CALL_RESULT),
     f"if({_IS_TOOL}, {first_of(f'JSONExtractString({_RESULT})', _RESULT)}, '')",
 )
 # Most say how a span failed by its status and an event alone.
 ERROR_TYPE_SQL: Final = first_of(
-    f"{_AT}['{semconv.ERROR_TYPE}']",
+    own(semconv.ERROR_TYPE),
     "if(StatusCode = 'Error', arrayFirst(type -> type != '', "
     "arrayMap(event -> event['exception.type'], `Events.Attributes`)), '')",
 )
@@ -229,13 +234,9 @@ _OTHER_INSTRUCTIONS = f"""multiIf(
     {dialect(_FIRST_ROLE)} IN ('system', 'developer'), {dialect(_FIRST_CONTENT)},
     {dialect(_PROMPT)} != '', JSONExtractString({dialect(_PROMPT)}, 'system'),
     {IS_PYDANTIC_AI}, JSONExtractString({_SYSTEM_EVENT}, 'content'), '')"""
-SYSTEM_INSTRUCTIONS_SQL: Final = first_of(
-    f"{_AT}['{semconv.SYSTEM_INSTRUCTIONS}']", _OTHER_INSTRUCTIONS
-)
-
-
+_OWN_INSTRUCTIONS = own(semconv.SYSTEM_INSTRUCTIONS)
+SYSTEM_INSTRUCTIONS_SQL: Final = first_of(_OWN_INSTRUCTIONS, _OTHER_INSTRUCTIONS)
 # Texts are long: none is copied that need not be. No text is 0.
-_OWN_INSTRUCTIONS = f"{_AT}['{semconv.SYSTEM_INSTRUCTIONS}']"
 INSTRUCTIONS_HASH_SQL: Final = f"""multiIf(
     {_OWN_INSTRUCTIONS} != '', sipHash64({_OWN_INSTRUCTIONS}), empty({DIALECT}), 0,
     bitXor(sipHash64({_OTHER_INSTRUCTIONS}), sipHash64('')))"""

@@ -7,7 +7,7 @@ expressions over the attribute maps: rows that a foreign exporter writes fill th
 """
 
 from spanlore.schemas import dialect_messages, dialects, learning_tables, metric_tables, semconv
-from spanlore.schemas.dialects import span_attribute
+from spanlore.schemas.dialects import own, span_attribute
 from spanlore.schemas.table import (
     DURABLE,
     LOW,
@@ -33,10 +33,6 @@ HARNESS_PARTS = "harness_parts"
 # What a row of ``harness_parts`` holds: its Kind.
 KIND_INSTRUCTIONS = "instructions"
 KIND_TOOL_DEFINITIONS = "tool_definitions"
-
-
-def _own(name: str) -> str:
-    return f"SpanAttributes['{name}']"
 
 
 def _tokens(name: str) -> str:
@@ -122,10 +118,10 @@ _OWN_TRACE_COLUMNS = (
     ),
     # Stored: as an alias it would be copied into each default that reads it, at every insert.
     Column(dialects.DIALECT, MAP, dialects.DIALECT_SQL),
-    Column("InputMessages", "String", _own(semconv.INPUT_MESSAGES), alias=True),
-    Column("OutputMessages", "String", _own(semconv.OUTPUT_MESSAGES), alias=True),
-    Column("SystemInstructions", "String", _own(semconv.SYSTEM_INSTRUCTIONS), alias=True),
-    Column("ToolDefinitions", "String", _own(semconv.TOOL_DEFINITIONS), alias=True),
+    Column("InputMessages", "String", own(semconv.INPUT_MESSAGES), alias=True),
+    Column("OutputMessages", "String", own(semconv.OUTPUT_MESSAGES), alias=True),
+    Column("SystemInstructions", "String", own(semconv.SYSTEM_INSTRUCTIONS), alias=True),
+    Column("ToolDefinitions", "String", own(semconv.TOOL_DEFINITIONS), alias=True),
     Column(
         "ResourceAttributeItems",
         "Array(String)",
