@@ -1,15 +1,9 @@
-"""A real collector process for tests: start, send, ask, stop or kill."""
+"""A real collector process for tests: send, ask, stop or kill."""
 
 import gzip
-import json
-import signal
-import subprocess
 import sys
-import threading
-from collections import deque
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 import httpx
@@ -17,10 +11,9 @@ from google.protobuf.message import Message
 
 from spanlore.collector.signals import SIGNALS, TRACES, Signal
 from spanlore.schemas.credentials import load_or_create
+from tests.server_process import ServerProcess
 
 PROTOBUF = "application/x-protobuf"
-START_S = 60
-STOP_S = 60
 SEND_S = 60
 
 
@@ -29,7 +22,7 @@ def unary(channel: grpc.Channel, method: str) -> Any:
     return channel.unary_unary(method, request_serializer=None, response_deserializer=None)
 
 
-class CollectorProcess:
+class CollectorProcess(ServerProcess):
     """One `python -m spanlore.collector` on free ports."""
 
     def __init__(
@@ -44,32 +37,16 @@ class CollectorProcess:
         self.token = load_or_create(data_dir).collector_token
         command = [sys.executable, "-m", module, "--data-dir", str(data_dir)]
         ports = ["--grpc-port", "0", "--http-port", "0", "--disk-free-min", "0"]
-        self.process = subprocess.Popen(
-            [*prefix, *command, "--store-url", store_url, *ports, *more],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, self.process.communicate(timeout=START_S)[1]
-        ready = json.loads(line)
+        super().__init__([*prefix, *command, "--store-url", store_url, *ports, *more])
         self.refused = 0
-        self.said: deque[str] = deque(maxlen=200)
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-        self.grpc_address = f"127.0.0.1:{ready['grpc_port']}"
-        self.url = f"http://127.0.0.1:{ready['http_port']}"
-        self.local_grpc_address = f"127.0.0.1:{ready['local_grpc_port']}"
-        self.local_url = f"http://127.0.0.1:{ready['local_http_port']}"
+        self.grpc_address = f"127.0.0.1:{self.ready['grpc_port']}"
+        self.url = f"http://127.0.0.1:{self.ready['http_port']}"
+        self.local_grpc_address = f"127.0.0.1:{self.ready['local_grpc_port']}"
+        self.local_url = f"http://127.0.0.1:{self.ready['local_http_port']}"
         self.channel = grpc.insecure_channel(
             self.grpc_address, options=[("grpc.max_send_message_length", -1)]
         )
         self.client = httpx.Client(base_url=self.url, timeout=SEND_S, trust_env=False)
-
-    def _listen(self) -> None:
-        assert self.process.stderr is not None
-        self.said.extend(self.process.stderr)
 
     def export(self, request: Message | bytes, *, signal: Signal = TRACES, **options: Any) -> bytes:
         """Send a request over gRPC and give the answer's bytes. Raises grpc.RpcError."""
@@ -141,36 +118,13 @@ class CollectorProcess:
         """Count what the process has open, connections among it."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
-    def kill(self) -> None:
-        """Kill it as a power button does not: without a word."""
-        self.process.kill()
-        self.ended()
-
     def stop(self) -> int:
         """Stop it as a supervisor does and give its exit code, once all is accounted for."""
         self.check_conserved()
-        self.process.send_signal(signal.SIGTERM)
-        return self.ended()
+        return super().stop()
 
     def ended(self) -> int:
-        """Give the exit code of one that was told to end."""
-        code = self.process.wait(STOP_S)
-        self._listener.join(STOP_S)
+        code = super().ended()
         self.channel.close()
         self.client.close()
-        for pipe in (self.process.stdout, self.process.stderr):
-            if pipe is not None:
-                pipe.close()
         return code
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self.process.poll() is None:
-            self.kill()

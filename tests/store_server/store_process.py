@@ -1,23 +1,16 @@
-"""A real store process for tests: start, ask over plain HTTP, stop."""
+"""A real store process for tests: ask over plain HTTP, stop or kill."""
 
-import json
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import clickhouse_connect
 import httpx
 from clickhouse_connect.driver.client import Client
 
 from spanlore.schemas.credentials import Login, load_or_create
-
-START_S = 60
-STOP_S = 60
+from tests.server_process import ServerProcess
 
 
 def arguments(data_dir: Path, *more: str, port: int = 0) -> list[str]:
@@ -32,26 +25,16 @@ def until(true: Callable[[], bool], *, deadline_s: float = 20) -> None:
         time.sleep(0.02)
 
 
-class StoreProcess:
+class StoreProcess(ServerProcess):
     def __init__(self, data_dir: Path, *more: str, prefix: tuple[str, ...] = ()) -> None:
         self.data_dir = data_dir
         credentials = load_or_create(data_dir)
         self.admin = credentials.admin
         self.ingest = credentials.ingest
         self.reader = credentials.reader
-        self.process = subprocess.Popen(
-            [*prefix, *arguments(data_dir, *more)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, self.process.communicate(timeout=START_S)[1]
-        ready = json.loads(line)
-        assert ready["ready"] is True
-        self.port: int = ready["port"]
-        self.local_port: int = ready["local_port"]
+        super().__init__([*prefix, *arguments(data_dir, *more)])
+        self.port: int = self.ready["port"]
+        self.local_port: int = self.ready["local_port"]
         self.url = f"http://127.0.0.1:{self.port}"
 
     def http(self, login: Login | None = None) -> httpx.Client:
@@ -87,20 +70,3 @@ class StoreProcess:
             param_text=text,
         )
         return int(found)
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        self.process.communicate(timeout=STOP_S)
-        return self.process.returncode
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop(signal.SIGKILL)

@@ -1,7 +1,6 @@
 """What the store acknowledged is on the disk, because the log's copy of it goes then."""
 
 import re
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,8 +77,8 @@ def test_row_33_a_part_that_cannot_be_read_is_named_at_the_start(tmp_path: Path)
     (Path(path.strip()) / "data.bin").write_bytes(b"")
     with StoreProcess(tmp_path / "data") as store:
         assert store.ask("SELECT a FROM kept") == "2\n"
-        store.process.send_signal(signal.SIGTERM)
-        said = store.process.communicate(timeout=60)[1]
+        store.stop()
+        said = "".join(store.said)
     assert "a part of the store is damaged" in said
     assert "default.kept: broken-on-start_all_1_1_0" in said
 

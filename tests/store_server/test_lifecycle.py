@@ -172,7 +172,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
                 acknowledged += 1
             opened = http.client.HTTPConnection("127.0.0.1", store.port, timeout=60)
             send(store, opened, "INSERT INTO t FORMAT TSV", ROW)
-            store.stop(signal.SIGKILL)
+            store.kill()
             opened.close()
             (data_dir / "spool" / "left.body").write_bytes(b"left behind")
     with StoreProcess(data_dir) as store:

@@ -13,7 +13,8 @@ from clickhouse_connect.driver.exceptions import OperationalError
 from spanlore.schemas.credentials import Login
 from spanlore.schemas.tls import TlsFiles
 from tests.collector.certificates import Authority, options, write
-from tests.store_server.store_process import START_S, StoreProcess, arguments
+from tests.server_process import START_S
+from tests.store_server.store_process import StoreProcess, arguments
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the point of these tests
 
