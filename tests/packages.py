@@ -1,12 +1,24 @@
-"""Packages of other languages, for tests that run other makers' clients: fetched or skipped."""
+"""Other makers' packages, for tests that run them; tests of other languages skip without them."""
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-INSTALL_S_MAX = 300
+INSTALL_S_MAX = 600
+_ROOT = Path(__file__).parents[1]
+
+
+def python_with(packages: tuple[str, ...], folder: Path) -> str:
+    """Return the Python of a new environment that has spanlore and these packages."""
+    place, uv = folder / "environment", [sys.executable, "-m", "uv", "--no-config", "--quiet"]
+    subprocess.run([*uv, "venv", "--python", sys.executable, str(place)], check=True)
+    python = str(place / "bin" / "python")
+    install = [*uv, "pip", "install", "--python", python, "--editable", str(_ROOT), *packages]
+    subprocess.run(install, check=True, timeout=INSTALL_S_MAX)
+    return python
 
 
 def npm_packages(folder: Path, *packages: str) -> Path:

@@ -1,7 +1,6 @@
 """Each library run for real against scripted models, its spans compared with what is kept."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tests.instrumentation.coverage.cases import CASES, Case
 from tests.instrumentation.coverage.scripted_models import scripted_models
 from tests.instrumentation.coverage.span_trees import scenarios
 from tests.instrumentation.traced import collector, run_command
+from tests.packages import python_with
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "instrumentation" / "COVERAGE.md"
@@ -49,18 +49,8 @@ def test_the_spans_of_a_library_are_those_that_are_kept(case: Case, tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.parametrize("case", IN_OWN_ENVIRONMENT, ids=name)
 def test_the_spans_of_another_version_are_those_that_are_kept(case: Case, tmp_path: Path) -> None:
-    found = spans_of(case, environment_with(case.packages, tmp_path), tmp_path)
+    found = spans_of(case, python_with(case.packages, tmp_path), tmp_path)
     assert found == kept(case.snapshot, found)
-
-
-def environment_with(packages: tuple[str, ...], folder: Path) -> str:
-    """Return the Python of a new environment that has spanlore and these packages."""
-    place, uv = folder / "environment", [sys.executable, "-m", "uv", "--no-config", "--quiet"]
-    subprocess.run([*uv, "venv", "--python", sys.executable, str(place)], check=True)
-    python = str(place / "bin" / "python")
-    install = [*uv, "pip", "install", "--python", python, "--editable", str(ROOT), *packages]
-    subprocess.run(install, check=True, timeout=600)
-    return python
 
 
 def test_the_page_of_what_is_captured_is_made_from_the_snapshots() -> None:
