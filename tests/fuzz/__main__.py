@@ -14,7 +14,7 @@ import atheris
 with atheris.instrument_imports(include=["spanlore.collector", "spanlore.schemas.inflating"]):
     from tests.fuzz.door import Doors
 from tests.fuzz.case import HEAD_BYTES, Case
-from tests.fuzz.mutation import mutated
+from tests.fuzz.mutation import often_mutated
 from tests.fuzz.seeds import cases
 
 FOLDER = Path("build/fuzz")
@@ -29,8 +29,8 @@ def mutate(data: bytes, size_max: int, seed: int) -> bytes:
     rng = random.Random(seed)
     case = Case.read(data)
     if rng.random() < _STRUCTURED:
-        for _ in range(rng.choice((1, 1, 1, 2, 4))):
-            case = mutated(case, rng)
+        changes = rng.choice((1, 1, 1, 2, 4))
+        case = often_mutated(case, rng, changes=changes, body_bytes_max=size_max)
         return case.write()[:size_max]
     head = case.write()[:HEAD_BYTES]
     return head + bytes(atheris.Mutate(data[HEAD_BYTES:] or b"\0", max(1, size_max - HEAD_BYTES)))

@@ -70,6 +70,18 @@ _JSON_VALUES: Final[tuple[Any, ...]] = (
 )
 
 
+def often_mutated(case: Case, rng: random.Random, *, changes: int, body_bytes_max: int) -> Case:
+    """Give a case with so many changes, or fewer: what is longer than asked for is changed no more.
+
+    A change can make a body 80 times longer; four of them would take more memory than there is.
+    """
+    for _ in range(changes):
+        if len(case.body) > body_bytes_max:
+            break
+        case = mutated(case, rng)
+    return case
+
+
 def mutated(case: Case, rng: random.Random) -> Case:
     """Give a case with one change in its structure."""
     chance = rng.random()
