@@ -248,6 +248,32 @@ def test_an_attribute_whose_name_promises_a_secret_loses_its_value(
     assert sum(checked.redacted.values()) == 1
 
 
+KEY, VALUE = framed(1, b"db.password"), framed(2, framed(1, b"open-sesame-42"))
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param(VALUE + KEY, id="value-first"),
+        pytest.param(KEY + b"\x92\x80\x80\x00" + VALUE[1:], id="long-tag"),
+        pytest.param(KEY + framed(99, b"?") + VALUE, id="apart"),
+        pytest.param(VALUE + b"\x0a\x8b\x80\x00" + KEY[2:], id="long-length"),
+        pytest.param(VALUE + b"\x8a\x80\x00" + KEY[1:], id="long-tag-of-the-key"),
+    ],
+)
+@pytest.mark.parametrize("after", [b"", framed(9, framed(1, b"k")), framed(10, b"")])
+def test_a_value_is_no_safer_where_protobuf_is_written_as_no_encoder_does(
+    pair: bytes, after: bytes
+) -> None:
+    [span] = spans_of(traces(1))
+    written = span.SerializeToString() + framed(9, pair) + after
+    body = framed(1, framed(2, framed(2, written)))
+    assert b"open-sesame-42" in TRACES.strict.FromString(body).SerializeToString()
+    checked = check(body, TRACES, limits=LIMITS, redactor=REDACTOR)
+    assert b"open-sesame-42" not in checked.body
+    assert dict(checked.redacted) == {"password": 1}
+
+
 def test_a_secret_in_a_field_that_otlp_does_not_have_is_not_kept() -> None:
     secret = next(planted(SEED)).secret.encode()
     body = traces(1).SerializeToString() + framed(1023, secret)
