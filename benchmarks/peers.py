@@ -1,8 +1,9 @@
 """Peers that are no dependency of spanlore, in folders of their own; those that bring a store.
 
 They are built once, into ``$SPANLORE_BENCH_PEERS`` or the user's cache, and found again there:
-arize-phoenix and mlflow in a virtual environment each, the OpenTelemetry Collector with `ocb`
-where Go is. ``python benchmarks/peers.py`` builds all that can be had and says which cannot.
+arize-phoenix, mlflow, traceloop-sdk and openlit in a virtual environment each, the OpenTelemetry
+Collector with `ocb` where Go is. ``python benchmarks/peers.py`` builds all that can be had and says
+which cannot.
 """
 
 import json
@@ -22,6 +23,10 @@ from stored import Sqlite
 
 PHOENIX: Final = "arize-phoenix==20.26.1"
 MLFLOW: Final = "mlflow==3.17.2"
+OPENLLMETRY: Final = "traceloop-sdk==0.62.4"
+OPENLIT: Final = "openlit==1.45.0"
+# What they import and do not ask for: a program that calls a model has it.
+_BESIDE: Final = {OPENLLMETRY: ("httpx",)}
 _COLLECTOR_VERSION: Final = "v0.165.0"
 _CONTRIB_VERSION: Final = "v0.165.1"
 _CONTRIB: Final = "github.com/open-telemetry/opentelemetry-collector-contrib"
@@ -103,14 +108,21 @@ def opentelemetry_collector() -> Path:
     return program
 
 
+def peer_python(requirement: str) -> Path:
+    """Give the interpreter of an environment that holds it alone. Raises NotAvailableError."""
+    return _environment(requirement) / "python"
+
+
 def _environment(requirement: str) -> Path:
     """Give the programs of a virtual environment that holds this package alone."""
     folder = _peers_dir() / requirement.replace("==", "-")
     stamp = folder / "complete"
     if not stamp.exists():
         _build([sys.executable, "-m", "venv", "--clear", str(folder)], _peers_dir())
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", requirement]
-        _build(pip, folder)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        # The one that comes with Python may be too old to resolve what stands on prereleases.
+        _build([*pip, "--upgrade", "pip"], folder)
+        _build([*pip, requirement, *_BESIDE.get(requirement, ())], folder)
         stamp.touch()
     return folder / "bin"
 
@@ -148,6 +160,8 @@ def main() -> None:
     builds: dict[str, Callable[[], Path]] = {
         PHOENIX: partial(_environment, PHOENIX),
         MLFLOW: partial(_environment, MLFLOW),
+        OPENLLMETRY: partial(_environment, OPENLLMETRY),
+        OPENLIT: partial(_environment, OPENLIT),
         f"OpenTelemetry Collector {_CONTRIB_VERSION}": opentelemetry_collector,
     }
     for name, build in builds.items():

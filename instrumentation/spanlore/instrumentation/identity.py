@@ -114,11 +114,27 @@ def current_run(within: Context | None = None) -> CurrentRun | None:
     return found if isinstance(found, CurrentRun) else _run_around(within)
 
 
+def run_attributes(within: Context | None = None) -> Mapping[str, str]:
+    """Return what the current run writes on its spans; asked at every span, so it is lean."""
+    found = context.get_value(_KEY, within)
+    if isinstance(found, CurrentRun):
+        return found.span_attributes
+    return _identity_around(within).attributes() if reads_baggage() else _attributes_around()
+
+
 def _run_around(within: Context | None) -> CurrentRun | None:
-    identity = _of_environment()
-    if reads_baggage():
-        identity = _of_baggage(within).over(identity)
+    identity = _identity_around(within)
     return CurrentRun("", identity) if identity != Identity() else None
+
+
+def _identity_around(within: Context | None) -> Identity:
+    around = _of_environment()
+    return _of_baggage(within).over(around) if reads_baggage() else around
+
+
+@cache
+def _attributes_around() -> dict[str, str]:
+    return _of_environment().attributes()
 
 
 @cache

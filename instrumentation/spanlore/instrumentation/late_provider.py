@@ -10,7 +10,7 @@ from typing import Any
 
 from opentelemetry.trace import Span, Tracer, TracerProvider, get_current_span, use_span
 
-from spanlore.instrumentation.parent_process import below_the_parent_process
+from spanlore.instrumentation.parent_process import below_the_parent_process, has_parent_process
 from spanlore.schemas import semconv
 
 _CONTENT = {
@@ -51,8 +51,9 @@ class LateTracerProvider(TracerProvider):
 
     def start_span(self, tracer: Tracer, *args: Any, **kwargs: Any) -> Span:
         """Start a span that refuses content, where spans may not carry any."""
-        if not get_current_span(kwargs.get("context")).get_span_context().is_valid:
-            kwargs["context"] = below_the_parent_process(kwargs.get("context"))
+        within = kwargs.get("context")
+        if has_parent_process() and not get_current_span(within).get_span_context().is_valid:
+            kwargs["context"] = below_the_parent_process(within)
         if self._may_carry_content():
             return tracer.start_span(*args, **kwargs)
         kwargs["attributes"] = _without_content(kwargs.get("attributes") or {})

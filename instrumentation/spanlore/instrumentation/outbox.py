@@ -29,6 +29,7 @@ from spanlore.instrumentation.worker import Worker
 THREAD_NAME = "spanlore-outbox"
 
 ITEMS_MAX = 16_384
+BEGUN_MAX = 16_384
 OPEN_MAX = 4_096
 BATCH_ITEMS = 512
 WRITE_S = 0.1
@@ -73,9 +74,9 @@ class Outbox:
 
     def _begin(self) -> None:
         self._items: deque[tuple[str, Any]] = deque()
-        # Spans that go on, by id: those not yet written down, and the others.
-        self._begun: dict[int, Any] = {}
-        self._open: dict[int, Any] = {}
+        # Spans that began since the last turn, and those of before that go on.
+        self._begun: deque[Any] = deque(maxlen=BEGUN_MAX)
+        self._open: list[Any] = []
         self._writing = threading.Lock()
         self._is_stopped = False
         # Of a process that dies young it is known at once that something began.
@@ -106,32 +107,19 @@ class Outbox:
         self._worker.unpark()
         self._shipping.worker.unpark()
 
-    def began(self, span_id: int, span: Any) -> None:
-        """Take note of a span that began, until it is ``put``."""
+    def began(self, span: Any) -> None:
+        """Take note of a span that began; it says itself when it has ended."""
         if self._journal is None or self._is_stopped:
             return
-        if len(self._begun) >= OPEN_MAX:
-            with quiet:  # the thread may have emptied it meanwhile
-                del self._begun[next(iter(self._begun))]
-        self._begun[span_id] = span
-        self._rouse()
+        self._begun.append(span)
+        if self._worker.is_idle:
+            self._attend()
 
-    def put(self, signal: str, item: Any, span_id: int | None = None) -> None:
+    def put(self, signal: str, item: Any) -> None:
         """Take one item; where there is no room the oldest goes."""
-        if span_id is not None and self._begun.pop(span_id, None) is None:
-            self._open.pop(span_id, None)
-        if self._is_stopped and self._journal is None:
-            self._dropped += 1
-            return
-        if len(self._items) >= ITEMS_MAX:
-            with quiet:  # the thread may have emptied it meanwhile
-                self._items.popleft()
-                self._dropped += 1
         self._items.append((signal, item))
-        if self._is_stopped:
-            self.write_down()
-        else:
-            self._rouse()
+        if self._worker.is_idle or self._is_stopped or len(self._items) >= BATCH_ITEMS:
+            self._attend()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was put has been sent or dropped; say whether that came true."""
@@ -172,12 +160,24 @@ class Outbox:
         finally:
             self._writing.release()
 
-    def _rouse(self) -> None:
-        if not self._worker.works and self._worker.begin():
+    def _attend(self) -> None:
+        """Do for what came what the thread would not come to do by itself, or not in time."""
+        if self._is_stopped and self._journal is not None:
+            self.write_down()
+        if len(self._items) > ITEMS_MAX or (self._is_stopped and self._journal is None):
+            self._drop_oldest()
+        if self._is_stopped:
+            return
+        if self._worker.begin():
             self._started()
         if len(self._items) >= BATCH_ITEMS and not self._worker.wake.is_set():
             self._worker.wake.set()
         self._worker.rouse()
+
+    def _drop_oldest(self) -> None:
+        with quiet:  # the thread may have emptied it meanwhile
+            self._items.popleft()
+            self._dropped += 1
 
     def _turn(self) -> None:
         worker = self._worker
@@ -241,12 +241,15 @@ class Outbox:
         """Begin a new file of the journal where that is due: spans that go on stand at its head."""
         if self._journal is not None and self._journal.is_full():
             self._journal.begin_file()
-            self._write_open(list(self._open.values()), is_sent=False)
+            self._write_open(self._open, is_sent=False)
 
     def _write_begun(self, *, also_open: bool) -> None:
         """Write down the spans that go on and were not written down yet, or all of them."""
-        begun = [span for span_id in list(self._begun) if (span := self._moved(span_id))]
-        self._write_open(list(self._open.values()) if also_open else begun, is_sent=also_open)
+        begun = [self._begun.popleft() for _ in range(len(self._begun))]
+        begun = [span for span in begun if span.end_time is None]
+        self._open = [span for span in self._open if span.end_time is None] + begun
+        self._open = self._open[-OPEN_MAX:]
+        self._write_open(self._open if also_open else begun, is_sent=also_open)
 
     def _write_open(self, spans: Sequence[Any], *, is_sent: bool) -> None:
         if self._journal is None or self._encode_open is None or not spans:
@@ -258,16 +261,3 @@ class Outbox:
                 self._shipping.add(self._written(Kind.STARTED, TRACES, body, items=count))
             else:
                 self._journal.append(Kind.STARTED, body, items=count, is_awaited=False)
-
-    def _moved(self, span_id: int) -> Any | None:
-        """Move a span to those that are written down, unless it ended meanwhile."""
-        span = self._begun.pop(span_id, None)
-        if span is None:
-            return None
-        if len(self._open) >= OPEN_MAX:
-            self._open.pop(next(iter(self._open)), None)
-        self._open[span_id] = span
-        if span.end_time is not None:  # it ended before it stood there
-            self._open.pop(span_id, None)
-            return None
-        return span

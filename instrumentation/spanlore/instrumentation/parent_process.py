@@ -34,13 +34,16 @@ def child_environment() -> dict[str, str]:
     return {}
 
 
-def below_the_parent_process(within: Context | None) -> Context | None:
-    """Return the context with the parent process's span in it, where there is one."""
-    parent = _parent()
-    if not parent.is_valid:
-        return within
+def below_the_parent_process(within: Context | None) -> Context:
+    """Return the context with the parent process's span in it."""
     given = context.get_current() if within is None else within
-    return set_span_in_context(NonRecordingSpan(parent), given)
+    return set_span_in_context(NonRecordingSpan(_parent()), given)
+
+
+@cache
+def has_parent_process() -> bool:
+    """Say whether this process was started in a trace."""
+    return _parent().is_valid
 
 
 @cache

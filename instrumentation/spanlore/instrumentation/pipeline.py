@@ -18,11 +18,11 @@ from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWrit
 from opentelemetry.sdk._logs import ReadableLogRecord as EndedRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
-from opentelemetry.trace import NonRecordingSpan, SpanContext
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.util.genai.handler import TelemetryHandler
 
 from spanlore.instrumentation import hush
-from spanlore.instrumentation.identity import current_run
+from spanlore.instrumentation.identity import run_attributes
 from spanlore.instrumentation.journal import Journal, Kind, journal_dir
 from spanlore.instrumentation.late_provider import LateTracerProvider
 from spanlore.instrumentation.outbox import Outbox
@@ -77,6 +77,11 @@ class Pipeline:
 
     def _settle(self, settings: Settings) -> None:
         self.settings = settings
+        # Asked at every span: what holds in a provider that is not ours alone, and in one that is.
+        self._captures_content = [
+            settings.captures_content(provider_is_ours=is_ours) for is_ours in (False, True)
+        ]
+        self._follows_user = settings.content_asked is None and settings.content_mode is not None
         self.outbox = Outbox(
             sender(settings),
             {TRACES: span_request, LOGS: _encode_records},
@@ -115,7 +120,7 @@ class Pipeline:
     def captures_content(self) -> bool:
         """Say whether arguments, results and texts may be sent."""
         self._choose()
-        return self.settings.captures_content(provider_is_ours=self._is_ours_alone())
+        return self._captures_content[self._is_ours_alone()]
 
     def emit(self, name: str, attributes: Mapping[str, Any], about: SpanContext) -> None:
         """Send an event about a span, or a whole trace where the span's id is zero."""
@@ -143,9 +148,7 @@ class Pipeline:
         self.outbox.stop(STOP_S)
 
     def _may_carry_content(self) -> bool:
-        settings = self.settings
-        follows_user = settings.content_asked is None and settings.content_mode is not None
-        return follows_user or settings.captures_content(provider_is_ours=self._is_ours_alone())
+        return self._follows_user or self._captures_content[self._is_ours_alone()]
 
     def _is_ours_alone(self) -> bool:
         return self._ours is not None and not self._ours.is_shared
@@ -220,19 +223,17 @@ class _Spans(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         with quiet:
-            if run := current_run(parent_context):
-                span.set_attributes(run.span_attributes)
+            if known := run_attributes(parent_context):
+                span.set_attributes(known)
             elif self._harness_version:
                 span.set_attribute(semconv.HARNESS_VERSION, self._harness_version)
-
-            context = span.get_span_context()
-            if context and context.trace_flags.sampled:
-                self._outbox.began(context.span_id, span)
+            if span.get_span_context().trace_flags & TraceFlags.SAMPLED:
+                self._outbox.began(span)
 
     def on_end(self, span: ReadableSpan) -> None:
         with quiet:
-            if span.context and span.context.trace_flags.sampled:
-                self._outbox.put(TRACES, span, span.context.span_id)
+            if span.context and span.context.trace_flags & TraceFlags.SAMPLED:
+                self._outbox.put(TRACES, span)
 
     def shutdown(self) -> None:
         with quiet:

@@ -13,11 +13,16 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Final
 
+from spanlore.instrumentation.grown_texts import (
+    AHEAD_BYTES_MAX,
+    GROWN_BYTES_MIN,
+    Found,
+    GrownTexts,
+)
 from spanlore.schemas.secret_kinds import KINDS, Kind, has_digit, is_login
 from spanlore.schemas.secret_names import field_kind, is_secret_name
 
 _RUN_BYTES_MIN: Final = 16
-_TRIED_BYTES_MAX: Final = 4_096
 _NAME_BYTES_MAX: Final = 40
 _PROMISE_BYTES_MAX: Final = 16
 _START_BYTES: Final = 3
@@ -48,23 +53,10 @@ _PRIVATE_KEY = re.compile(
     rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,20}-----(?:[A-Za-z0-9+/=:,\s-]|\\[nr])*"
 )
 
-Found = tuple[int, int, str]
-
 
 def without_secrets(text: bytes) -> bytes:
     """Return UTF-8 with what looks like a token, a key or a URL's password named, not told."""
-    shape = text.translate(_SHAPE)
-    at = shape.find(_RUN)
-    has_url, has_password = b"@" in text and b"://" in text, b"assword" in text
-    if at < 0 and not has_url and not has_password:
-        return text
-    found = _tokens(text, shape, at)
-    if has_password:
-        found += _passwords(text)
-    if has_url:
-        found += [(*match.span(1), "url-password") for match in _URL_PASSWORD.finditer(text)]
-    if at >= 0 and b"PRIVATE KEY" in text:
-        found += [(*match.span(), "private-key") for match in _PRIVATE_KEY.finditer(text)]
+    found = secrets_in(text) if len(text) < GROWN_BYTES_MIN else _grown.found(text)
     return _marked(text, sorted(found)) if found else text
 
 
@@ -76,6 +68,20 @@ def secret_kind(name: str, value: bytes) -> str | None:
 def mark_of(kind: str) -> bytes:
     """Return what stands where a secret stood; the collector, which has a key, says which one."""
     return b"[redacted:%b]" % kind.encode()
+
+
+def secrets_in(text: bytes) -> list[Found]:
+    """Return begin, end and kind of what looks like a secret, in no order."""
+    shape = text.translate(_SHAPE)
+    at = shape.find(_RUN)
+    found = _tokens(text, shape, at) if at >= 0 else []
+    if b"assword" in text:
+        found += _passwords(text)
+    if b"@" in text and b"://" in text:
+        found += [(*match.span(1), "url-password") for match in _URL_PASSWORD.finditer(text)]
+    if b"PRIVATE KEY" in text:
+        found += [(*match.span(), "private-key") for match in _PRIVATE_KEY.finditer(text)]
+    return found
 
 
 def _tokens(text: bytes, shape: bytes, at: int) -> list[Found]:
@@ -102,7 +108,7 @@ def _tokens(text: bytes, shape: bytes, at: int) -> list[Found]:
 
 def _token_at(text: bytes, start: int) -> Found | None:
     for kind in _KINDS_BY_START[text[start : start + _START_BYTES]]:
-        match = _pattern(kind.name).match(text, start, start + _TRIED_BYTES_MAX)
+        match = _pattern(kind.name).match(text, start, start + AHEAD_BYTES_MAX)
         if match is not None:
             group = next((n for n in range(match.re.groups, 0, -1) if match[n] is not None), 0)
             if kind.accepts(match[group]):
@@ -146,6 +152,7 @@ def _marked(text: bytes, found: list[Found]) -> bytes:
     return b"".join((*pieces, text[done:]))
 
 
+_grown = GrownTexts(secrets_in)
 _promises = lru_cache(maxsize=1_024)(is_secret_name)
 
 

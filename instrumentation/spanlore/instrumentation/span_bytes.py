@@ -34,7 +34,11 @@ _VARINTS = [
     bytes([n]) if n < _ONE_BYTE else bytes([n & 0x7F | 0x80, n >> 7]) for n in range(0x1000)
 ]
 _VARINTS_MAX = len(_VARINTS)
+_TWO_BYTES_MAX = 1 << 14
 _SHORT_MAX = 64
+# The parts of a harness: long, and the same in every call of an agent.
+_REPEATED = {semconv.SYSTEM_INSTRUCTIONS, semconv.TOOL_DEFINITIONS}
+_REPEATED_MAX = 65_536
 _HEADS_MAX = 256
 # What stands before the spans of a resource and a scope; the two are kept, so that ids stay theirs.
 _heads: dict[tuple[int, int], tuple[Any, Any, bytes, bytes]] = {}
@@ -91,32 +95,46 @@ def _head(span: ReadableSpan) -> tuple[bytes, bytes]:
 
 
 def _span(span: ReadableSpan, *, end_ns: int, also: Mapping[str, Any] | None = None) -> bytes:
-    context, parent, status = span.context, span.parent, span.status
+    context, parent, status = span.get_span_context(), span.parent, span.status
     if context is None:
         raise ValueError("a span without ids")
-    message = _field(b"\x12", _text(status.description)) if status.description else b""
-    if status.status_code.value:
-        message += b"\x18" + _VARINTS[status.status_code.value]
-    parts = [
-        b"\x0a\x10" + context.trace_id.to_bytes(16, "big"),
-        b"\x12\x08" + context.span_id.to_bytes(8, "big"),
-        _field(b"\x1a", _utf8(context.trace_state.to_header())) if context.trace_state else b"",
-        b"\x22\x08" + parent.span_id.to_bytes(8, "big") if parent else b"",
-        _field(b"\x2a", _utf8(span.name)),
-        b"\x30" + _VARINTS[span.kind.value + 1],
-        b"\x39" + _FIXED64(span.start_time or 0),
-        b"\x41" + _FIXED64(end_ns),
-        *_attributes(_as_dict(span), b"\x4a"),
-        *(_attributes(also, b"\x4a") if also else ()),
-        _count(b"\x50", span.dropped_attributes),
-        *[_field(b"\x5a", _event(event)) for event in span.events],
-        _count(b"\x60", span.dropped_events),
-        *[_field(b"\x6a", _link(link)) for link in span.links],
-        _count(b"\x70", span.dropped_links),
-        _field(b"\x7a", message),
-        b"\x85\x01" + _FIXED32(_flags(parent)),
+    pieces = [
+        b"\x0a\x10%b\x12\x08%b"
+        % (context.trace_id.to_bytes(16, "big"), context.span_id.to_bytes(8, "big")),
     ]
-    return b"".join(parts)
+    if context.trace_state:
+        pieces.append(_field(b"\x1a", _utf8(context.trace_state.to_header())))
+    if parent:
+        pieces.append(b"\x22\x08" + parent.span_id.to_bytes(8, "big"))
+    pieces += (
+        _field(b"\x2a", _utf8(span.name)),
+        b"\x30%b\x39%b\x41%b"
+        % (_VARINTS[span.kind.value + 1], _FIXED64(span.start_time or 0), _FIXED64(end_ns)),
+    )
+    pieces += _attributes(_as_dict(span), b"\x4a")
+    if also:
+        pieces += _attributes(also, b"\x4a")
+    pieces.append(_count(b"\x50", span.dropped_attributes))
+    pieces += [_field(b"\x5a", _event(event)) for event in _some(span, "events")]
+    pieces.append(_count(b"\x60", span.dropped_events))
+    pieces += [_field(b"\x6a", _link(link)) for link in _some(span, "links")]
+    pieces += (
+        _count(b"\x70", span.dropped_links),
+        _field(b"\x7a", _status(status)),
+        b"\x85\x01" + _FIXED32(_flags(parent)),
+    )
+    return b"".join(pieces)
+
+
+def _some(span: ReadableSpan, name: str) -> Sequence[Any]:
+    """Return the events or links; the SDK copies them twice, also where there are none."""
+    return getattr(span, name) if getattr(span, f"_{name}", True) else ()
+
+
+def _status(status: Any) -> bytes:
+    message = _field(b"\x12", _text(status.description)) if status.description else b""
+    code = status.status_code.value
+    return message + b"\x18" + _VARINTS[code] if code else message
 
 
 def _as_dict(span: ReadableSpan) -> Mapping[str, Any]:
@@ -163,30 +181,55 @@ def _attributes(attributes: Mapping[str, Any], tag: bytes) -> list[bytes]:
     """Return the pieces of all attributes: a long text is not copied before the last join."""
     pieces: list[bytes] = []
     for key, value in attributes.items():
-        if type(value) is not str:
-            pieces.append(_field(tag, _key(key)[0] + _field(b"\x12", _value(value))))
-        elif len(value) <= _SHORT_MAX:
-            pieces.append(_short_attribute(tag, key, value))
+        kind = type(value)
+        if kind is str:
+            if len(value) <= _SHORT_MAX:
+                pieces.append(_short_attribute(tag, key, value))
+            elif key in _REPEATED and len(value) <= _REPEATED_MAX:
+                pieces += _repeated_attribute(tag, key, value)
+            else:
+                pieces += _text_attribute(tag, key, value)
+        elif kind is int and 0 <= value < _INT64_MAX:
+            number = _varint(value)
+            pieces += (_head_of(tag, key, len(number), b"\x18"), number)
+        elif kind is float:
+            pieces += (_head_of(tag, key, 8, b"\x21"), _DOUBLE(value))
         else:
-            pieces += _text_attribute(tag, key, value)
+            pieces.append(_field(tag, _key(key)[0] + _field(b"\x12", _value(value))))
     return pieces
 
 
 def _text_attribute(tag: bytes, key: str, value: str) -> tuple[bytes, bytes]:
-    name, promises_secret = _key(key)
     text = _text(value)
-    if promises_secret and (kind := secret_kind(key, text)):
+    if _key(key)[1] and (kind := secret_kind(key, text)):
         text = mark_of(kind)
-    inner = b"\x0a" + _varint(len(text))
-    size = len(inner) + len(text)
-    outer = name + b"\x12" + _varint(size) + inner
-    return tag + _varint(len(outer) + len(text)) + outer, text
+    size = len(text)
+    if size <= _SHORT_MAX:
+        return _head_of(tag, key, size, b"\x0a" + _VARINTS[size]), text
+    inner = b"\x0a" + _varint(size)
+    outer = _key(key)[0] + b"\x12" + _varint(len(inner) + size) + inner
+    return tag + _varint(len(outer) + size) + outer, text
 
 
 @lru_cache(maxsize=4_096)
 def _short_attribute(tag: bytes, key: str, value: str) -> bytes:
     """Write what comes again and again: names of models, tools, agents and users."""
-    return b"".join(_text_attribute(tag, key, value))
+    head, text = _text_attribute(tag, key, value)
+    return head + text
+
+
+@lru_cache(maxsize=64)
+def _repeated_attribute(tag: bytes, key: str, value: str) -> tuple[bytes, bytes]:
+    """Write what is long and the same in every call of an agent."""
+    return _text_attribute(tag, key, value)
+
+
+@lru_cache(maxsize=8_192)
+def _head_of(tag: bytes, key: str, size: int, inner: bytes) -> bytes:
+    """Return what stands before the bytes of a value; ``inner`` is its field's tag and length."""
+    value = bytes(size)
+    whole = _field(tag, _key(key)[0] + _field(b"\x12", inner + value))
+    return whole[: len(whole) - size]
 
 
 @lru_cache(maxsize=4_096)
@@ -249,13 +292,14 @@ def _utf8(text: str) -> bytes:
 
 
 def _field(tag: bytes, body: bytes) -> bytes:
-    size = len(body)
-    return tag + (_VARINTS[size] if size < _VARINTS_MAX else _varint(size)) + body
+    return tag + _varint(len(body)) + body
 
 
 def _varint(number: int) -> bytes:
     if number < _VARINTS_MAX:
         return _VARINTS[number]
+    if number < _TWO_BYTES_MAX:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     written = bytearray()
     while number >= _ONE_BYTE:
         written.append(number & 0x7F | 0x80)

@@ -15,6 +15,7 @@ class Worker:
     """Takes turns until told to end. ``turn`` sleeps on ``wake``; what it raises costs one turn.
 
     ``begin``, ``park`` and ``unpark`` may be called from any thread, ``forget`` in a forked child.
+    ``is_idle``: work that comes is not looked for; whoever brings it is to ``begin`` and ``rouse``.
     """
 
     def __init__(self, turn: Callable[[], None], *, name: str, is_over: Callable[[], bool]) -> None:
@@ -26,7 +27,7 @@ class Worker:
     def forget(self) -> None:
         """Begin anew, without a thread."""
         self.wake = threading.Event()
-        self.is_idle = False
+        self.is_idle = True
         self.is_parked = False
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -41,8 +42,13 @@ class Worker:
         with self._lock:
             if self._thread is not None:
                 return False
-            thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-            thread.start()
+            self.is_idle = False
+            try:
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                thread.start()
+            except RuntimeError:
+                self.is_idle = True
+                raise
             self._thread = thread
         return True
 
@@ -91,4 +97,5 @@ class Worker:
         with self._lock:
             if self.is_parked:
                 self._thread = None
+                self.is_idle = True
             return self.is_parked
