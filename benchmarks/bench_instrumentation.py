@@ -1,12 +1,13 @@
 """What tracing costs a program and what it loses: spanlore beside others, in one run.
 
 ``python benchmarks/bench_instrumentation.py [--quick] [--only cpu parts loss exit]
-[--systems stock spanlore openllmetry openlit]``. Every system traces the same program
-(`traced_program.py`), which makes the same agent spans of about 3.8 KB, no two alike, with the
-tracer that the system gives it: what is compared is what becomes of a span, not what a system's
-instrumentors write on it. All send OTLP/HTTP to the same sink. Stock is the OpenTelemetry SDK's
-batch processor with its OTLP/HTTP exporter; OpenLLMetry and OpenLIT are as their `init` makes them,
-without metrics, in environments of their own (`peers.py`).
+[--systems stock spanlore openllmetry openlit] [--corpus agent chats]``. Every system traces the
+same program (`traced_program.py`), which makes the same spans, no two alike, with the tracer that
+the system gives it: agent spans of about 3.8 KB, or those of long chats of about 20 KB. What is
+compared is what becomes of a span, not what a system's instrumentors write on it. All send
+OTLP/HTTP to the same sink. Stock is the OpenTelemetry SDK's batch processor with its OTLP/HTTP
+exporter; OpenLLMetry and OpenLIT are as their `init` makes them, without metrics, in environments
+of their own (`peers.py`).
 
 CPU: all of the process's user and system time while it makes spans at a pace and flushes, a span,
 less what the same program takes without tracing; the best of rounds that take turns. ``sdk`` is
@@ -37,7 +38,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from corpus import agent_corpus
+from corpus import Corpus, agent_corpus, chat_corpus
 from otlp_sink import Sink, sink
 from peers import OPENLIT, OPENLLMETRY, peer_python
 from provenance import commit_line
@@ -47,6 +48,7 @@ from traced_systems import SPANLORE_PARTS
 _PROGRAM = str(Path(__file__).with_name("traced_program.py"))
 _PEERS = {"openllmetry": OPENLLMETRY, "openlit": OPENLIT}
 _SYSTEMS = ("stock", "spanlore", *_PEERS)
+_CORPORA = {"agent": agent_corpus, "chats": chat_corpus}
 _SECTIONS = ("cpu", "parts", "loss", "exit")
 _ROUNDS = 5
 _CPU_SPANS, _CPU_RATE = 2_000, 500.0
@@ -66,7 +68,8 @@ def main() -> None:
     asked = _arguments()
     _print_surroundings()
     with tempfile.TemporaryDirectory() as folder:
-        bench = _Bench(Path(folder), _pythons(asked.systems))
+        corpus = _CORPORA[asked.corpus](_CPU_SPANS + _WARM_SPANS, seed=_SEED)
+        bench = _Bench(Path(folder), _pythons(asked.systems), corpus)
         if "cpu" in asked.only:
             bench.print_cpu(asked.rounds)
         if "parts" in asked.only:
@@ -83,6 +86,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=_SECTIONS, default=_SECTIONS, metavar="PART")
     parser.add_argument("--systems", nargs="+", choices=_SYSTEMS, default=_SYSTEMS)
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
+    parser.add_argument("--corpus", choices=_CORPORA, default="agent")
     return parser.parse_args()
 
 
@@ -119,10 +123,10 @@ def _pythons(systems: Sequence[str]) -> dict[str, str]:
 class _Bench:
     """Starts the program with each system."""
 
-    def __init__(self, folder: Path, pythons: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, pythons: Mapping[str, str], corpus: Corpus) -> None:
         self._pythons = pythons
         self._attributes = folder / "attributes.json"
-        self._attributes.write_text(json.dumps(_attributes(_CPU_SPANS + _WARM_SPANS)))
+        self._attributes.write_text(json.dumps(_attributes(corpus)))
 
     def print_cpu(self, rounds: int) -> None:
         systems = ("sdk", *self._pythons)
@@ -270,9 +274,9 @@ def _black_hole() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def _attributes(spans: int) -> list[dict[str, Any]]:
+def _attributes(corpus: Corpus) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for body in agent_corpus(spans, seed=_SEED).requests:
+    for body in corpus.requests:
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             for scope in resource.scope_spans:
                 found += [_values(span.attributes) for span in scope.spans]

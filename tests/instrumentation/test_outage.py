@@ -8,6 +8,8 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,10 @@ from spanlore.instrumentation.outbox import Outbox
 from tests.instrumentation.traced import Collector, collector, environment, run_script
 
 KILLS = int(os.environ.get("SPANLORE_TEST_KILLS", "20"))
-# As promised, and what a loaded machine may take to let a thread work.
 LOST_S_MAX = 0.2
-WAKING_S_MAX = 1.0
+# As the thread that writes waits, so does one of the program's own that does nothing else: what the
+# machine takes beyond that to let a thread work is the machine's.
+BEAT_S = 0.1
 STARTS_MAX = 20
 RATE = 200
 OUTAGES = {
@@ -31,21 +34,27 @@ OUTAGES = {
 }
 
 WORKS = """
-    import os, sys, time
+    import os, sys, threading, time
     import spanlore.auto
     from spanlore.instrumentation import run, tool
 
     rate, seconds = float(sys.argv[1]), float(sys.argv[2])
 
+    def beat():
+        while True:
+            threading.Event().wait(BEAT_S)
+            os.write(1, b"beat %.6f\\n" % time.monotonic())
+
     @tool
     def step():
         return "x" * 1000
 
+    threading.Thread(target=beat, daemon=True).start()
     begun = time.monotonic()
     with run("assistant"):
         for number in range(int(rate * seconds)):
             step()
-            os.write(1, b"%d %.6f\\n" % (number + 1, time.monotonic()))
+            os.write(1, b"step %.6f\\n" % time.monotonic())
             time.sleep(max(0.0, begun + (number + 1) / rate - time.monotonic()))
 """
 NEXT_START = """
@@ -67,7 +76,13 @@ def of_one_service(url: str) -> dict[str, str]:
 
 def start(folder: Path, url: str, *, rate: float, seconds: float) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(WORKS), str(rate), str(seconds)],
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(WORKS).replace("BEAT_S", str(BEAT_S)),
+            str(rate),
+            str(seconds),
+        ],
         env=environment(of_one_service(url), folder=folder),
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -94,10 +109,21 @@ def test_an_outage_costs_nothing(outage_s: float, rate: float, tmp_path: Path) -
         again.start()
         with start(tmp_path, there.url, rate=rate, seconds=outage_s + 10) as working:
             assert working.stdout is not None
-            ended = len(working.stdout.readlines())
+            ended = len(times("step", working.stdout.readlines()))
         again.join()
         start_again(tmp_path, there)
         assert (steps(there), ended) == (int(rate * (outage_s + 10)),) * 2
+
+
+def times(word: str, said: Iterable[str]) -> list[float]:
+    """Read when the program said the word; a kill may have cut its last line off."""
+    lines = (line.split() for line in said if line.endswith("\n"))
+    return [float(line[1]) for line in lines if line[0] == word]
+
+
+def late_s(beats: Sequence[float], killed_at: float) -> float:
+    """Return how late at most the machine let a thread go on that had waited for ``BEAT_S``."""
+    return max(after - before for before, after in pairwise([*beats, killed_at])) - BEAT_S
 
 
 @pytest.mark.slow
@@ -105,7 +131,7 @@ def test_an_outage_costs_nothing(outage_s: float, rate: float, tmp_path: Path) -
 def test_a_kill_at_any_instant_costs_at_most_the_last_moment(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    rng, lost_s = random.Random(seed), list[float]()
+    rng, worst_s = random.Random(seed), 0.0
     for number in range(KILLS):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -114,19 +140,23 @@ def test_a_kill_at_any_instant_costs_at_most_the_last_moment(tmp_path: Path) -> 
             with working:
                 assert working.stdout is not None
                 said = [working.stdout.readline()]
+                while not times("step", said):
+                    said.append(working.stdout.readline())
                 time.sleep(rng.uniform(0.2, 4.0))
                 killed_at = time.monotonic()
                 working.send_signal(signal.SIGKILL)
                 said += working.stdout.readlines()
             start_again(folder, there)
-            ended_at = [float(line.split()[1]) for line in said if line.endswith("\n")]
-            arrived = steps(there)
-            assert arrived <= len(ended_at) + 1
-            lost_s.append(killed_at - ended_at[arrived] if arrived < len(ended_at) else 0.0)
-            if arrived:
-                assert "invoke_agent assistant" in {span.name for span in there.spans()}
-    print(f"lost of the last {max(lost_s) * 1_000:.0f} ms at most, in {KILLS} kills")
-    assert max(lost_s) <= LOST_S_MAX + WAKING_S_MAX
+        ended_at, arrived = times("step", said), steps(there)
+        assert arrived <= len(ended_at) + 1
+        if arrived:
+            assert "invoke_agent assistant" in {span.name for span in there.spans()}
+        lost_s = killed_at - ended_at[arrived] if arrived < len(ended_at) else 0.0
+        # The thread that writes waits twice in the time that may be lost, and may be late twice.
+        machine_s = 2 * late_s([ended_at[0], *times("beat", said)], killed_at)
+        assert lost_s <= LOST_S_MAX + machine_s, (lost_s, machine_s)
+        worst_s = max(worst_s, lost_s)
+    print(f"lost of the last {worst_s * 1_000:.0f} ms at most, in {KILLS} kills")
 
 
 def test_more_than_memory_may_hold_waits_in_the_journal(

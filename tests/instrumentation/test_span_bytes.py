@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -24,6 +25,7 @@ from opentelemetry.trace import (
 )
 
 from spanlore.instrumentation.span_bytes import span_request
+from spanlore.schemas import semconv
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 NUMBER = st.integers(-(2**63), 2**63 - 1)
@@ -74,6 +76,32 @@ def test_our_bytes_say_what_the_sdks_encoder_says(
     ours = ExportTraceServiceRequest.FromString(span_request(spans))
     assert by_id(ours) == by_id(encode_spans(spans))
     assert len(by_id(ours)) == 10
+
+
+SIZES = (12, 13, 64, 65, 127, 128, 4_095, 4_096, 16_383, 16_384, 65_536, 65_537)
+LONG_KEYS = (semconv.SYSTEM_INSTRUCTIONS, semconv.TOOL_DEFINITIONS, semconv.INPUT_MESSAGES)
+
+
+@pytest.mark.parametrize("letter", ["word ", "Wörter "])
+@pytest.mark.parametrize("key", LONG_KEYS)
+def test_texts_of_any_length_are_written_as_they_are(key: str, letter: str) -> None:
+    for size in SIZES:
+        for last in "ab":  # twice nearly the same, where what comes again is written once
+            spans = ended({key: (letter * size)[: size - 1] + last})
+            ours = ExportTraceServiceRequest.FromString(span_request(spans))
+            assert by_id(ours) == by_id(encode_spans(spans))
+
+
+@pytest.mark.parametrize("secret", ["abcd1234efgh", "abcd1234efgh" * 10])
+def test_the_value_of_a_name_that_promises_a_secret_is_named_and_not_told(secret: str) -> None:
+    ours = ExportTraceServiceRequest.FromString(span_request(ended({"my.api_key": secret})))
+    told = {
+        attribute.value.string_value
+        for span, *_ in by_id(ours).values()
+        for attribute in span.attributes
+        if attribute.key == "my.api_key"
+    }
+    assert told == {"[redacted:credential]"}
 
 
 def test_spans_of_one_scope_stand_together() -> None:
