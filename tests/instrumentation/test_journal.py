@@ -8,6 +8,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -15,11 +16,14 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from spanlore.instrumentation import journal as journal_module
+from spanlore.instrumentation.answer import TAKEN, Answer, Send
 from spanlore.instrumentation.journal import Journal, Kind, journal_dir, records
 from spanlore.instrumentation.left_behind import left_files
+from spanlore.instrumentation.outbox import Outbox
 from spanlore.instrumentation.redaction import without_secrets
 from spanlore.schemas import semconv
 from tests.collector.planted_secrets import MADE_KINDS, planted
+from tests.collector.waiting import wait_until
 from tests.instrumentation.traced import (
     Collector,
     black_hole,
@@ -241,6 +245,73 @@ def test_what_was_taken_goes_and_what_waits_stays(tmp_path: Path) -> None:
     with journal(folder) as made:
         made.done(made.append(Kind.ENDED, b"third", items=1, is_awaited=True))
     assert list(folder.iterdir()) == []
+
+
+@dataclass
+class Going:
+    """A span as far as the outbox looks at it."""
+
+    name: bytes
+    end_time: int | None = None
+
+
+def kept(folder: Path, kind: Kind) -> list[bytes]:
+    files = sorted(folder.glob("*.journal"))
+    found = [each for path in files for each in records(path.read_bytes())]
+    return [each.body for each in found if each.kind == kind]
+
+
+@contextmanager
+def outbox(folder: Path, send: Send) -> Iterator[Outbox]:
+    made = Outbox(
+        send,
+        {"traces": b"".join},
+        timeout_s=30,
+        journal=Journal(lambda: folder, lambda: {"destination": "spanlore"}),
+        kinds={"traces": Kind.ENDED},
+        encode_open=lambda spans: b"".join(span.name for span in spans),
+    )
+    yield made
+    made.stop(30)
+
+
+def test_what_ended_is_in_the_journal_before_it_is_sent_and_nobody_asks_for_it(
+    tmp_path: Path,
+) -> None:
+    folder, at_sending = journal_dir(tmp_path, "s"), list[bytes]()
+
+    def send(signal: str, request: bytes, *, timeout_s: float) -> Answer:
+        del signal, request, timeout_s
+        at_sending.extend(kept(folder, Kind.ENDED))
+        return TAKEN
+
+    with outbox(folder, send) as made:
+        made.put("traces", b"first")
+        wait_until(lambda: at_sending)
+        assert at_sending == [b"first"]
+
+
+def test_a_span_that_goes_on_is_written_down_once_and_one_that_ended_is_not(
+    tmp_path: Path,
+) -> None:
+    folder = journal_dir(tmp_path, "s")
+    taken: list[bytes] = []
+
+    def send(signal: str, request: bytes, *, timeout_s: float) -> Answer:
+        del signal, timeout_s
+        taken.append(request)
+        return TAKEN
+
+    with outbox(folder, send) as made:
+        goes_on, ends_at_once, ends_later = Going(b"on"), Going(b"at once", 1), Going(b"later")
+        for span in (goes_on, ends_at_once, ends_later):
+            made.began(span)
+        wait_until(lambda: b"".join(kept(folder, Kind.STARTED)) == b"onlater")
+        ends_later.end_time = 1
+        made.write_down()
+        assert b"".join(kept(folder, Kind.STARTED)) == b"onlater"
+        assert taken == []
+    assert taken == [b"on"]
 
 
 def test_a_full_journal_drops_its_oldest_file(tmp_path: Path) -> None:
