@@ -64,13 +64,25 @@ def test_less_is_looked_at_the_second_time() -> None:
 def test_what_is_remembered_is_bounded() -> None:
     look = Look()
     memory = GrownTexts(look)
-    texts = [b"%d " % number + b"x " * 500_000 for number in range(40)]
+    texts = [b"%02d " % number * 350_000 for number in range(40)]
     for text in texts:
         memory.found(text)
     look.sizes.clear()
     memory.found(texts[-1])
     memory.found(texts[0])
     assert look.sizes[0] < 20_000 < look.sizes[1]
+
+
+def test_conversations_that_begin_with_the_same_instructions_are_told_apart() -> None:
+    look = Look()
+    memory = GrownTexts(look)
+    begun = [b"instructions " * 1_000 + b"%d words " % number * 10_000 for number in range(5)]
+    for text in begun:
+        memory.found(text)
+    look.sizes.clear()
+    for text in begun:
+        memory.found(text + b"and more")
+    assert max(look.sizes) < 20_000
 
 
 def test_another_thread_is_not_waited_for() -> None:

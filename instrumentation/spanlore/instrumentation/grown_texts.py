@@ -1,7 +1,7 @@
 """Long texts that grow: the messages of a call are those of the call before and some more.
 
 To look at all of them at every call would cost the square of a conversation's length. So what was
-found in a text is remembered, and one that begins like it is looked at where it differs.
+found in a text is remembered, and the next of its conversation is looked at where it differs.
 """
 
 import threading
@@ -13,7 +13,8 @@ Found = tuple[int, int, str]
 # Shorter ones cost less than to remember them.
 GROWN_BYTES_MIN: Final = 16 * 1024
 _REMEMBERED_BYTES_MAX: Final = 8 * 1024 * 1024
-_BEGINNING_BYTES: Final = 256
+# Late enough for conversations to differ here that begin with the same instructions.
+_KNOWN_BY: Final = slice(GROWN_BYTES_MIN - 1_024, GROWN_BYTES_MIN - 512)
 _BLOCK_BYTES: Final = 4_096
 # How far a look at one place reaches: ahead, and back to a name before a value.
 AHEAD_BYTES_MAX: Final = 4_096
@@ -28,7 +29,7 @@ class GrownTexts:
 
     def __init__(self, look: Callable[[bytes], list[Found]]) -> None:
         self._look = look
-        # By how they begin, the one seen last at the end.
+        # The one seen last at the end.
         self._seen: dict[bytes, tuple[bytes, list[Found]]] = {}
         self._seen_bytes = 0
         self._lock = threading.Lock()
@@ -38,7 +39,7 @@ class GrownTexts:
         if not self._lock.acquire(blocking=False):  # a fork may have left it so, for good
             return self._look(text)
         try:
-            seen, found_then = self._seen.pop(text[:_BEGINNING_BYTES], (b"", []))
+            seen, found_then = self._seen.pop(text[_KNOWN_BY], (b"", []))
             self._seen_bytes -= len(seen)
             found = self._found(text, seen, found_then)
             self._remember(text, found)
@@ -60,7 +61,7 @@ class GrownTexts:
     def _remember(self, text: bytes, found: list[Found]) -> None:
         if len(text) > _REMEMBERED_BYTES_MAX:
             return
-        self._seen[text[:_BEGINNING_BYTES]] = text, found
+        self._seen[text[_KNOWN_BY]] = text, found
         self._seen_bytes += len(text)
         while self._seen_bytes > _REMEMBERED_BYTES_MAX:
             oldest, _ = self._seen.pop(next(iter(self._seen)))

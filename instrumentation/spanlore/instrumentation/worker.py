@@ -46,10 +46,9 @@ class Worker:
             try:
                 thread = threading.Thread(target=self._work, name=self._name, daemon=True)
                 thread.start()
-            except RuntimeError:
-                self.is_idle = True
-                raise
-            self._thread = thread
+                self._thread = thread
+            finally:
+                self.is_idle = self.is_idle or self._thread is None
         return True
 
     def rouse(self) -> None:
