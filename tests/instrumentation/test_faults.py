@@ -11,6 +11,8 @@ EACH_CALL_ONCE = 1
 ALL_FAULTS = 10_000
 # What one process does in well under a minute: each call once with two kinds of exception.
 A_PROCESS = 500
+# A minute and more where a machine is busy.
+PROCESS_S_MAX = 600
 
 SCRIPT = """
     import asyncio, itertools, json, sys
@@ -121,7 +123,8 @@ def test_no_fault_within_our_code_reaches_the_program(faults: int, tmp_path: Pat
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": dead_url(), "SPANLORE_DELIVERY_URL": dead_url()}
     count = 0
     while count < faults:
-        ended = run_script(SCRIPT, tmp_path, str(min(faults, A_PROCESS)), env=env)
+        asked = str(min(faults, A_PROCESS))
+        ended = run_script(SCRIPT, tmp_path, asked, env=env, timeout_s=PROCESS_S_MAX)
         assert ended.code == 0, ended.err
         told = json.loads(ended.out)
         assert told["leaked"] == []

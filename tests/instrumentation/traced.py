@@ -128,12 +128,18 @@ def environment(extra: Mapping[str, str], *, folder: Path) -> dict[str, str]:
 
 
 def run_script(
-    script: str, folder: Path, *arguments: str, env: Mapping[str, str], launch: tuple[str, ...] = ()
+    script: str,
+    folder: Path,
+    *arguments: str,
+    env: Mapping[str, str],
+    launch: tuple[str, ...] = (),
+    timeout_s: float = TIMEOUT_S,
 ) -> Ended:
     """Run a script with this Python, in a folder, after the words of ``launch``."""
     path = folder / "app.py"
     path.write_text(textwrap.dedent(script))
-    return run_command(*launch, sys.executable, str(path), *arguments, env=env, folder=folder)
+    command = (*launch, sys.executable, str(path), *arguments)
+    return run_command(*command, env=env, folder=folder, timeout_s=timeout_s)
 
 
 def run_command(
