@@ -77,17 +77,28 @@ def _can_be_traced(function: Any) -> bool:
 
 
 class Call:
-    """One call. Brackets the function, so that its traceback has no line of ours but the call's."""
+    """One call. Brackets the function, so that its traceback has no line of ours but the call's.
 
-    __slots__ = ("_args", "_function", "_invocation", "_kwargs", "_name", "result")
+    ``library`` is the one that makes it, where that is not the program.
+    """
+
+    __slots__ = ("_args", "_function", "_invocation", "_kwargs", "_library", "_name", "result")
 
     def __init__(
-        self, name: str, function: _Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], /
+        self,
+        name: str,
+        function: _Function,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        /,
+        *,
+        library: str = "",
     ) -> None:
         self._name = name
         self._function = function
         self._args = args
         self._kwargs = kwargs
+        self._library = library
         self._invocation: ToolInvocation | None = None
         self.result: Any = _UNKNOWN
 
@@ -113,7 +124,7 @@ class Call:
         if ours is None:
             return
         run = current_run()
-        self._invocation = invocation = ours.handler.tool(
+        self._invocation = invocation = ours.handler_of(self._library).tool(
             self._name, tool_type="function", agent_name=(run.agent if run else "") or None
         )
         if ours.captures_content():
