@@ -71,7 +71,7 @@ class LateTracerProvider(TracerProvider):
     def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
         return _LateTracer(lambda: self._choose().get_tracer(*args, **kwargs), self)
 
-    def start_span(self, tracer: Tracer, *args: Any, **kwargs: Any) -> Span:
+    def begin_span(self, tracer: Tracer, *args: Any, **kwargs: Any) -> Span:
         """Start a span that refuses content, where spans may not carry any.
 
         Where another tracer tells the same, it is one that records nothing: what comes below it
@@ -92,11 +92,9 @@ class LateTracerProvider(TracerProvider):
         return span
 
     def _is_told(self, attributes: Mapping[str, Any], within: Span) -> bool:
-        with quiet:
-            return bool(self._library) and other_tracers.is_told(
-                self._library, attributes=attributes, within=within, provider=self._choose()
-            )
-        return False
+        return bool(self._library) and other_tracers.is_told(
+            self._library, attributes=attributes, within=within, provider=self._choose()
+        )
 
     def _goes_elsewhere(self, span: Span) -> bool:
         """Say whether a span of this process goes through another provider: it is not seen here."""
@@ -111,9 +109,15 @@ class _LateTracer(Tracer):
         self._chosen: Tracer | None = None
 
     def start_span(self, *args: Any, **kwargs: Any) -> Span:
+        """Called by instrumentors amid a call of the program's."""
+        with quiet:
+            return self._begin_span(*args, **kwargs)
+        return NonRecordingSpan(get_current_span(kwargs.get("context")).get_span_context())
+
+    def _begin_span(self, *args: Any, **kwargs: Any) -> Span:
         if self._chosen is None:
             self._chosen = self._choose()
-        return self._provider.start_span(self._chosen, *args, **kwargs)
+        return self._provider.begin_span(self._chosen, *args, **kwargs)
 
     def start_as_current_span(  # type: ignore[override]  # the API's own is generic over async
         self, *args: Any, **kwargs: Any

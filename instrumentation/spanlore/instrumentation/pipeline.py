@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcesso
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 from opentelemetry.util.genai.handler import TelemetryHandler
 
-from spanlore.instrumentation import hush
+from spanlore.instrumentation import asked_tools, hush
 from spanlore.instrumentation.identity import current_run
 from spanlore.instrumentation.journal import Journal, Kind, journal_dir
 from spanlore.instrumentation.late_provider import LateTracerProvider
@@ -239,6 +239,9 @@ class _Spans(SpanProcessor):
         with quiet:
             if span.context and span.context.trace_flags.sampled:
                 self._outbox.put(TRACES, span, span.context.span_id)
+        with quiet:
+            if span.context:
+                _note_asked(span, span.context.trace_id)
 
     def shutdown(self) -> None:
         with quiet:
@@ -248,6 +251,13 @@ class _Spans(SpanProcessor):
         with quiet:
             return self._outbox.flush(min(timeout_millis / 1_000, STOP_S))
         return False
+
+
+def _note_asked(span: ReadableSpan, trace_id: int) -> None:
+    if span.parent is None:
+        asked_tools.forget(trace_id)
+    elif span.attributes:
+        asked_tools.note(trace_id, span.attributes.get(semconv.OUTPUT_MESSAGES))
 
 
 class _Records(LogRecordProcessor):
