@@ -7,8 +7,8 @@ import pytest
 
 from tests.instrumentation.coverage.scripted_models import scripted_models
 from tests.instrumentation.injected_faults import injecting
-from tests.instrumentation.own_environment import environment_with
 from tests.instrumentation.traced import dead_url, run_command, run_script
+from tests.packages import python_with
 
 EACH_CALL_ONCE = 1
 ALL_FAULTS = 10_000
@@ -213,7 +213,7 @@ LIBRARIES = {
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_no_fault_around_a_library_reaches_the_program(name: str, tmp_path: Path) -> None:
     program, packages, called, step = LIBRARIES[name]
-    python = environment_with(packages, tmp_path)
+    python = python_with(packages, tmp_path)
     path = tmp_path / "app.py"
     path.write_text(injecting(program))
     with scripted_models() as models:

@@ -21,8 +21,8 @@ from spanlore.schemas import semconv
 from tests.instrumentation.coverage.cases import FOLDER
 from tests.instrumentation.coverage.scripted_models import scripted_models
 from tests.instrumentation.fake_openai import environment, fake_openai
-from tests.instrumentation.own_environment import environment_with
 from tests.instrumentation.traced import Collector, collector, run_command, run_script
+from tests.packages import python_with
 
 OFFICIAL = "opentelemetry.instrumentation.genai."
 CHAT = {semconv.OPERATION_NAME: semconv.OP_CHAT}
@@ -294,7 +294,7 @@ REAL = {
 @pytest.mark.parametrize("name", REAL)
 def test_beside_a_real_tracer_each_call_is_told_once(name: str, tmp_path: Path) -> None:
     packages, switch_on, calls = REAL[name]
-    python = environment_with(packages, tmp_path)
+    python = python_with(packages, tmp_path)
     places = ("", "tracer_provider=private") if "{provider}" in switch_on else ("",)
     for place, order in itertools.product(places, ("before", "after")):
         parts = {"before": "", "after": "", order: switch_on.format(provider=place)}
@@ -330,7 +330,7 @@ def test_an_agent_that_another_traces_is_told_by_it_alone(
     library: str, kind: str, driver: str, packages: tuple[str, ...], tmp_path: Path
 ) -> None:
     tracer, *of_library = packages
-    python = environment_with((f"openinference-instrumentation-{tracer}", *of_library), tmp_path)
+    python = python_with((f"openinference-instrumentation-{tracer}", *of_library), tmp_path)
     switch_on = f"from openinference.instrumentation.{library} import {kind}; {kind}().instrument()"
     program = (FOLDER / "drivers" / f"{driver}.py").read_text()
     ours = "import spanlore.auto"

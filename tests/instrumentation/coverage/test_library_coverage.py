@@ -10,7 +10,6 @@ from tests.instrumentation.coverage.captured import as_json, page
 from tests.instrumentation.coverage.cases import CASES, Case
 from tests.instrumentation.coverage.scripted_models import scripted_models
 from tests.instrumentation.coverage.span_trees import scenarios
-from tests.instrumentation.own_environment import environment_with
 from tests.instrumentation.traced import collector, run_command
 from tests.packages import python_with
 
