@@ -109,13 +109,22 @@ def test_a_collector_that_is_not_there_is_exit_code_3(tmp_path: Path) -> None:
 def test_a_library_whose_instrumentor_does_not_know_it_is_exit_code_1(tmp_path: Path) -> None:
     _pretend(tmp_path, "google_genai", "google-genai", "4.0")
     _pretend(tmp_path, "openlit", "openlit", "1.0")
+    _pretend(tmp_path, "acme_tracing", "acme-tracing", "1.0", "openai>=1; extra == 'instruments'")
+    points = tmp_path / "acme_tracing-1.0.dist-info" / "entry_points.txt"
+    points.write_text("[opentelemetry_instrumentor]\nopenai = acme_tracing:Instrumentor\n")
     with collector() as there:
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": there.url, "PYTHONPATH": str(tmp_path)}
         code, found = examined(tmp_path, env)
     (report,) = [one for one in found["libraries"] if one["library"] == "google-genai"]
     assert (code, report["version"], report["is_traced"]) == (1, "4.0", False)
     assert "google-genai" in report["reason"]
-    assert found["other_tracers"] == [{"name": "openlit", "library": None}]
+    others = {
+        other["name"]: (other["library"], other["reason"]) for other in found["other_tracers"]
+    }
+    assert others.keys() == {"openlit", "acme-tracing"}
+    assert others["openlit"][0] is None
+    assert others["acme-tracing"][0] == "openai"
+    assert "begins none" in others["acme-tracing"][1]
 
 
 def test_what_a_killed_program_left_is_told_until_it_is_shipped(tmp_path: Path) -> None:
@@ -142,11 +151,13 @@ def test_what_a_killed_program_left_is_told_until_it_is_shipped(tmp_path: Path) 
     assert found["journal"] == nothing
 
 
-def _pretend(folder: Path, module: str, name: str, version: str) -> None:
+def _pretend(folder: Path, module: str, name: str, version: str, *requires: str) -> None:
     """Lay down what an installer writes of a distribution."""
     info = folder / f"{module}-{version}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    lines += [f"Requires-Dist: {each}" for each in requires]
+    (info / "METADATA").write_text("\n".join([*lines, ""]))
 
 
 def test_a_person_reads_it_as_a_table(tmp_path: Path) -> None:

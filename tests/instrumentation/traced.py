@@ -44,8 +44,12 @@ class Collector:
     statuses: list[int] = field(default_factory=list)
 
     def spans(self) -> list[Span]:
+        return [span for _, span in self.scoped_spans()]
+
+    def scoped_spans(self) -> list[tuple[str, Span]]:
+        """Return the spans, each with the name of what made it."""
         return [
-            span
+            (scope.scope.name, span)
             for resource in self.resource_spans()
             for scope in resource.scope_spans
             for span in scope.spans

@@ -152,10 +152,7 @@ def _print(document: dict[str, Any]) -> None:
     )
     for other in document["other_tracers"]:
         of = other["library"] or "many libraries"
-        note(
-            f"{other['name']} is installed too and traces {of} where it is switched on: "
-            "such calls have two spans (tokens are counted once); switch one of both off"
-        )
+        note(f"{other['name']} is installed too and traces {of}: {other['reason']}")
     if document["is_switched_off"]:
         note("OTEL_SDK_DISABLED or SPANLORE_DISABLED is true: nothing is traced")
     content, endpoint = document["content"], document["endpoint"]

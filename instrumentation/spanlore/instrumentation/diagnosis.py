@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution, distributions
+from importlib.metadata import PackageNotFoundError, distribution, distributions, entry_points
 
 from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
 
 from spanlore.instrumentation.libraries import LIBRARIES, Library, is_known_anyway, version_of
+from spanlore.instrumentation.other_tracers import OFFICIAL, libraries_told
 from spanlore.instrumentation.sending import sender
 from spanlore.instrumentation.settings import TRACES, Settings
 
@@ -21,9 +22,8 @@ _WHOLE_SUITES = (
     "openlit",
     "traceloop-sdk",
 )
-# The one official instrumentor whose name does not say genai.
-_OFFICIAL = "opentelemetry-instrumentation-google-genai"
-_VENDORS = ("openinference-instrumentation-", "opentelemetry-instrumentation-")
+_INSTRUMENTORS = "opentelemetry_instrumentor"
+_OF_WHAT_IT_INSTRUMENTS = "instruments"  # the extra that names it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +38,11 @@ class LibraryReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other:
-    """Another tracer of the same library, or of many (``library`` None)."""
+    """Another tracer of the same library, or of many (``library`` None); what of ours then."""
 
     name: str
     library: str | None
+    reason: str
 
 
 def libraries() -> list[LibraryReport]:
@@ -52,8 +53,8 @@ def libraries() -> list[LibraryReport]:
 def others() -> list[Other]:
     """Return what is installed beside us that may trace the same calls."""
     names = {str(found.name).lower().replace("_", "-") for found in distributions()}
-    suites = [Other(name=name, library=None) for name in _WHOLE_SUITES if name in names]
-    return suites + sorted(_single(names), key=lambda other: other.name)
+    suites = [_other(name, None) for name in _WHOLE_SUITES if name in names]
+    return suites + sorted(_single(), key=lambda other: other.name)
 
 
 def endpoint_problem(settings: Settings) -> str | None:
@@ -89,10 +90,19 @@ def _instrumentor_problem(library: Library) -> str | None:
     return f"{name} {version_of(name)} knows {conflict.required}, not this version"
 
 
-def _single(names: set[str]) -> Iterator[Other]:
-    for library in LIBRARIES.values():
-        short = library.distribution.removesuffix("-core").removesuffix("-slim")
-        for vendor in _VENDORS:
-            for name in (f"{vendor}{short}", f"{vendor}{short}-v2"):
-                if name in names and name != _OFFICIAL:
-                    yield Other(name=name, library=library.distribution)
+def _single() -> Iterator[Other]:
+    for point in entry_points(group=_INSTRUMENTORS):
+        if point.dist is None or point.value in OFFICIAL:
+            continue
+        needs = [each for each in point.dist.requires or () if _OF_WHAT_IT_INSTRUMENTS in each]
+        for module in libraries_told(needs, by=point.module):
+            yield _other(point.dist.name, LIBRARIES[module].distribution)
+
+
+def _other(name: str, library: str | None) -> Other:
+    return Other(
+        name=name,
+        library=library,
+        reason=f"where a program switches it on, its spans of {library or 'the same calls'} stand"
+        " for spanlore's, which begins none; both are kept where it has a provider of its own",
+    )

@@ -8,9 +8,21 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from opentelemetry.trace import Span, Tracer, TracerProvider, get_current_span, use_span
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    Tracer,
+    TracerProvider,
+    get_current_span,
+    set_span_in_context,
+    use_span,
+)
 
+from spanlore.instrumentation import other_tracers
+from spanlore.instrumentation.identity import current_run
 from spanlore.instrumentation.parent_process import below_the_parent_process, has_parent_process
+from spanlore.instrumentation.quiet import quiet
 from spanlore.schemas import semconv
 
 _CONTENT = {
@@ -37,29 +49,59 @@ class LateTracerProvider(TracerProvider):
     """Gives tracers that ask ``choose`` for the provider when their first span starts.
 
     ``may_carry_content`` is asked at every span: content that an instrumentor was allowed to
-    collect before it was known where spans go is kept off the span then.
+    collect before it was known where spans go is kept off the span then. ``library`` is the module
+    of the one whose calls are traced by it.
     """
 
     def __init__(
-        self, choose: Callable[[], TracerProvider], may_carry_content: Callable[[], bool]
+        self,
+        choose: Callable[[], TracerProvider],
+        may_carry_content: Callable[[], bool],
+        *,
+        library: str = "",
     ) -> None:
         self._choose = choose
         self._may_carry_content = may_carry_content
+        self._library = library
+
+    def of(self, library: str) -> "LateTracerProvider":
+        """Return the provider for what traces a library."""
+        return LateTracerProvider(self._choose, self._may_carry_content, library=library)
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
         return _LateTracer(lambda: self._choose().get_tracer(*args, **kwargs), self)
 
-    def start_span(self, tracer: Tracer, *args: Any, **kwargs: Any) -> Span:
-        """Start a span that refuses content, where spans may not carry any."""
-        within = kwargs.get("context")
-        if has_parent_process() and not get_current_span(within).get_span_context().is_valid:
-            kwargs["context"] = below_the_parent_process(within)
+    def begin_span(self, tracer: Tracer, *args: Any, **kwargs: Any) -> Span:
+        """Start a span that refuses content, where spans may not carry any.
+
+        Where another tracer tells the same, it is one that records nothing: what comes below it
+        comes below the span around.
+        """
+        given, attributes = kwargs.get("context"), kwargs.get("attributes") or {}
+        within = get_current_span(given)
+        if self._is_told(attributes, within):
+            return NonRecordingSpan(within.get_span_context())
+        if not within.get_span_context().is_valid:
+            if has_parent_process():
+                kwargs["context"] = below_the_parent_process(given)
+        elif self._goes_elsewhere(within):
+            kwargs["context"] = _below_the_run(given)
         if self._may_carry_content():
             return tracer.start_span(*args, **kwargs)
-        kwargs["attributes"] = _without_content(kwargs.get("attributes") or {})
+        kwargs["attributes"] = _without_content(attributes)
         span = tracer.start_span(*args, **kwargs)
         _keep_content_off(span)
         return span
+
+    def _is_told(self, attributes: Mapping[str, Any], within: Span) -> bool:
+        return bool(self._library) and other_tracers.is_told(
+            self._library, attributes=attributes, within=within, provider=self._choose()
+        )
+
+    def _goes_elsewhere(self, span: Span) -> bool:
+        """Say whether a span of this process goes through another provider: it is not seen here."""
+        processor = getattr(span, "_span_processor", None)
+        return processor is not None and processor is not other_tracers.processor_of(self._choose())
 
 
 class _LateTracer(Tracer):
@@ -69,9 +111,15 @@ class _LateTracer(Tracer):
         self._chosen: Tracer | None = None
 
     def start_span(self, *args: Any, **kwargs: Any) -> Span:
+        """Called by instrumentors amid a call of the program's."""
+        with quiet:
+            return self._begin_span(*args, **kwargs)
+        return NonRecordingSpan(get_current_span(kwargs.get("context")).get_span_context())
+
+    def _begin_span(self, *args: Any, **kwargs: Any) -> Span:
         if self._chosen is None:
             self._chosen = self._choose()
-        return self._provider.start_span(self._chosen, *args, **kwargs)
+        return self._provider.begin_span(self._chosen, *args, **kwargs)
 
     def start_as_current_span(  # type: ignore[override]  # the API's own is generic over async
         self, *args: Any, **kwargs: Any
@@ -83,6 +131,14 @@ class _LateTracer(Tracer):
         }
         ends = kwargs.pop("end_on_exit", True)
         return use_span(self.start_span(*args, **kwargs), end_on_exit=ends, **options)
+
+
+def _below_the_run(context: Context | None) -> Context | None:
+    """Return a context in which the run's span is the parent, where there is a run."""
+    run = current_run(context)
+    if run is None or not run.span_context.is_valid:
+        return context
+    return set_span_in_context(run.span, context)
 
 
 def _keep_content_off(span: Span) -> None:

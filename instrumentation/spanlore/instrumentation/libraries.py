@@ -114,6 +114,8 @@ def instrument(module: str, *, content_mode: str | None, providers: Mapping[str,
         return False
     if instrumentor.is_instrumented_by_opentelemetry:
         return False
+    with quiet:
+        import_module(f"{__package__}.logfire_clients").leave(module)
     with _environment_kept(content_mode):
         instrumentor.instrument(
             raise_exception_on_conflict=True, skip_dep_check=is_known_anyway(library), **providers

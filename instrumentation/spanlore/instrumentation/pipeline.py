@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcesso
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.util.genai.handler import TelemetryHandler
 
-from spanlore.instrumentation import hush
+from spanlore.instrumentation import asked_tools, hush
 from spanlore.instrumentation.identity import run_attributes
 from spanlore.instrumentation.journal import Journal, Kind, journal_dir
 from spanlore.instrumentation.late_provider import LateTracerProvider
@@ -60,10 +60,8 @@ class Pipeline:
         self._ours: _OurProvider | None = None
         self._logger_provider: LoggerProvider | None = None
         self.tracer_provider = LateTracerProvider(self._choose, self._may_carry_content)
-        self.handler = TelemetryHandler(
-            instrumentation_scope_name=SCOPE,
-            **self.providers(),
-        )
+        self._handlers: dict[str, TelemetryHandler] = {}
+        self.handler = self.handler_of("")
         hush.hush_instrumentors()
         hush.hush_encoders()
         with quiet:
@@ -105,14 +103,22 @@ class Pipeline:
         # Another thread of the parent's may have held it.
         self._lock = threading.RLock()
 
-    def providers(self) -> dict[str, Any]:
-        """Return what instrumentors are given: spans alone, for spans hold everything.
+    def handler_of(self, library: str) -> TelemetryHandler:
+        """Return the handler for what is told of a library's doings; none: of the program's."""
+        if library not in self._handlers:
+            self._handlers[library] = TelemetryHandler(
+                instrumentation_scope_name=SCOPE, **self.providers(library)
+            )
+        return self._handlers[library]
+
+    def providers(self, library: str) -> dict[str, Any]:
+        """Return what a library's instrumentor is given: spans alone, for spans hold everything.
 
         Events are the program's own affair, where it told OpenTelemetry that it wants them.
         """
         wants_events = self.settings.instrumentors_mode is None
         return {
-            "tracer_provider": self.tracer_provider,
+            "tracer_provider": self.tracer_provider.of(library),
             "meter_provider": NoOpMeterProvider(),
             "logger_provider": None if wants_events else NoOpLoggerProvider(),
         }
@@ -234,6 +240,9 @@ class _Spans(SpanProcessor):
         with quiet:
             if span.context and span.context.trace_flags & TraceFlags.SAMPLED:
                 self._outbox.put(TRACES, span)
+        with quiet:
+            if span.context:
+                _note_asked(span, span.context.trace_id)
 
     def shutdown(self) -> None:
         with quiet:
@@ -243,6 +252,13 @@ class _Spans(SpanProcessor):
         with quiet:
             return self._outbox.flush(min(timeout_millis / 1_000, STOP_S))
         return False
+
+
+def _note_asked(span: ReadableSpan, trace_id: int) -> None:
+    if span.parent is None:
+        asked_tools.forget(trace_id)
+    elif span.attributes:
+        asked_tools.note(trace_id, span.attributes.get(semconv.OUTPUT_MESSAGES))
 
 
 class _Records(LogRecordProcessor):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from spanlore.instrumentation.pipeline import Pipeline
     from spanlore.instrumentation.settings import Settings
 
+# What every instrumentor, ours and others', is made from.
+_INSTRUMENTORS = "opentelemetry.instrumentation.instrumentor"
+
 
 def init(
     *,
@@ -71,6 +74,7 @@ class _Switch:
                 return
             self._is_on = True
         atexit.register(self._leave)
+        ImportHook([_INSTRUMENTORS], self._watch_others).install()
         ImportHook(MODULES, self._imported).install()
 
     def settings(self) -> "Settings":
@@ -96,10 +100,15 @@ class _Switch:
         keep_context()
         return made
 
+    def _watch_others(self, _: str) -> None:
+        from spanlore.instrumentation.other_tracers import watch  # noqa: PLC0415
+
+        watch()
+
     def _imported(self, module: str) -> None:
         if (ours := self.pipeline()) is not None:
             mode = ours.settings.instrumentors_mode
-            if instrument(module, content_mode=mode, providers=ours.providers()):
+            if instrument(module, content_mode=mode, providers=ours.providers(module)):
                 self._instrumented.add(module)
 
     def _settle(self, ours: "Pipeline") -> None:
@@ -107,10 +116,16 @@ class _Switch:
         before = ours.settings.instrumentors_mode
         ours.settle(self._settings_asked())
         mode = ours.settings.instrumentors_mode
-        for module in self._instrumented if mode != before else ():
+        if mode == before:
+            return
+        from spanlore.instrumentation.other_tracers import others_of  # noqa: PLC0415
+
+        for module in self._instrumented:
+            if others_of(module):
+                continue  # what would be unwrapped may be theirs
             with quiet:
                 uninstrument(module)
-                instrument(module, content_mode=mode, providers=ours.providers())
+                instrument(module, content_mode=mode, providers=ours.providers(module))
 
     def _leave(self) -> None:
         with quiet:

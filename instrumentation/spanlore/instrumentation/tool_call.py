@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 
+from opentelemetry.trace import get_current_span
 from opentelemetry.util.genai.invocation import ToolInvocation
 from opentelemetry.util.genai.utils import bind_arguments
 
+from spanlore.instrumentation import asked_tools
 from spanlore.instrumentation.content import json_text, plain_text
 from spanlore.instrumentation.identity import current_run
 from spanlore.instrumentation.outcome import finish
@@ -77,17 +79,28 @@ def _can_be_traced(function: Any) -> bool:
 
 
 class Call:
-    """One call. Brackets the function, so that its traceback has no line of ours but the call's."""
+    """One call. Brackets the function, so that its traceback has no line of ours but the call's.
 
-    __slots__ = ("_args", "_function", "_invocation", "_kwargs", "_name", "result")
+    ``library`` is the one that makes it, where that is not the program.
+    """
+
+    __slots__ = ("_args", "_function", "_invocation", "_kwargs", "_library", "_name", "result")
 
     def __init__(
-        self, name: str, function: _Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], /
+        self,
+        name: str,
+        function: _Function,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        /,
+        *,
+        library: str = "",
     ) -> None:
         self._name = name
         self._function = function
         self._args = args
         self._kwargs = kwargs
+        self._library = library
         self._invocation: ToolInvocation | None = None
         self.result: Any = _UNKNOWN
 
@@ -112,20 +125,28 @@ class Call:
         ours = pipeline()
         if ours is None:
             return
-        run = current_run()
-        self._invocation = invocation = ours.handler.tool(
-            self._name, tool_type="function", agent_name=(run.agent if run else "") or None
+        self._invocation = invocation = ours.handler_of(self._library).tool(
+            self._name, tool_type="function", agent_name=_agent()
         )
         if ours.captures_content():
             given = _flat(bind_arguments(self._function, self._args, self._kwargs), self._kwargs)
             if given and next(iter(given)) in _INSTANCES:
                 given.pop(next(iter(given)))
             _set(invocation, semconv.TOOL_CALL_ARGUMENTS, json_text(given))
+            trace_id = invocation.span.get_span_context().trace_id
+            invocation.tool_call_id = asked_tools.claim(trace_id, self._name, given)
 
     def _record_result(self, invocation: ToolInvocation) -> None:
         ours = pipeline()
         if self.result is not _UNKNOWN and ours is not None and ours.captures_content():
             _set(invocation, semconv.TOOL_CALL_RESULT, plain_text(self.result))
+
+
+def _agent() -> str | None:
+    """Return the name of the agent whose span is around, or whose run it is."""
+    said = getattr(get_current_span(), "attributes", None) or {}
+    run = current_run()
+    return said.get(semconv.AGENT_NAME) or (run.agent if run else None) or None
 
 
 def _flat(given: dict[str, Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:

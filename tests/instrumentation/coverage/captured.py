@@ -19,9 +19,11 @@ Made by the tests from the spans of real runs: each library was run against a sc
 itself does not do it, or was not asked to. A call that is not there once stands on two spans, one
 in the other (Pydantic AI's and the SDK's below it): the collector counts the tokens of one.
 OpenAI's, Anthropic's and Amazon's SDKs and LiteLLM run no tools: theirs are functions of the
-program, under `@tool`. The calls of the Claude Agent SDK are made by its program, Claude Code, and
-are taken from the messages between the two; what each call gave, in tokens, is told of a whole turn
-alone, and stands on its last call.
+program, under `@tool`, and the id of a tool's call is that of the model's answer before, where
+content is captured. The calls of the Claude Agent SDK are made by its program, Claude Code, and are
+taken from the messages between the two; what each call gave, in tokens, is told of a whole turn
+alone, and stands on its last call, unless the SDK is asked for partial messages; the last answer of
+an agent within another is told without its tokens.
 
 """
 
@@ -72,7 +74,8 @@ def _spans(tree: Tree, op: str) -> Iterator[dict[str, str]]:
 
 
 def _calls(tree: Tree) -> list[dict[str, str]]:
-    return [*_spans(tree, "chat"), *_spans(tree, "generate_content")]
+    ops = ("chat", "generate_content", "text_completion")
+    return [call for op in ops for call in _spans(tree, op)]
 
 
 def _have(*keys: str) -> Callable[[Tree], bool]:
@@ -124,13 +127,17 @@ _USAGE = ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
 _IN, _OUT = "gen_ai.input.messages", "gen_ai.output.messages"
 
 COLUMNS: tuple[Column, ...] = (
-    Column("model, tokens", ("chat", "invoked"), _have("gen_ai.request.model", *_USAGE)),
+    Column(
+        "model, tokens",
+        ("chat", "responses", "text", "invoked"),
+        _have("gen_ai.request.model", *_USAGE),
+    ),
     Column("cache tokens", ("chat",), _have("gen_ai.usage.cache_read.input_tokens")),
-    Column("messages", ("chat", "async", "invoked"), _have(_IN, _OUT)),
+    Column("messages", ("chat", "async", "responses", "text", "invoked"), _have(_IN, _OUT)),
     Column("instructions", ("chat",), _has_instructions),
     Column(
         "streams",
-        ("stream", "async stream", "responses stream", "invoked stream"),
+        ("stream", "async stream", "responses stream", "text stream", "invoked stream"),
         _have(_OUT, *_USAGE),
     ),
     Column("reasoning", ("reasoning", "reasoning in chat"), _says(_OUT, "reasoning")),

@@ -31,7 +31,8 @@ def message(asked: Asked, answer: Answer) -> Reply:
     if answer.reasoning:
         content.append({"type": "thinking", "thinking": answer.reasoning, "signature": "s"})
     if answer.tool:
-        call = {"id": "toolu_1", "name": answer.tool, "input": dict(answer.arguments)}
+        call_id = "toolu_0" if answer.tool in ("Agent", "Task") else "toolu_1"
+        call = {"id": call_id, "name": answer.tool, "input": dict(answer.arguments)}
         content.append({"type": "tool_use", **call})
     else:
         content.append({"type": "text", "text": answer.text})

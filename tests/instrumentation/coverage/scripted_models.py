@@ -23,6 +23,14 @@ from tests.instrumentation.coverage import (
 from tests.instrumentation.coverage.answers import Answer, Asked, Reply
 from tests.instrumentation.loopback_server import Quiet, serving
 
+# Claude Code's own tool, by which an agent hands a task to another.
+_TO_HELPER = {
+    "description": "Ask.",
+    "prompt": "Is it sunny?",
+    "subagent_type": "helper",
+    "run_in_background": False,
+}
+_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {"Agent": _TO_HELPER, "Task": _TO_HELPER}
 _AMAZON_ERRORS = {400: "ValidationException", 429: "ThrottlingException"}
 DOORS = (
     *scripted_openai.DOORS,
@@ -97,7 +105,7 @@ def scripted_models() -> Iterator[ScriptedModels]:
 
 def _answer(asked: Asked) -> Answer:
     if asked.tool is not None and not asked.has_tool_result:
-        return Answer(tool=asked.tool, arguments={"city": "Paris"})
+        return Answer(tool=asked.tool, arguments=_ARGUMENTS.get(asked.tool, {"city": "Paris"}))
     reasoning = "It is short." if asked.script.startswith("thinking") else None
     return Answer(text="It is sunny.", reasoning=reasoning)
 

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, responses and embeddings."""
+"""OpenAI's chat completions, responses, embeddings, and completions of a text."""
 
 import json
 from typing import Any
@@ -11,6 +11,12 @@ from tests.instrumentation.coverage.answers import (
     Answer,
     Asked,
     Reply,
+)
+
+# What a response has always, with a value or without: some clients insist.
+_EMPTY = (
+    *("error", "incomplete_details", "instructions", "max_output_tokens", "metadata"),
+    *("previous_response_id", "reasoning", "temperature", "text", "top_p", "truncation", "user"),
 )
 
 
@@ -79,6 +85,7 @@ def _response(asked: Asked, answer: Answer) -> Reply:
             | {"content": content}
         )
     done: dict[str, Any] = {
+        **dict.fromkeys(_EMPTY),
         "id": "resp_1",
         "object": "response",
         "created_at": 1,
@@ -110,6 +117,21 @@ def _response(asked: Asked, answer: Answer) -> Reply:
     )
 
 
+def _text(asked: Asked, answer: Answer) -> Reply:
+    choice = {"index": 0, "text": answer.text, "finish_reason": "stop", "logprobs": None}
+    whole = {"id": "text_1", "object": "text_completion", "created": 1}
+    whole |= {"model": f"{asked.model}-1", "choices": [choice]}
+    usage = {
+        "prompt_tokens": INPUT_TOKENS,
+        "completion_tokens": OUTPUT_TOKENS,
+        "total_tokens": INPUT_TOKENS + OUTPUT_TOKENS,
+    }
+    if not asked.is_stream:
+        return Reply({**whole, "usage": usage})
+    chunks = [whole, {**whole, "choices": [], "usage": usage}]
+    return Reply(events=[("", chunk) for chunk in chunks] + [("", "[DONE]")])
+
+
 def _embeddings(asked: Asked, answer: Answer) -> Reply:
     del answer
     data = [{"object": "embedding", "index": 0, "embedding": [0.25, 0.5]}]
@@ -119,6 +141,7 @@ def _embeddings(asked: Asked, answer: Answer) -> Reply:
 
 DOORS = (
     ("/v1/chat", "/completions", _asked, _chat),
+    ("/v1", "/completions", _asked, _text),
     ("/v1", "/responses", _asked, _response),
     ("/v1", "/embeddings", _asked, _embeddings),
 )

@@ -19,4 +19,6 @@ def _traced(
     tool: Any, *args: Any, sanitize_inputs_outputs: bool = False, **kwargs: Any
 ) -> Call | None:
     del sanitize_inputs_outputs  # smolagents' own, no argument of the tool
-    return None if tool.name == _ANSWER else Call(tool.name, tool.forward, args, kwargs)
+    if tool.name == _ANSWER:
+        return None
+    return Call(tool.name, tool.forward, args, kwargs, library="smolagents")

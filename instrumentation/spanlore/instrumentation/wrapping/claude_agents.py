@@ -17,9 +17,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from claude_agent_sdk._internal.transport.subprocess_cli import SubprocessCLITransport
-from opentelemetry import context
 from opentelemetry.util.genai.handler import TelemetryHandler
-from opentelemetry.util.genai.invocation import Error, GenAIInvocation, InferenceInvocation
+from opentelemetry.util.genai.invocation import (
+    Error,
+    InferenceInvocation,
+    LocalAgentInvocation,
+    ToolInvocation,
+)
 from opentelemetry.util.genai.types import (
     FunctionToolDefinition,
     InputMessage,
@@ -94,22 +98,22 @@ def _closed(transport: Any) -> None:
 
 
 class _Turn:
-    """From what the user said to the result: the agent's span, with all below it."""
+    """From what the user said to the result: the agent's span, with all below it.
+
+    An agent that a tool of another's is has a conversation and a span of its own, below the tool's.
+    Its last answer is told as the end of its task.
+    """
 
     def __init__(self, options: Any) -> None:
         self._with_content = _handler.should_capture_content()
-        self._instructions: Any = options.system_prompt
-        self._agent = _handler.invoke_local_agent(agent_name=AGENT)
-        self._agent.suspend()
-        self._conversations = {"": _Conversation(self._agent, self._instructions)}
-        self._tools: dict[str, Any] = {}
+        agent = _handler.invoke_local_agent(agent_name=AGENT)
+        self._main = _Conversation(agent, instructions=options.system_prompt)
+        # By the id of the call of the tool that the agent is.
+        self._conversations = {"": self._main}
         self._error: str | None = None
 
     def hear(self, parts: Sequence[MessagePart]) -> None:
-        said = InputMessage(role="user", parts=list(parts))
-        self._conversations[""].hear(said)
-        if self._with_content:
-            self._agent.input_messages.append(said)
+        self._main.hear(InputMessage(role="user", parts=list(parts)), is_task=True)
 
     def see(self, message: Mapping[str, Any]) -> bool:
         """Take a message of the program's; say whether it ends the turn."""
@@ -127,24 +131,24 @@ class _Turn:
         return kind == "result"
 
     def end(self, error: Error | None) -> None:
-        for conversation in self._conversations.values():
+        """End what goes on, the inmost first."""
+        for conversation in reversed(self._conversations.values()):
             conversation.end(error)
-        for tool in self._tools.values():
-            _finish(tool, error)
-        _finish(self._agent, error)
 
     def _see_system(self, message: Mapping[str, Any]) -> None:
-        if message.get("subtype") == "init":
-            self._agent.conversation_id = message["session_id"]
-            for conversation in self._conversations.values():
-                conversation.model = message["model"]
-                conversation.tools = [
-                    FunctionToolDefinition(name=name, description=None, parameters=None)
-                    for name in message.get("tools", ())
-                ]
-            self._conversations[""].ask()
-        elif message.get("subtype") == "api_retry":
-            self._conversations[""].resent()
+        subtype = message.get("subtype")
+        if subtype == "init":
+            self._main.agent.conversation_id = message["session_id"]
+            self._main.model = message["model"]
+            self._main.tools = [
+                FunctionToolDefinition(name=name, description=None, parameters=None)
+                for name in message.get("tools", ())
+            ]
+            self._main.ask()
+        elif subtype == "api_retry":
+            self._main.resent()
+        elif subtype == "task_notification":
+            self._see_end_of_task(message)
 
     def _see_answer(self, message: Mapping[str, Any]) -> None:
         conversation = self._of(message)
@@ -152,42 +156,42 @@ class _Turn:
         conversation.answer(message["message"], self._error)
         for block in message["message"]["content"]:
             if block["type"] == "tool_use":
-                self._tools[block["id"]] = tool = _handler.tool(
-                    block["name"],
-                    agent_name=AGENT,
-                    context=conversation.context,
-                    _attach_to_context=False,
-                )
-                tool.tool_call_id = block["id"]
-                if self._with_content:
-                    tool.arguments = block["input"]
+                conversation.begin_tool(block)
 
     def _see_results(self, message: Mapping[str, Any]) -> None:
         conversation, content = self._of(message), message["message"]["content"]
         results = [block for block in content if block["type"] == "tool_result"]
         for block in results:
-            tool = self._tools.pop(block["tool_use_id"], None)
-            if tool is None:
-                continue
-            if self._with_content:
-                tool.tool_result = block.get("content")
-            text = _plain(block.get("content")) if self._with_content else ""
-            is_error = block.get("is_error")
-            _finish(tool, Error(message=text, type=semconv.ERROR_TYPE_TOOL) if is_error else None)
-        conversation.hear(InputMessage(role="user", parts=_parts(content)))
-        if results and not self._tools:
+            self._see_result(block, conversation)
+        is_task = not results and conversation is not self._main
+        conversation.hear(InputMessage(role="user", parts=_parts(content)), is_task=is_task)
+        if (results or is_task) and not conversation.running:
             conversation.ask()
 
+    def _see_result(self, block: Mapping[str, Any], conversation: "_Conversation") -> None:
+        tool = conversation.running.pop(block["tool_use_id"], None)
+        if tool is None:
+            return
+        text = _plain(block.get("content")) if self._with_content else ""
+        if self._with_content:
+            tool.tool_result = block.get("content")
+        is_error = block.get("is_error")
+        _finish(tool, Error(message=text, type=semconv.ERROR_TYPE_TOOL) if is_error else None)
+
+    def _see_end_of_task(self, message: Mapping[str, Any]) -> None:
+        conversation = self._conversations.pop(message.get("tool_use_id") or "-", None)
+        if conversation is None:
+            return
+        status, text = message.get("status"), str(message.get("summary") or "")
+        conversation.conclude(text)
+        told = Error(message=text if self._with_content else "", type=str(status))
+        conversation.end(None if status == "completed" else told)
+
     def _see_end(self, message: Mapping[str, Any]) -> None:
-        if self._with_content and message.get("result"):
-            said: list[MessagePart] = [TextPart(content=message["result"])]
-            self._agent.output_messages = [
-                OutputMessage(role="assistant", parts=said, finish_reason="stop")
-            ]
-        known = sum(each.output_tokens for each in self._conversations.values())
-        total = (message.get("usage") or {}).get("output_tokens") or 0
-        self._conversations[""].complete(message.get("stop_reason"), tokens=total - known)
         text = str(message.get("result") or "") if self._with_content else ""
+        total = (message.get("usage") or {}).get("output_tokens") or 0
+        self._main.complete(message.get("stop_reason"), total - self._main.output_tokens)
+        self._main.answered(text)
         subtype = message.get("subtype")
         named = str(subtype) if subtype != "success" else self._error or semconv.ERROR_TYPE_OTHER
         self.end(Error(message=text, type=named) if message.get("is_error") else None)
@@ -196,37 +200,69 @@ class _Turn:
         """Return the agent's own conversation, or that of an agent that one of its tools is."""
         parent = message.get("parent_tool_use_id") or ""
         if parent not in self._conversations:
-            main = self._conversations[""]
-            made = _Conversation(self._tools.get(parent, self._agent), None)
-            made.model, made.tools = main.model, main.tools
-            self._conversations[parent] = made
+            running = (each.running.get(parent) for each in self._conversations.values())
+            around = next(filter(None, running), self._main.agent)
+            agent = _handler.invoke_local_agent(
+                agent_name=message.get("subagent_type") or AGENT, context=around.context
+            )
+            made = self._conversations[parent] = _Conversation(agent)
+            made.model = self._main.model
         return self._conversations[parent]
 
 
 class _Conversation:
-    """What a model was told so far, and the call that it is asked in now."""
+    """What a model was told so far, and the call that it is asked in now: of one agent."""
 
-    def __init__(self, around: GenAIInvocation, instructions: Any) -> None:
-        with around.activate():
-            self.context = context.get_current()
+    def __init__(self, agent: LocalAgentInvocation, instructions: Any = None) -> None:
+        agent.suspend()
+        self.agent = agent
         self.model: str | None = None
         self.tools: Sequence[FunctionToolDefinition] = ()
+        self.running: dict[str, ToolInvocation] = {}
+        self.output_tokens = 0
+        self._with_content = _handler.should_capture_content()
         self._instructions = instructions
         self._told: list[InputMessage] = []
         self._call: InferenceInvocation | None = None
         self._id: str | None = None
-        self.output_tokens = 0
 
-    def hear(self, said: InputMessage) -> None:
+    def hear(self, said: InputMessage, *, is_task: bool) -> None:
+        """Take what the model is told next; ``is_task``: it is what the agent was asked for."""
         self._settle()
         self._told.append(said)
+        if is_task and self._with_content:
+            self.agent.input_messages.append(said)
+
+    def begin_tool(self, block: Mapping[str, Any]) -> None:
+        self.running[block["id"]] = tool = _handler.tool(
+            block["name"],
+            agent_name=self.agent.agent_name,
+            context=self.agent.context,
+            _attach_to_context=False,
+        )
+        tool.tool_call_id = block["id"]
+        if self._with_content:
+            tool.arguments = block["input"]
+
+    def conclude(self, text: str) -> None:
+        """Take the last answer of an agent, which is not told as one of its model's."""
+        if self._call is not None and self._id is None and text and self._with_content:
+            self._call.output_messages.append(_said(text))
+        self.answered(text)
+
+    def answered(self, text: str) -> None:
+        if text and self._with_content:
+            self.agent.output_messages = [_said(text)]
 
     def ask(self) -> InferenceInvocation:
         """Begin a call with all that was told."""
         call = _handler.inference(
-            _PROVIDER, request_model=self.model, context=self.context, _attach_to_context=False
+            _PROVIDER,
+            request_model=self.model,
+            context=self.agent.context,
+            _attach_to_context=False,
         )
-        if _handler.should_capture_content():
+        if self._with_content:
             call.input_messages = list(self._told)
             call.tool_definitions = self.tools
             if isinstance(self._instructions, str):
@@ -252,7 +288,7 @@ class _Conversation:
             )
         call.output_messages[0].parts += _parts(message["content"])
         if error:
-            said = call.output_messages[0].parts if _handler.should_capture_content() else ()
+            said = call.output_messages[0].parts if self._with_content else ()
             text = " ".join(part.content for part in said if isinstance(part, TextPart))
             self._end(Error(message=text, type=error))
 
@@ -262,7 +298,7 @@ class _Conversation:
             self._call.output_tokens = event["usage"]["output_tokens"]
             self.output_tokens += event["usage"]["output_tokens"]
 
-    def complete(self, reason: str | None, *, tokens: int) -> None:
+    def complete(self, reason: str | None, tokens: int) -> None:
         """Take what the result says of the last call."""
         if self._call is None or self._id is None:
             return
@@ -277,8 +313,12 @@ class _Conversation:
             self._call.attributes[semconv.HTTP_RESEND_COUNT] = int(str(before_now)) + 1
 
     def end(self, error: Error | None) -> None:
+        """End the call, the tools and the agent."""
         self._settle()
         self._end(error)
+        for tool in self.running.values():
+            _finish(tool, error)
+        _finish(self.agent, error)
 
     def _settle(self) -> None:
         """End a call that was answered; one that was only begun is asked with more."""
@@ -297,6 +337,10 @@ class _Conversation:
 def _finish(invocation: Any, error: Error | None) -> None:
     with quiet:
         invocation.fail(error) if error is not None else invocation.stop()
+
+
+def _said(text: str) -> OutputMessage:
+    return OutputMessage(role="assistant", parts=[TextPart(content=text)], finish_reason="stop")
 
 
 def _count(call: InferenceInvocation, usage: Mapping[str, Any]) -> None:

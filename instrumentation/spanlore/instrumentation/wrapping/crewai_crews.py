@@ -64,9 +64,9 @@ def _answered(invocation: LocalAgentInvocation, answer: Any) -> None:
 
 
 def _tool(tool: Any, *args: Any, **kwargs: Any) -> Call:
-    return Call(tool.name, tool._run, args, kwargs)  # noqa: SLF001
+    return Call(tool.name, tool._run, args, kwargs, library="crewai")  # noqa: SLF001
 
 
 def _structured_tool(tool: Any, given: Any, *_: Any, **__: Any) -> Call:
     named = given if isinstance(given, Mapping) else {"input": given}
-    return Call(tool.name, tool.func, (), named)
+    return Call(tool.name, tool.func, (), named, library="crewai")

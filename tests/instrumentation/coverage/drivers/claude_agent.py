@@ -13,6 +13,7 @@ os.environ |= {
 
 import spanlore.auto
 from claude_agent_sdk import (
+    AgentDefinition,
     ClaudeAgentOptions,
     ClaudeSDKClient,
     create_sdk_mcp_server,
@@ -32,15 +33,16 @@ async def fails(given):
     raise LookupError(given["city"])
 
 
-def options(*tools, model="m"):
+def options(*tools, model="m", builtin=(), **more):
     return ClaudeAgentOptions(
         model=model,
         system_prompt="Be brief.",
-        tools=[],
+        tools=list(builtin),
         mcp_servers={"here": create_sdk_mcp_server("here", tools=list(tools))} if tools else {},
         allowed_tools=[f"mcp__here__{each.name}" for each in tools],
         setting_sources=[],
         max_turns=3,
+        **more,
     )
 
 
@@ -56,6 +58,13 @@ async def main():
         await ask(weather)
     with run("tool error"):
         await ask(fails)
+    with run("stream"):
+        await ask(weather, include_partial_messages=True)
+    with run("nested agent"):
+        helper = AgentDefinition(
+            description="Knows the weather.", prompt="Be briefer.", tools=["mcp__here__weather"]
+        )
+        await ask(weather, builtin=["Task"], agents={"helper": helper})
     with run("reasoning"):
         await ask(model="thinking-m")
     with run("error"), contextlib.suppress(Exception):

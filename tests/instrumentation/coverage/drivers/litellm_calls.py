@@ -51,6 +51,15 @@ async def in_async():
         )
         async for _ in answer:
             pass
+    with run("async responses"):
+        await litellm.aresponses(model="openai/m", input="How is the weather?")
+        answer = await litellm.aresponses(
+            model="openai/m", input="How is the weather?", stream=True
+        )
+        async for _ in answer:
+            pass
+    with run("async text"):
+        await litellm.atext_completion(model="openai/m", prompt="How is the weather?")
     with run("async retry"):
         await litellm.acompletion(model="openai/busy-async", messages=MESSAGES, num_retries=2)
 
@@ -65,6 +74,24 @@ with run("stream"):
         pass
     for _ in litellm.completion(model="anthropic/thinking-m", messages=MESSAGES, stream=True):
         pass
+with run("responses"):
+    litellm.responses("How is the weather?", "openai/m", instructions="Be brief.", temperature=0.5)
+    litellm.responses(
+        input=[QUESTION], model="openai/thinking-m", tools=[{"type": "function", **FUNCTION}]
+    )
+    litellm.responses(model="anthropic/m", input="How is the weather?")
+with run("responses stream"):
+    for _ in litellm.responses(model="openai/m", input="How is the weather?", stream=True):
+        pass
+with run("text"):
+    litellm.text_completion("How is the weather?", "openai/m", max_tokens=64)
+    litellm.text_completion(model="anthropic/m", prompt=["How is the weather?"], max_tokens=64)
+with run("text stream"):
+    for model in ("openai/m", "anthropic/m"):
+        for _ in litellm.text_completion(
+            model=model, prompt="How is the weather?", stream=True, stream_options=USAGE
+        ):
+            pass
 with run("abandoned stream"):
     for _ in litellm.completion(model="openai/m", messages=MESSAGES, stream=True):
         break

@@ -1,0 +1,210 @@
+"""Other tracers of the libraries that we trace: what one of them tells is not told again by us.
+
+OpenInference, OpenLLMetry, OpenLIT and OpenTelemetry's own contributions bring instrumentors of the
+same kind, which a program may switch on before us or after. Whoever did so chose it, so ours gives
+way, call by call: nothing is unwrapped, a span is just not begun, and the other's stands in its
+place in the tree. So it is with a call of a model that another's span around it already tells, as
+those of an agent framework do for the SDK below.
+
+That holds only where the other's spans come to us. What goes through a provider of its own goes
+elsewhere, and without ours the call would be missing here: then both are kept, each in its place.
+"""
+
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import Tracer
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from spanlore.instrumentation.complaint import complain
+from spanlore.instrumentation.libraries import LIBRARIES
+from spanlore.instrumentation.quiet import quiet
+from spanlore.instrumentation.recovery.amending import around, before
+from spanlore.schemas import semconv
+
+# What instrumentors say that they trace, where it is not the distribution of the table's.
+_ALSO_CALLED = {
+    "boto3": "botocore",
+    "dspy-ai": "dspy",
+    "langchain": "langchain-core",
+    "llama-index": "llama-index-core",
+    "pydantic-ai": "pydantic-ai-slim",
+}
+# Amazon's SDK is that of two hundred services; others trace queues, say, and not its models.
+_OF_AMAZONS_MODELS = ("bedrock", "botocore")
+# It has no models, and what is switched on for it carries the trace along, without a span.
+_WITHOUT_MODELS = "mcp"
+
+# The official instrumentors, which are what we trace with; the program's own use of one is ours.
+OFFICIAL = frozenset(library.instrumentor for library in LIBRARIES.values() if library.instrumentor)
+
+_OPERATIONS = {*semconv.INFERENCE_OPS, semconv.OP_EMBEDDINGS}
+_OPENINFERENCE_KINDS = {"LLM", "EMBEDDING"}
+
+
+@dataclass(frozen=True, slots=True)
+class OtherTracer:
+    """An instrumentor by its module; ``ways`` are its providers or tracers, none: the global."""
+
+    name: str
+    ways: tuple[Any, ...] = ()
+
+    def comes_to(self, provider: trace.TracerProvider) -> bool:
+        """Say whether its spans go through this provider."""
+        return any(_leads(way, provider) for way in self.ways or (trace.get_tracer_provider(),))
+
+    def is_scope(self, scope: Any) -> bool:
+        """Say whether a tracer of its, or another of its vendor's, bears this scope."""
+        vendor = self.name.partition(".")[0]
+        head = self.name if vendor == "opentelemetry" else vendor
+        return scope is not None and f"{scope.name}.".startswith(f"{head}.")
+
+
+# By the module of the library; what is switched off is no more there.
+_switched_on: dict[str, list[OtherTracer]] = {}
+
+
+def watch() -> None:
+    """Take note of the instrumentors that are on, and of all that are switched on or off."""
+    # Its import is what calls this, and must not be what this module's own import does.
+    from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]  # noqa: PLC0415
+        BaseInstrumentor,
+    )
+
+    around(BaseInstrumentor, "instrument", _switching_on)
+    before(BaseInstrumentor, "uninstrument", _switched_off)
+    for instrumentor in _instrumentors(BaseInstrumentor):
+        if instrumentor.is_instrumented_by_opentelemetry:
+            with quiet:
+                _note(instrumentor, _tracers(instrumentor.__module__))
+
+
+def libraries_told(needs: Iterable[str], *, by: str) -> list[str]:
+    """Return the modules of the libraries that an instrumentor, a module, says that it is for.
+
+    ``needs`` are its requirements, which name their distributions.
+    """
+    called = [str(canonicalize_name(Requirement(each).name)) for each in needs]
+    names = {_ALSO_CALLED.get(each, each) for each in called} - {_WITHOUT_MODELS}
+    if not any(word in by for word in _OF_AMAZONS_MODELS):
+        names.discard("botocore")
+    return [module for module, library in LIBRARIES.items() if library.distribution in names]
+
+
+def others_of(library: str) -> Sequence[OtherTracer]:
+    """Return those that are on for a library, by its module, wherever their spans go."""
+    return _switched_on.get(library, ())
+
+
+def is_told(
+    library: str, *, attributes: Mapping[str, Any], within: Any, provider: trace.TracerProvider
+) -> bool:
+    """Say whether another tells what a span of ours of this library, in that span, would tell."""
+    if not _switched_on:
+        return False
+    for other in others_of(library):
+        if other.comes_to(provider):
+            _say(other, LIBRARIES[library].distribution)
+            return True
+    is_call = attributes.get(semconv.OPERATION_NAME) in _OPERATIONS
+    return is_call and _is_call_of_another(within, provider)
+
+
+def _leads(way: Any, provider: trace.TracerProvider) -> bool:
+    if isinstance(way, trace.ProxyTracerProvider | trace.ProxyTracer):
+        way = trace.get_tracer_provider()
+    if way is provider:
+        return True
+    processor = getattr(way, "span_processor", None)
+    return processor is not None and processor is processor_of(provider)
+
+
+def processor_of(provider: Any) -> Any:
+    """Return what the SDK's provider, or one that stands before it, gives its spans to."""
+    provider = getattr(provider, "provider", provider)
+    return getattr(provider, "_active_span_processor", None)
+
+
+def _is_call_of_another(span: Any, provider: trace.TracerProvider) -> bool:
+    scope = getattr(span, "instrumentation_scope", None)
+    for others in _switched_on.values():
+        for other in others:
+            if other.is_scope(scope) and other.comes_to(provider):
+                return _is_call(span)
+    return False
+
+
+def _is_call(span: Any) -> bool:
+    """Read what dialects say as a call begins; OpenLIT then has no more than a name."""
+    said = span.attributes or {}
+    if said.get("openinference.span.kind") in _OPENINFERENCE_KINDS or "llm.request.type" in said:
+        return True
+    named = said.get(semconv.OPERATION_NAME) or span.name.partition(" ")[0]
+    return named in _OPERATIONS
+
+
+def _say(other: OtherTracer, library: str) -> None:
+    complain(
+        f"{other.name} traces {library} in this process as well: its spans are taken for those"
+        " calls, and spanlore begins none of its own. For spanlore's, do not switch it on, or call"
+        " its uninstrument()."
+    )
+
+
+class _Switching:
+    """A bracket of an instrumentor's start: it may import its library, and it may refuse to."""
+
+    def __init__(self, instrumentor: Any) -> None:
+        self._instrumentor = instrumentor
+        self.result: Any = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        with quiet:
+            if not self._instrumentor.is_instrumented_by_opentelemetry:
+                _switched_off(self._instrumentor)
+
+
+def _switching_on(instrumentor: Any, **options: Any) -> _Switching | None:
+    if instrumentor.is_instrumented_by_opentelemetry:
+        return None
+    ways = (options.get("tracer_provider"), options.get("tracer"))
+    _note(instrumentor, tuple(way for way in ways if way is not None))
+    return _Switching(instrumentor)
+
+
+def _switched_off(instrumentor: Any, **_: Any) -> None:
+    for module, others in list(_switched_on.items()):
+        others[:] = [other for other in others if other.name != type(instrumentor).__module__]
+        if not others:
+            del _switched_on[module]
+
+
+def _note(instrumentor: Any, ways: tuple[Any, ...]) -> None:
+    kind = type(instrumentor)
+    if f"{kind.__module__}:{kind.__qualname__}" in OFFICIAL:
+        return
+    needs = instrumentor.instrumentation_dependencies()
+    for module in libraries_told(needs, by=kind.__module__):
+        _switched_on.setdefault(module, []).append(OtherTracer(kind.__module__, ways))
+
+
+def _instrumentors(kind: type[Any]) -> Iterator[Any]:
+    """Return those that were made, each the only one of its class."""
+    for each in kind.__subclasses__():
+        if vars(each).get("_instance") is not None:
+            yield each._instance  # noqa: SLF001
+        yield from _instrumentors(each)
+
+
+def _tracers(name: str) -> tuple[Any, ...]:
+    """Return the tracers of one that was switched on when nobody looked; none: they will come."""
+    other = OtherTracer(name)
+    made = (each for each in gc.get_objects() if type(each) is Tracer)
+    return tuple(each for each in made if other.is_scope(each._instrumentation_scope))  # noqa: SLF001
