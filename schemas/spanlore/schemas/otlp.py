@@ -177,8 +177,8 @@ def with_tuple_elements(sql: str) -> str:
     """Word the paths into tuples (``s.status.code``) as calls of ``tupleElement``.
 
     The engine makes a ``getSubcolumn`` of a path, which lists every stream of the whole tuple to
-    find the one, each time that it looks at the expression: a sixth of what an insert is planned
-    for, and more with the tuples of metrics.
+    find the one, each time that it looks at the expression: a sixth of what planning an insert of
+    spans costs, and half with the tuples of metrics.
     """
     pieces = _QUOTED.split(sql)
     pieces[::2] = [_PATH.sub(_tuple_elements, piece) for piece in pieces[::2]]
