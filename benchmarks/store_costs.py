@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import chdb
 
-from corpus import agent_corpus, classic_corpus
+from corpus import agent_corpus, chat_corpus, classic_corpus
 from spanlore.collector import record
 from spanlore.collector.signals import TRACES
 from spanlore.schemas import otlp, tables
@@ -34,6 +34,7 @@ _MIB: Final = 1 << 20
 _LOG_ID: Final = 1
 _QUIET_S: Final = 6.0
 _CONTROL: Final = "control"
+_CORPORA: Final = {"agent": agent_corpus, "chats": chat_corpus, "classic": classic_corpus}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Schema:
     traces: Table = tables.OTEL_TRACES
     views: tuple[View, ...] = VIEWS
     settings: Mapping[str, str] = field(default_factory=lambda: dict(SEGMENT_SETTINGS))
-    segment_bytes: int = 16 * _MIB
+    segment_bytes: int = 32 * _MIB
 
 
 def _table(**changes: object) -> Callable[[], Schema]:
@@ -324,8 +325,7 @@ def _run_one(name: str, folder: Path, *, merges: bool) -> None:
 
 
 def _compare(asked: argparse.Namespace, names: Sequence[str], folder: Path) -> None:
-    make = classic_corpus if asked.classic else agent_corpus
-    corpus = make(asked.spans, seed=1)
+    corpus = _CORPORA[asked.corpus](asked.spans, seed=1)
     for size in {VARIANTS[name]().segment_bytes for name in names}:
         write_segments(folder / str(size), corpus.requests, segment_bytes=size)
     costs: dict[str, list[Cost]] = {name: [] for name in names}
@@ -352,7 +352,7 @@ def main() -> None:
     parser.add_argument("variants", nargs="*", help="of --list; none: all")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--merges", action="store_true")
-    parser.add_argument("--classic", action="store_true", help="spans of 200 bytes")
+    parser.add_argument("--corpus", choices=_CORPORA, default="agent")
     parser.add_argument("--spans", type=int, default=40_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--one", help=argparse.SUPPRESS)

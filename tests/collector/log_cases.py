@@ -19,6 +19,7 @@ LIMITS = LogLimits(
     segment_bytes_target=16 << 20,
     segment_bytes_max=32 << 20,
     segment_age_s_max=0.25,
+    segment_rest_s=0.0,
     log_bytes_max=1 << 30,
     disk_free_bytes_min=0,
 )

@@ -94,6 +94,23 @@ def test_an_open_segment_is_sealed_by_age_only_while_the_loader_is_idle(tmp_path
         assert opened.log.sealed_count == 1
 
 
+def test_the_first_segment_is_sealed_soon_and_a_trickle_behind_it_is_gathered_until_asked_for(
+    tmp_path: Path,
+) -> None:
+    with open_log(tmp_path, segment_age_s_max=0.01, segment_rest_s=3600) as opened:
+        opened.log.append(entry()).result(WAIT_S)
+        first = opened.log.oldest(WAIT_S)
+        assert first is not None
+        opened.log.done(first)
+        opened.log.append(entry()).result(WAIT_S)
+        assert opened.log.oldest(0.2) is None
+        opened.log.append(entry()).result(WAIT_S)
+        opened.log.seal().result(WAIT_S)
+        second = opened.log.oldest(WAIT_S)
+        assert second is not None
+        assert (first.records, second.records) == (1, 2)
+
+
 def test_a_full_log_refuses_rather_than_grows_and_takes_again_once_loaded(tmp_path: Path) -> None:
     with open_log(tmp_path, log_bytes_max=2000) as opened:
         opened.log.append(entry(text="x" * 1500)).result(WAIT_S)

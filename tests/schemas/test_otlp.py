@@ -2,6 +2,7 @@ import base64
 import itertools
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from spanlore.schemas import otlp, semconv, tables
+from spanlore.schemas import otlp, semconv, tables, views
 from spanlore.schemas.store import Store, StoreRefused
 from tests.schemas.segments import LOG_ID, RECEIVED_NS, record, segment
 
@@ -49,6 +50,14 @@ def attribute(key: str, value: AnyValue) -> KeyValue:
 
 def spans_of(store: Store) -> list[dict[str, Any]]:
     return store.query(f"SELECT * FROM {tables.TRACES} {tables.LATEST_SPAN}")
+
+
+@pytest.mark.parametrize("name", [view.name for view in views.ALL if view.is_way_in])
+def test_a_view_reaches_into_no_tuple_by_a_path_but_of_its_input(name: str) -> None:
+    [select] = [view.select for view in views.ALL if view.name == name]
+    unquoted = re.sub(r"'[^']*'|`[^`]*`", "", select)
+    paths = set(re.findall(r"[a-z_]\w*(?:\.\w+)+", unquoted))
+    assert paths <= {"traces.resource_spans", "logs.resource_logs", "metrics.resource_metrics"}
 
 
 VALUES = [

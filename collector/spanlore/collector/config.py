@@ -73,6 +73,7 @@ class Config:
     segment_bytes_target: int = 32 * MEBIBYTE
     segment_bytes_max: int = 32 * MEBIBYTE
     segment_age_ms_max: int = 250
+    segment_rest_ms: int = 2_000
     log_bytes_max: int = 4096 * MEBIBYTE
     disk_free_bytes_min: int = 1024 * MEBIBYTE
     drain_s_max: float = 10.0

@@ -6,6 +6,7 @@ waits in order for the loader.
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -27,11 +28,16 @@ _GROUP_RECORDS_MAX = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLimits:
-    """Bounds of the log: bytes of a segment, of all of them, and what the disk must keep free."""
+    """Bounds of the log: bytes of a segment, of all of them, and what the disk must keep free.
+
+    A segment that is not full is sealed when it is ``segment_age_s_max`` old, but not sooner than
+    ``segment_rest_s`` after the last one: to load one costs the same CPU whatever is in it.
+    """
 
     segment_bytes_target: int
     segment_bytes_max: int
     segment_age_s_max: float
+    segment_rest_s: float
     log_bytes_max: int
     disk_free_bytes_min: int
 
@@ -109,6 +115,7 @@ class Log:
         self._done_count = 0
         self._loaded_seq = 0
         self._loader_waits = False
+        self._sealed_at_s = -math.inf
         self._closing = False
         self._last_error: str | None = None
         self._next_seq = 1
@@ -257,8 +264,11 @@ class Log:
     def _until_due_s(self) -> float | None:
         if self._open is None or not self._loader_waits or self._sealed:
             return None
-        age_s = time.monotonic() - self._open.opened_at_s
-        return max(0.0, self._limits.segment_age_s_max - age_s)
+        due_s = max(
+            self._open.opened_at_s + self._limits.segment_age_s_max,
+            self._sealed_at_s + self._limits.segment_rest_s,
+        )
+        return max(0.0, due_s - time.monotonic())
 
     def _is_due(self) -> bool:
         return self._until_due_s() == 0.0
@@ -401,5 +411,6 @@ class Log:
                 opened_at_s=part.opened_at_s,
             )
             self._sealed.append(segment)
+            self._sealed_at_s = time.monotonic()
             self._sealed_count += 1
             self._changed.notify_all()

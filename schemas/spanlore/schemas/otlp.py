@@ -11,6 +11,8 @@ Field numbers: github.com/open-telemetry/opentelemetry-proto, with one member of
 this schema does not recurse.
 """
 
+import re
+
 from spanlore.schemas import semconv
 from spanlore.schemas.dialects import DIALECT, DIALECT_SQL
 from spanlore.schemas.table import tenant_of
@@ -92,14 +94,15 @@ message WalRecord { string tenant = 1; fixed64 received_ns = 2; uint64 seq = 3;
 _SCALAR_KINDS = (
     "'none' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4"
 )
+# The decoder writes numbers as text, as ``toString`` would: no expression has to.
 _SCALAR = (
     f"Tuple(value Enum8({_SCALAR_KINDS}, 'bytes_value' = 7), string_value String, "
-    "bool_value Bool, int_value Int64, double_value Float64, bytes_value String)"
+    "bool_value Bool, int_value String, double_value String, bytes_value String)"
 )
 _ANY = (
     f"Tuple(value Enum8({_SCALAR_KINDS}, 'array_value' = 5, 'kvlist_value' = 6, "
     "'bytes_value' = 7, 'json_value' = 100), string_value String, bool_value Bool, "
-    f"int_value Int64, double_value Float64, array_value Tuple(values Array({_SCALAR})), "
+    f"int_value String, double_value String, array_value Tuple(values Array({_SCALAR})), "
     "kvlist_value String, bytes_value String, json_value String)"
 )
 ATTRIBUTES = f"Array(Tuple(key String, value {_ANY}))"
@@ -165,14 +168,38 @@ def time_sql(nanoseconds: str) -> str:
     return f"fromUnixTimestamp64Nano(toInt64(least({nanoseconds}, {TIME_NS_MAX})))"
 
 
+# What the views' expressions call a tuple: groups, scopes, records, attributes' values and others.
+_PATH = re.compile(r"(?<![\w.])(group|scope|s|r|m|p|e|a|v)((?:\.\w+)+)")
+_QUOTED = re.compile(r"('[^']*'|`[^`]*`)")
+
+
+def with_tuple_elements(sql: str) -> str:
+    """Word the paths into tuples (``s.status.code``) as calls of ``tupleElement``.
+
+    The engine makes a ``getSubcolumn`` of a path, which lists every stream of the whole tuple to
+    find the one, each time that it looks at the expression: a sixth of what planning an insert of
+    spans costs, and half with the tuples of metrics.
+    """
+    pieces = _QUOTED.split(sql)
+    pieces[::2] = [_PATH.sub(_tuple_elements, piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def _tuple_elements(path: re.Match[str]) -> str:
+    found = path[1]
+    for name in path[2].removeprefix(".").split("."):
+        found = f"tupleElement({found}, '{name}')"
+    return found
+
+
 def _scalar_json(value: str) -> str:
     """SQL for a member of a flat array as JSON; a number JSON has no word for becomes a string."""
     return (
         f"multiIf({value}.value = 'string_value', toJSONString({value}.string_value), "
-        f"{value}.value = 'int_value', toString({value}.int_value), "
-        f"{value}.value = 'bool_value', if({value}.bool_value, 'true', 'false'), "
-        f"{value}.value = 'double_value', if(isFinite({value}.double_value), "
-        f"toString({value}.double_value), toJSONString(toString({value}.double_value))), "
+        f"{value}.value = 'int_value', {value}.int_value, "
+        f"{value}.value = 'bool_value', toString({value}.bool_value), "
+        f"{value}.value = 'double_value', if(isFinite(toFloat64OrZero({value}.double_value)), "
+        f"{value}.double_value, toJSONString({value}.double_value)), "
         f"{value}.value = 'bytes_value', toJSONString(base64Encode({value}.bytes_value)), 'null')"
     )
 
@@ -182,9 +209,9 @@ def _text(value: str) -> str:
     members = f"arrayMap(m -> {_scalar_json('m')}, {value}.array_value.values)"
     return (
         f"multiIf({value}.value = 'string_value', {value}.string_value, "
-        f"{value}.value = 'int_value', toString({value}.int_value), "
-        f"{value}.value = 'bool_value', if({value}.bool_value, 'true', 'false'), "
-        f"{value}.value = 'double_value', toString({value}.double_value), "
+        f"{value}.value = 'int_value', {value}.int_value, "
+        f"{value}.value = 'bool_value', toString({value}.bool_value), "
+        f"{value}.value = 'double_value', {value}.double_value, "
         f"{value}.value = 'array_value', concat('[', arrayStringConcat({members}, ','), ']'), "
         f"{value}.value = 'json_value', {value}.json_value, "
         f"{value}.value = 'bytes_value', base64Encode({value}.bytes_value), "
@@ -232,7 +259,7 @@ def traces_view_sql() -> str:
         records="spans",
         record="s",
     )
-    return f"""SELECT
+    return with_tuple_elements(f"""SELECT
     {time_sql("s.start_time_unix_nano")} AS Timestamp,
     lower(hex(s.trace_id)) AS TraceId,
     lower(hex(s.span_id)) AS SpanId,
@@ -266,7 +293,7 @@ def traces_view_sql() -> str:
     {time_sql("received_ns")} AS ReceivedAt,
     log_id AS LogId,
     seq AS LogSeq
-FROM ({rows})"""
+FROM ({rows})""")
 
 
 def logs_view_sql() -> str:
@@ -280,7 +307,7 @@ def logs_view_sql() -> str:
         extra="resource_schema, scope.schema_url AS scope_schema, ",
     )
     time = "if(r.time_unix_nano = 0, r.observed_time_unix_nano, r.time_unix_nano)"
-    return f"""SELECT
+    return with_tuple_elements(f"""SELECT
     {time_sql(time)} AS Timestamp,
     lower(hex(r.trace_id)) AS TraceId,
     lower(hex(r.span_id)) AS SpanId,
@@ -302,4 +329,4 @@ def logs_view_sql() -> str:
     {time_sql("received_ns")} AS ReceivedAt,
     log_id AS LogId,
     seq AS LogSeq
-FROM ({rows})"""
+FROM ({rows})""")

@@ -14,6 +14,7 @@ from spanlore.schemas.otlp import (
     map_sql,
     time_sql,
     types_sql,
+    with_tuple_elements,
 )
 from spanlore.schemas.table import tenant_of
 
@@ -155,7 +156,7 @@ def views_sql() -> dict[str, str]:
 
 def _view_sql(kind: str, shared: tuple[str, ...], columns: tuple[str, ...]) -> str:
     own = "".join(f",\n    {column}" for column in columns)
-    return f"""SELECT
+    return with_tuple_elements(f"""SELECT
     resource AS ResourceAttributes,
     resource_schema AS ResourceSchemaUrl,
     scope_name AS ScopeName,
@@ -180,7 +181,7 @@ def _view_sql(kind: str, shared: tuple[str, ...], columns: tuple[str, ...]) -> s
     {time_sql("received_ns")} AS ReceivedAt,
     log_id AS LogId,
     seq AS LogSeq{own}
-FROM ({_points(kind, shared)})"""
+FROM ({_points(kind, shared)})""")
 
 
 def _points(kind: str, shared: tuple[str, ...]) -> str:
