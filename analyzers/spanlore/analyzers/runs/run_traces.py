@@ -14,8 +14,12 @@ from spanlore.analyzers.runs.run_trace import Message, ModelCall, Override, RunT
 from spanlore.analyzers.runs.tool_schema import tool_of
 from spanlore.analyzers.runs.user_turns import TURNS_SQL, user_turns
 from spanlore.schemas import semconv
-from spanlore.schemas.dialect_messages import INPUT_MESSAGES_SQL, OUTPUT_MESSAGES_SQL
-from spanlore.schemas.dialects import MAX_TOKENS_SQL, span_attribute
+from spanlore.schemas.dialect_messages import (
+    FINISH_REASONS_SQL,
+    INPUT_MESSAGES_SQL,
+    OUTPUT_MESSAGES_SQL,
+)
+from spanlore.schemas.dialects import MAX_TOKENS_SQL
 from spanlore.schemas.learning_tables import EXPOSURES, OVERRIDES
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import (
@@ -56,7 +60,7 @@ SELECT TraceId, SpanId, ParentSpanId, Op, StartUnixNano, EndUnixNano, Model, Too
        {shortened("ToolArguments")}, {shortened("ToolResult")}, {shortened("StatusMessage")},
        StatusCode = 'Error' OR ErrorType != '' AS Failed, ErrorType, Incomplete,
        InputTokens, OutputTokens, CacheReadTokens, ReasoningTokens,
-       {shortened(span_attribute(semconv.RESPONSE_FINISH_REASONS), "FinishReasons")},
+       {shortened(FINISH_REASONS_SQL, "FinishReasons")},
        toUInt64OrNull({MAX_TOKENS_SQL}) AS MaxTokens,
        SpanAttributes['{semconv.IMPORT_CALLED_BY}'] AS AskedBy,
        {shortened(f"if({_INFERENCE}, {OUTPUT_MESSAGES_SQL}, '')", "Output")},

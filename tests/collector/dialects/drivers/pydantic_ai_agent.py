@@ -14,6 +14,7 @@ forecaster = Agent(
     OpenAIChatModel("m"),
     name="forecaster",
     instructions="Be brief.",
+    model_settings={"temperature": 0.5},
     instrument=InstrumentationSettings(
         tracer_provider=provider, version=1, event_mode="attributes"
     ),
