@@ -230,21 +230,6 @@ def test_whose_a_span_is_stands_at_the_top_of_its_metadata(
     assert (row["UserId"], row["SessionId"]) == found
 
 
-def test_parameters_are_the_same_in_every_vocabulary(store: Store) -> None:
-    said = {"openinference.span.kind": "LLM"}
-    spans = [
-        said | {"gen_ai.request.temperature": "0.5", "gen_ai.request.max_tokens": "9"},
-        said | {dialects.PARAMETERS: '{"model": "m", "max_tokens": 9, "temperature": 0.5}'},
-        said | {"ai.settings.temperature": "0.5", "ai.settings.maxOutputTokens": "9"},
-    ]
-    insert(store, spans)
-    (row,) = store.query(f"SELECT DISTINCT Sampling FROM {tables.TRACES}")
-    assert json.loads(row["Sampling"]) == {
-        semconv.REQUEST_TEMPERATURE: "0.5",
-        semconv.REQUEST_MAX_TOKENS: "9",
-    }
-
-
 def test_an_answer_may_be_a_text_and_a_message_a_list_of_parts(store: Store) -> None:
     asked = '[{"role": "user", "content": [{"type": "text", "text": "How?"}, {"type": "image"}]}]'
     said = {

@@ -239,8 +239,13 @@ FINISH_REASONS_SQL: Final = first_of(
     span_attribute(semconv.RESPONSE_FINISH_REASONS),
     f"JSONExtractString({_ANSWERED}, 'generations', 1, 1, 'generation_info', 'finish_reason')",
 )
+# What Pydantic AI says of a run and not of a model call: all that was said in it.
+_CONVERSATION: Final = "pydantic_ai.all_messages"
+CONVERSATIONS: Final = [_CONVERSATION, "all_messages_events"]
 _HEARD_ELSE = first_of(
-    _flattened("llm[.]input_messages|gen_ai[.]prompt"), _written(_ASKED_MESSAGES)
+    own(_CONVERSATION),
+    _flattened("llm[.]input_messages|gen_ai[.]prompt"),
+    _written(_ASKED_MESSAGES),
 )
 _SAID_ELSE = first_of(
     _flattened("llm[.]output_messages|gen_ai[.]completion"), _written(_ANSWERED_MESSAGES)

@@ -91,13 +91,14 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
         "langsmith.metadata.user_id", "langfuse.user.id",
     ),
     semconv.SESSION_ID: (
+        # The session of LangSmith's ``langsmith.trace.session_id`` is a project.
         "traceloop.association.properties.session_id", "ai.telemetry.metadata.sessionId",
         "langsmith.metadata.session_id", "langsmith.metadata.thread_id",
         "langsmith.metadata.conversation_id", "langfuse.session.id",
     ),
     semconv.TENANT_ID: (
         "traceloop.association.properties.tenant_id", "ai.telemetry.metadata.tenantId",
-        "langsmith.metadata.tenant_id", "langfuse.trace.metadata.tenant_id",
+        "langsmith.metadata.tenant_id",
     ),
     ENTITY: (ENTITY, "ai.telemetry.functionId", "langsmith.trace.name"),
     INPUT: (INPUT, "traceloop.entity.input", "langfuse.observation.input", "gen_ai.prompt"),
@@ -108,7 +109,7 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     _LANGSMITH_PROVIDER: (_LANGSMITH_PROVIDER,),
     _PROMPT: (_PROMPT,),
     TOOLS_LISTED: (TOOLS_LISTED,),
-    EVENTS: (EVENTS,),
+    EVENTS: (EVENTS, "all_messages_events"),
     MODEL_PARAMETERS: (MODEL_PARAMETERS,),
     _FIRST_ROLE: (_FIRST_ROLE, "gen_ai.prompt.0.role"),
     _FIRST_CONTENT: (_FIRST_CONTENT, "gen_ai.prompt.0.content"),
@@ -236,10 +237,10 @@ _IS_TOOL = f"Op = '{semconv.OP_EXECUTE_TOOL}'"
 _IS_ROOT = f"Op IN {semconv.ROOT_OPS}"
 
 # LangSmith names operations of its own, Langfuse none but kinds; neither need know of an agent.
-_IS_LANGSMITH = f"{own('langsmith.span.kind')} != ''"
+_LANGSMITH_KIND = own("langsmith.span.kind")
 _MAY_BE_RUN = ("chain", "span")
 OPERATION_SQL: Final = f"""multiIf(
-    {own(semconv.OPERATION_NAME)} != '' AND NOT {_IS_LANGSMITH}, {own(semconv.OPERATION_NAME)},
+    {own(semconv.OPERATION_NAME)} != '' AND {_LANGSMITH_KIND} = '', {own(semconv.OPERATION_NAME)},
     {_KIND} IN {_MAY_BE_RUN} AND ParentSpanId = '', '{semconv.OP_INVOKE_WORKFLOW}',
     {_KIND} != '', {_translated(_KIND, _SPOKEN)},
     NOT {IS_PYDANTIC_AI}, '',
@@ -275,23 +276,23 @@ TOOL_ARGUMENTS_SQL: Final = first_of(
     f"JSONExtractRaw({dialect(INPUT)}, 'kwargs'), {dialect(INPUT)})",
 )
 _RESULT = first_of(dialect(semconv.TOOL_CALL_RESULT), dialect(OUTPUT))
-# A text is written down as JSON by some; by LangSmith as ``output``, or a message of LangChain's.
+# A text is written down as JSON by some; by LangSmith as ``output``, or a message of LangChain's,
+# also where there is none.
 _COMPLETION = own(COMPLETION)
-_OUTPUT = first_of(
+_UNWRAPPED = first_of(
     f"JSONExtractString({_COMPLETION}, 'output', 'content')",
     f"JSONExtractString({_COMPLETION}, 'output')",
+    f"if({_COMPLETION} != '' AND StatusCode = 'Error', '', "
+    f"{first_of(f'JSONExtractString({_RESULT})', _RESULT)})",
 )
 TOOL_RESULT_SQL: Final = first_of(
-    own(semconv.TOOL_CALL_RESULT),
-    f"multiIf(NOT {_IS_TOOL}, '', {_COMPLETION} != '' AND StatusCode = 'Error' "
-    f"OR JSONHas({_COMPLETION}, 'output'), {_OUTPUT}, "
-    f"{first_of(f'JSONExtractString({_RESULT})', _RESULT)})",
+    own(semconv.TOOL_CALL_RESULT), f"if({_IS_TOOL}, {_UNWRAPPED}, '')"
 )
 # Most say how a span failed by its status and an event alone, LangSmith in the event's text.
 ERROR_TYPE_SQL: Final = first_of(
     own(semconv.ERROR_TYPE),
-    "if(StatusCode = 'Error', arrayFirst(type -> type != '', "
-    f"arrayMap(event -> if({_IS_LANGSMITH}, extract(event['exception.message'], '^[A-Za-z_.]+'), "
+    "if(StatusCode = 'Error', arrayFirst(type -> type != '', arrayMap(event -> "
+    f"if({_LANGSMITH_KIND} != '', extract(event['exception.message'], '^[A-Za-z_.]+'), "
     "event['exception.type']), `Events.Attributes`)), '')",
 )
 _SYSTEM_EVENT = f"""arrayFirst(event -> JSONExtractString(event, 'role') = 'system',
@@ -302,32 +303,41 @@ _FIRST_MESSAGE = first_of(
         for path in ("'messages', 1, 1, 'kwargs'", "'messages', 1", "1")
     )
 )
-_FIRST_WRITER = first_of(
-    *(f"JSONExtractString({_FIRST_MESSAGE}, '{name}')" for name in ("role", "type"))
-)
-_IS_SYSTEM = f"{_FIRST_WRITER} IN ('system', 'developer')"
-_OTHER_INSTRUCTIONS = f"""multiIf(
+
+
+def _other_instructions(of_first_message: str) -> str:
+    """SQL for instructions in other words; the branch of what stands in a list of messages."""
+    return f"""multiIf(
     {dialect(_FIRST_ROLE)} IN ('system', 'developer'), {dialect(_FIRST_CONTENT)},
     {dialect(_PROMPT)} != '', JSONExtractString({dialect(_PROMPT)}, 'system'),
     {IS_PYDANTIC_AI}, JSONExtractString({_SYSTEM_EVENT}, 'content'),
-    {_IS_SYSTEM}, JSONExtractString({_FIRST_MESSAGE}, 'content'), '')"""
+    match({_FIRST_MESSAGE}, '"(?:system|developer)"'), {of_first_message}, '')"""
+
+
 _OWN_INSTRUCTIONS = own(semconv.SYSTEM_INSTRUCTIONS)
-SYSTEM_INSTRUCTIONS_SQL: Final = first_of(_OWN_INSTRUCTIONS, _OTHER_INSTRUCTIONS)
-# Texts are long: none is copied that need not be. No text is 0.
+_WRITER = first_of(*(f"JSONExtractString({_FIRST_MESSAGE}, '{name}')" for name in ("role", "type")))
+SYSTEM_INSTRUCTIONS_SQL: Final = first_of(
+    _OWN_INSTRUCTIONS,
+    _other_instructions(
+        f"if({_WRITER} IN ('system', 'developer'), "
+        f"JSONExtractString({_FIRST_MESSAGE}, 'content'), '')"
+    ),
+)
+# Texts are long: none is copied that need not be. No text is 0. Of a message there is the hash of
+# all of it: to look into it would be planned anew at every insert.
 INSTRUCTIONS_HASH_SQL: Final = f"""multiIf(
     {_OWN_INSTRUCTIONS} != '', sipHash64({_OWN_INSTRUCTIONS}), empty({DIALECT}), 0,
-    bitXor(sipHash64({_OTHER_INSTRUCTIONS}), sipHash64('')))"""
+    bitXor(sipHash64({_other_instructions(_FIRST_MESSAGE)}), sipHash64('')))"""
 
-# Filtered before anything else is done with it: what is left is small. Numbers in JSON have the
-# conventions' names without their prefix.
-_PREFIX = "gen_ai.request."
-_NAMES = "|".join(name.removeprefix(_PREFIX) for name in semconv.REQUEST_SAMPLING)
-_NUMBERS = f"""extractAllGroupsHorizontal({dialect(PARAMETERS)},
-        '"({_NAMES})": ?([0-9.]+)')"""
+# How the parameters of a call are called within JSON.
+SAMPLING_WORDS: Final = {
+    name.removeprefix("gen_ai.request."): name for name in semconv.REQUEST_SAMPLING
+}
+# What a call was asked with: the conventions' names, and JSON where others have it (``run_facts``).
+# Filtered before anything else is done with it: what is left is small.
+_IS_SAMPLING = f"(name, said) -> name IN {(*semconv.REQUEST_SAMPLING, PARAMETERS)}"
 SAMPLING_SQL: Final = f"""if(Op IN {semconv.INFERENCE_OPS}, toJSONString(mapSort(mapUpdate(
-    mapFromArrays(arrayMap(name -> concat('{_PREFIX}', name), {_NUMBERS}[1]), {_NUMBERS}[2]),
-    mapFilter((name, said) -> name IN {semconv.REQUEST_SAMPLING}, mapUpdate({DIALECT}, {_AT}))
-))), '')"""
+    mapFilter({_IS_SAMPLING}, {DIALECT}), mapFilter({_IS_SAMPLING}, {_AT})))), '')"""
 MAX_TOKENS_SQL: Final = first_of(
     span_attribute(semconv.REQUEST_MAX_TOKENS),
     f"JSONExtractRaw({dialect(PARAMETERS)}, 'max_tokens')",
@@ -342,7 +352,7 @@ def tokens(name: str) -> str:
         return said
     whole = WHOLE_COUNTS[name]
     parts = f"""extractAll({dialect(USAGE)}, '"[a-z_]*{whole}[a-z_]*": ?([0-9]+)')"""
-    return f"ifNull({said}, nullIf(arraySum(arrayMap(toUInt64OrZero, {parts})), 0))"
+    return f"ifNull({said}, nullIf(arraySum(part -> toUInt64OrZero(part), {parts}), 0))"
 
 
 def identity(*names: str) -> str:

@@ -81,6 +81,14 @@ DRIVERS = (
             "opentelemetry-exporter-otlp-proto-http==1.37.0",
         ),
     ),
+    Driver(
+        name="pydantic-ai",
+        program="pydantic_ai_agent.py",
+        packages=(
+            "pydantic-ai-slim[openai]==2.68.0",
+            "opentelemetry-exporter-otlp-proto-http==1.45.2",
+        ),
+    ),
     Driver(name="openlit", program="openlit_agent.py", packages=("openai<3", "openlit==1.45.0")),
     Driver(
         name="langfuse",
