@@ -9,6 +9,7 @@ from typing import Final
 
 from spanlore.schemas import semconv
 from spanlore.schemas.dialects import (
+    ALL_EVENTS,
     DIALECT,
     EVENTS,
     FUNCTIONS,
@@ -241,7 +242,7 @@ FINISH_REASONS_SQL: Final = first_of(
 )
 # What Pydantic AI says of a run and not of a model call: all that was said in it.
 _CONVERSATION: Final = "pydantic_ai.all_messages"
-CONVERSATIONS: Final = [_CONVERSATION, "all_messages_events"]
+CONVERSATIONS: Final = [_CONVERSATION, ALL_EVENTS]
 _HEARD_ELSE = first_of(
     own(_CONVERSATION),
     _flattened("llm[.]input_messages|gen_ai[.]prompt"),

@@ -23,6 +23,7 @@ TOOLS: Final = "llm.tools"
 TOOLS_LISTED: Final = "ai.prompt.tools"
 FUNCTIONS: Final = "llm.request.functions."
 EVENTS: Final = "events"
+ALL_EVENTS: Final = "all_messages_events"
 MODEL_PARAMETERS: Final = "model_request_parameters"
 COMPLETION: Final = "gen_ai.completion"
 PARAMETERS: Final = "llm.invocation_parameters"
@@ -109,7 +110,7 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     _LANGSMITH_PROVIDER: (_LANGSMITH_PROVIDER,),
     _PROMPT: (_PROMPT,),
     TOOLS_LISTED: (TOOLS_LISTED,),
-    EVENTS: (EVENTS, "all_messages_events"),
+    EVENTS: (EVENTS, ALL_EVENTS),
     MODEL_PARAMETERS: (MODEL_PARAMETERS,),
     _FIRST_ROLE: (_FIRST_ROLE, "gen_ai.prompt.0.role"),
     _FIRST_CONTENT: (_FIRST_CONTENT, "gen_ai.prompt.0.content"),

@@ -103,7 +103,11 @@ DRIVERS = (
     Driver(
         name="langchain",
         program="langchain_agent.py",
-        packages=("langchain==1.4.*", "langchain-openai", "langsmith[otel]==0.15.1"),
+        packages=(
+            "langchain==1.4.10",
+            "langchain-openai==1.7.4",
+            "langsmith[otel]==0.15.1",
+        ),
     ),
     Driver(
         name="vercel",
