@@ -163,6 +163,11 @@ def confirmed(store: Store, analyzer: ModuleType, runs: Sequence[RunTrace]) -> l
     return [one for one in findings(store, analyzer) if one.confirmed]
 
 
+def by_kind(store: Store, analyzer: ModuleType, runs: Sequence[RunTrace]) -> dict[str, Finding]:
+    """Return what the analyzer confirms about these runs, by the kind of what it found."""
+    return {one.detail["kind"]: one for one in confirmed(store, analyzer, runs)}
+
+
 def findings(store: Store, analyzer: ModuleType) -> list[Finding]:
     """Return what the analyzer says about the runs in the store."""
     return findings_of(list(getattr(analyzer, analyzer.NAME)(store, Window())))

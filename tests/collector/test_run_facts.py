@@ -1,5 +1,6 @@
 """What spans add up to, where the store is not needed to see it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -35,6 +36,29 @@ def root(**said: Any) -> tuple[Any, ...]:
 def chat(number: int, given: int | None, answered: int | None, **said: Any) -> tuple[Any, ...]:
     tokens = {"InputTokens": given, "OutputTokens": answered, "ParentSpanId": "0"}
     return span(number, **{"Op": "chat", "Model": "gpt-4o", **tokens, **said})
+
+
+@pytest.mark.parametrize(
+    ("said", "sampling"),
+    [
+        (
+            {"llm.invocation_parameters": '{"model": "m", "max_tokens": 9, "stop": null}'},
+            {"max_tokens": "9"},
+        ),
+        ({"llm.invocation_parameters": '{"max_tokens": "Infinity", "top_p": 1}'}, {"top_p": "1"}),
+        ({"gen_ai.request.top_p": "1", "llm.invocation_parameters": "{"}, {"top_p": "1"}),
+        (
+            {"gen_ai.request.top_k": "llm.invocation_parameters"},
+            {"top_k": "llm.invocation_parameters"},
+        ),
+    ],
+)
+def test_parameters_in_anothers_json_are_those_of_the_conventions(
+    said: dict[str, str], sampling: dict[str, str]
+) -> None:
+    unsaid = chat(1, 1, 1, Sampling=json.dumps({"llm.invocation_parameters": '{"model": "m"}'}))
+    facts = run_facts("t", [root(), unsaid, chat(2, 1, 1, Sampling=json.dumps(said))], {})
+    assert json.loads(facts["Sampling"]) == {f"gen_ai.request.{k}": v for k, v in sampling.items()}
 
 
 def test_cached_tokens_are_a_part_of_the_input_and_never_more_than_it() -> None:

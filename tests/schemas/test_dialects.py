@@ -1,5 +1,6 @@
 """Other vocabularies: the page that shows the mapping, and what no span may do with it."""
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,32 +12,60 @@ from spanlore.schemas.store import Store
 
 PAGE = Path(__file__).parents[2] / "schemas" / "DIALECTS.md"
 FOREIGN = [name for names in dialects.SYNONYMS.values() for name in names]
+
+
+def names(others: Iterable[str]) -> str:
+    return ", ".join(f"`{other}`" for other in others)
+
+
 HEAD = """# Other vocabularies
 
-What spans of OpenInference, OpenLLMetry (Traceloop), Vercel's AI SDK, OpenLIT, Pydantic AI before
-its version 2 and older GenAI conventions are read as. Attributes are stored as they were sent; the
-columns of `otel_traces` are read from them, and `Dialect` holds what a span says in these words,
-under the conventions' names. `InputMessages`, `OutputMessages`, `SystemInstructions` and
-`ToolDefinitions` show only what is said in the conventions' words: spanlore reads others' with the
-SQL of [`dialect_messages.py`](spanlore/schemas/dialect_messages.py). Made of
+What spans of OpenInference, OpenLLMetry (Traceloop), Langfuse, LangSmith, Vercel's AI SDK, OpenLIT,
+Pydantic AI before its version 2 and older GenAI conventions are read as. Attributes are stored as
+they were sent; the columns of `otel_traces` are read from them, and `Dialect` holds what a span
+says in these words, under the conventions' names. `InputMessages`, `OutputMessages`,
+`SystemInstructions` and `ToolDefinitions` show only what is said in the conventions' words:
+spanlore reads others' with the SQL of
+[`dialect_messages.py`](spanlore/schemas/dialect_messages.py). Made of
 [`dialects.py`](spanlore/schemas/dialects.py) by `tests/schemas/test_dialects.py`.
+"""
+KINDS = """A root that is a `chain` or a `span` of LangSmith's or Langfuse's is the run:
+`invoke_workflow`.
+"""
+
+
+def others(name: str) -> str:
+    return names(other for other in dialects.SYNONYMS[name] if other != name)
+
+
+MEMBERS = f"""In JSON: tokens, of `{dialects.USAGE}` ({others(dialects.USAGE)});
+the `gen_ai.request.*` of `Sampling`, under the same names, of `{dialects.PARAMETERS}`
+({others(dialects.PARAMETERS)}); and whose a span is, of `{dialects.METADATA}`.
 """
 
 
 def table(first: str, second: str, rows: Mapping[str, Iterable[str]]) -> str:
     lines = [f"| {first} | {second} |", "| --- | --- |"]
     for name, others in rows.items():
-        lines.append(f"| `{name}` | {', '.join(f'`{other}`' for other in others)} |")
+        lines.append(f"| `{name}` | {names(others)} |")
     return "\n".join(lines) + "\n"
 
 
 def page() -> str:
+    members = {
+        name: (*counts, *filter(None, [dialects.WHOLE_COUNTS.get(name)]))
+        for name, counts in dialects.COUNTS.items()
+    }
+    members |= dialects.OF_METADATA
     named = {name: [o for o in others if o != name] for name, others in dialects.SYNONYMS.items()}
     return "\n".join(
         (
             HEAD,
             table("read as", "what others say", {n: o for n, o in sorted(named.items()) if o}),
             table("operation", "kinds of others", dialects.OPERATIONS),
+            KINDS,
+            MEMBERS,
+            table("read as", "members", members),
         )
     )
 
@@ -63,7 +92,9 @@ def insert(store: Store, spans: Iterable[Mapping[str, str]], **columns: str) -> 
     store.insert(tables.TRACES, rows)
 
 
-@pytest.mark.parametrize("kind", ["TOOL", "LLM", "ai.generateText.doGenerate", "tool"])
+@pytest.mark.parametrize(
+    "kind", ["TOOL", "LLM", "ai.generateText.doGenerate", "tool", "generation", "chain"]
+)
 def test_no_text_of_a_span_keeps_it_out_of_the_store_or_from_being_read(
     store: Store, kind: str
 ) -> None:
@@ -78,9 +109,14 @@ def test_no_text_of_a_span_keeps_it_out_of_the_store_or_from_being_read(
         "gen_ai.prompt.0.tool_calls.0.id",
         "gen_ai.prompt.1.role",
     )
-    json = ("ai.prompt.messages", "ai.response.toolCalls")
-    texts = ("", "{", "[1", "null", '"', "[]", "7", "\x00", '[{"a": []}]', '{"content": [[1]]}')
-    names = (*FOREIGN, *lists, *flat, *json)
+    in_json = ("ai.prompt.messages", "ai.response.toolCalls")
+    texts = (
+        *("", "{", "[1", "null", '"', "[]", "7", "\x00", '[{"a": []}]', '{"content": [[1]]}'),
+        '{"messages": [[1]], "choices": 1, "tools": 1, "output": []}',
+        '{"messages": [{"role": []}], "generations": [[{"message": 1}]], "input": 1e99}',
+        '{"input": 99999999999999999999999, "prompt_tokens": 99999999999999999999999}',
+    )
+    names = (*FOREIGN, *lists, *flat, *in_json)
     spans = [dict.fromkeys(names, text) | {"openinference.span.kind": kind} for text in texts]
     insert(store, spans, ScopeName="pydantic-ai", StatusCode="Error")
     read = (
@@ -89,6 +125,7 @@ def test_no_text_of_a_span_keeps_it_out_of_the_store_or_from_being_read(
         dialect_messages.INPUT_MESSAGES_SQL,
         dialect_messages.OUTPUT_MESSAGES_SQL,
         dialect_messages.TOOL_DEFINITIONS_SQL,
+        dialect_messages.FINISH_REASONS_SQL,
     )
     assert len(store.query(f"SELECT *, {', '.join(read)} FROM {tables.TRACES}")) == len(texts)
 
@@ -136,3 +173,78 @@ def test_messages_in_parts_keep_their_order_beyond_ten(store: Store) -> None:
         f"JSONExtractArrayRaw({dialect_messages.INPUT_MESSAGES_SQL})) AS texts FROM {tables.TRACES}"
     )
     assert row["texts"] == [f"{n} 0" for n in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "parent", "op"),
+    [
+        ("llm", "", "chat"),
+        ("retriever", "", "retrieval"),
+        ("prompt", "bb", ""),
+        ("chain", "bb", ""),
+        ("chain", "", "invoke_workflow"),
+    ],
+)
+def test_langsmiths_kind_of_a_span_goes_before_the_operation_that_it_calls_it(
+    store: Store, kind: str, parent: str, op: str
+) -> None:
+    said = {"langsmith.span.kind": kind, "gen_ai.operation.name": "chat"}
+    insert(store, [said], ParentSpanId=parent, SpanName="forecaster")
+    (row,) = store.query(f"SELECT Op, AgentName FROM {tables.TRACES}")
+    assert row == {"Op": op, "AgentName": "forecaster" if op == "invoke_workflow" else ""}
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ('{"input": 8, "output": 5, "input_cache_read": 3, "output_reasoning": 2}', (11, 7, 3, 2)),
+        ('{"input": 8, "cache_read_input_tokens": 3, "output": 7}', (11, 7, 3, None)),
+        ('{"prompt_tokens": 11, "completion_tokens": 7, "total": 18}', (11, 7, None, None)),
+        ('{"prompt_tokens_details":{"cached_tokens":3},"prompt_tokens":11}', (11, None, 3, None)),
+        ('{"total": 18}', (None, None, None, None)),
+    ],
+)
+def test_what_langfuse_counts_beside_a_whole_is_counted_with_it(
+    store: Store, usage: str, counted: tuple[int | None, ...]
+) -> None:
+    insert(store, [{dialects.USAGE: usage}])
+    columns = ("InputTokens", "OutputTokens", "CacheReadTokens", "ReasoningTokens")
+    (row,) = store.query(f"SELECT {', '.join(columns)} FROM {tables.TRACES}")
+    assert tuple(row[name] for name in columns) == counted
+
+
+@pytest.mark.parametrize(
+    ("metadata", "found"),
+    [
+        ('{"user_id": "ada", "session_id": "talk-7"}', ("ada", "talk-7")),
+        ('{"thread_id": 7, "user_id": null}', ("", "7")),
+        ('{"asked_about": {"user_id": "eve"}, "said": "\\"user_id\\": \\"eve\\""}', ("", "")),
+        ("user_id: eve", ("", "")),
+    ],
+)
+def test_whose_a_span_is_stands_at_the_top_of_its_metadata(
+    store: Store, metadata: str, found: tuple[str, str]
+) -> None:
+    insert(store, [{dialects.METADATA: metadata}])
+    (row,) = store.query(f"SELECT UserId, SessionId FROM {tables.TRACES}")
+    assert (row["UserId"], row["SessionId"]) == found
+
+
+def test_an_answer_may_be_a_text_and_a_message_a_list_of_parts(store: Store) -> None:
+    asked = '[{"role": "user", "content": [{"type": "text", "text": "How?"}, {"type": "image"}]}]'
+    said = {
+        "langfuse.observation.type": "generation",
+        "langfuse.observation.input": asked,
+        "langfuse.observation.output": "It is sunny.",
+    }
+    insert(store, [said])
+    (row,) = store.query(
+        f"SELECT {dialect_messages.INPUT_MESSAGES_SQL} AS Heard, "
+        f"{dialect_messages.OUTPUT_MESSAGES_SQL} AS Said FROM {tables.TRACES}"
+    )
+    assert json.loads(row["Heard"]) == [
+        {"role": "user", "parts": [{"type": "text", "content": "How?"}]}
+    ]
+    assert json.loads(row["Said"]) == [
+        {"role": "assistant", "parts": [{"type": "text", "content": "It is sunny."}]}
+    ]

@@ -10,11 +10,11 @@ from typing import Any
 from spanlore.analyzers.analysis import analysed
 from spanlore.analyzers.core.finding_order import in_order
 from spanlore.analyzers.counting.tenants_seen import with_tenants
-from spanlore.analyzers.extraction import Progress, extract_pending, unread
+from spanlore.analyzers.extraction import Progress, Unread, extract_pending, unread
 from spanlore.analyzers.lessons.consolidation import Note
 from spanlore.analyzers.lessons.desk import Desk
 from spanlore.analyzers.lessons.lesson_notes import note_json
-from spanlore.analyzers.lessons.lesson_round import Analysis, settle, tried_lessons
+from spanlore.analyzers.lessons.lesson_round import Analysis, Settled, settle, tried_lessons
 from spanlore.analyzers.lessons.triage import triaged
 from spanlore.analyzers.meta_harness.consultation import Consultation, consult, consulting
 from spanlore.analyzers.meta_harness.proposed_hypotheses import NAME as META_HARNESS
@@ -154,31 +154,25 @@ def learn(  # noqa: PLR0913 - what may be asked of a round
     if before is None and desk is not None:
         _write_findings(store, counts.found, chosen, analysis_id=analysis_id, at=now)
     missed = unread(store, window)
-    failed_now = {**counts.misread, **counts.failed}
     complete = (
-        frozenset[str]() if since or failed_now else complete_analyzers(chosen, missed.failed)
+        frozenset[str]()
+        if since or counts.failed_now
+        else complete_analyzers(chosen, missed.failed)
     )
     analysis = Analysis(findings=counts.found, window=window, complete=complete)
     drafts = counts.consultation.drafts if counts.consultation else ()
     settled = settle(store, desk, analysis=analysis, drafts=drafts, repo=repo, now=now)
     if before is None and desk is not None:
-        is_whole = not (since or analyzers or failed_now)
+        is_whole = not (since or analyzers or counts.failed_now)
         row = _analysis_row(counts, chosen, counted, analysis_id=analysis_id, at=now)
         store.insert(ANALYSES, [{**row, "Whole": int(is_whole)}])
-    return LearnReport(
-        runs=counted["Runs"],
-        spans=counted["Spans"],
-        findings=tuple(one for one in counts.found if one.confirmed),
-        held_back=tuple(one for one in counts.found if not one.confirmed),
-        lessons=settled.lessons,
+    return _report(
+        counted,
+        counts,
+        missed=missed,
+        settled=settled,
         analysis_id=analysis_id,
         nothing_new=before is not None,
-        failed={**counts.misread, **missed.failed, **counts.failed},
-        failed_now=frozenset(failed_now),
-        too_large=missed.too_large,
-        ended=settled.ended,
-        notes=settled.notes,
-        consultation=counts.consultation,
     )
 
 
@@ -190,6 +184,37 @@ class _Counts:
     failed: Mapping[str, str] = field(default_factory=dict)
     misread: Mapping[str, str] = field(default_factory=dict)
     consultation: Consultation | None = None
+
+    @property
+    def failed_now(self) -> dict[str, str]:
+        """Analyzer or extractor -> what it said when it failed in this round."""
+        return {**self.misread, **self.failed}
+
+
+def _report(
+    counted: Mapping[str, Any],
+    counts: _Counts,
+    *,
+    missed: Unread,
+    settled: Settled,
+    analysis_id: str,
+    nothing_new: bool,
+) -> LearnReport:
+    return LearnReport(
+        runs=counted["Runs"],
+        spans=counted["Spans"],
+        findings=tuple(one for one in counts.found if one.confirmed),
+        held_back=tuple(one for one in counts.found if not one.confirmed),
+        lessons=settled.lessons,
+        analysis_id=analysis_id,
+        nothing_new=nothing_new,
+        failed={**counts.misread, **missed.failed, **counts.failed},
+        failed_now=frozenset(counts.failed_now),
+        too_large=missed.too_large,
+        ended=settled.ended,
+        notes=settled.notes,
+        consultation=counts.consultation,
+    )
 
 
 def _counts(
@@ -304,9 +329,7 @@ def _analysis_row(
         "Spans": counted["Spans"],
         "Findings": len(counts.found),
         "Confirmed": sum(one.confirmed for one in counts.found),
-        "Failed": [
-            f"{name}: {reason}" for name, reason in {**counts.misread, **counts.failed}.items()
-        ],
+        "Failed": [f"{name}: {reason}" for name, reason in counts.failed_now.items()],
     }
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from spanlore.schemas import semconv
 from spanlore.schemas.dialect_messages import (
+    FINISH_REASONS_SQL,
     INPUT_MESSAGES_SQL,
     OUTPUT_MESSAGES_SQL,
     TOOL_DEFINITIONS_SQL,
 )
-from spanlore.schemas.dialects import span_attribute
 from spanlore.schemas.learning_tables import EXPOSURES, OVERRIDES
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import JUDGEMENTS, LATEST_RUN, LATEST_SPAN, RUNS, TRACES
@@ -58,11 +58,7 @@ MODEL_CALLS = Signal(
 )
 INPUT = _on_calls(semconv.INPUT_MESSAGES, _CONTENT, INPUT_MESSAGES_SQL)
 OUTPUT = _on_calls(semconv.OUTPUT_MESSAGES, _CONTENT, OUTPUT_MESSAGES_SQL)
-FINISH = _on_calls(
-    semconv.RESPONSE_FINISH_REASONS,
-    "use an SDK that tells it",
-    span_attribute(semconv.RESPONSE_FINISH_REASONS),
-)
+FINISH = _on_calls(semconv.RESPONSE_FINISH_REASONS, "use an SDK that tells it", FINISH_REASONS_SQL)
 DEFINITIONS = _on_calls(
     semconv.TOOL_DEFINITIONS, f"give the model tools; {_CONTENT}", TOOL_DEFINITIONS_SQL
 )

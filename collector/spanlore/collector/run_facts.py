@@ -5,6 +5,8 @@ for as long as there are spans of that tenant; else it is that of its root, or o
 that names a tenant. Spans of other tenants are no part of it; those that name none are.
 """
 
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import compress
@@ -12,7 +14,7 @@ from operator import itemgetter
 from typing import Any
 
 from spanlore.collector.run_spans import NAMES, Columns, Span
-from spanlore.schemas import otlp, prices, semconv
+from spanlore.schemas import dialects, otlp, prices, semconv
 
 # The run says of itself what its root does, else the earliest span that has a word on it.
 _SAID = (
@@ -24,6 +26,7 @@ _DAY_NS = 86_400_000_000_000
 # The store counts tokens so and wraps around; so do we, rather than to fail at its door.
 _UINT64_MAX = 2**64 - 1
 _NO_SAMPLING = ("", "{}")
+_SAMPLED = re.compile(rf'"({"|".join(dialects.SAMPLING_WORDS)})": ?([0-9.]+)')
 
 _by_order = itemgetter(*(NAMES.index(name) for name in ("Rank", "at_ns", "SpanId", "TenantId")))
 
@@ -54,7 +57,9 @@ def run_facts(trace_id: str, spans: list[Span], standing: Mapping[str, Any]) -> 
         "RootSpanId": run["SpanId"][0],
         **{name: _first(run[name], "") for name in _SAID},
         "Model": _inferences_first(run["Model"], inferring) or "",
-        "Sampling": next((one for one in run["Sampling"] if one not in _NO_SAMPLING), ""),
+        "Sampling": next(
+            (one for one in map(_sampling, run["Sampling"]) if one not in _NO_SAMPLING), ""
+        ),
         "StartedAt": min(run["at_ns"]),
         "EndedAt": min(max(ends_ns), otlp.TIME_NS_MAX),
         "DurationMs": float(max(ends_ns) - min(run["StartUnixNano"])) / 1e6,
@@ -73,6 +78,16 @@ def run_facts(trace_id: str, spans: list[Span], standing: Mapping[str, Any]) -> 
         "instructions_raw": _inferences_first(run["InstructionsHash"], inferring) or 0,
         "tools_raw": _inferences_first(run["ToolDefinitionsHash"], inferring) or 0,
     }
+
+
+def _sampling(said: str) -> str:
+    """Give parameters the conventions' names, where numbers of theirs stand in another's JSON."""
+    if dialects.PARAMETERS not in said:
+        return said
+    named = json.loads(said)
+    found = _SAMPLED.findall(named.pop(dialects.PARAMETERS, ""))
+    numbers = {dialects.SAMPLING_WORDS[word]: number for word, number in found}
+    return json.dumps(numbers | named, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _columns(spans: Iterable[Span]) -> Columns:

@@ -9,16 +9,20 @@ from typing import Final
 
 from spanlore.schemas import semconv
 from spanlore.schemas.dialects import (
+    ALL_EVENTS,
     DIALECT,
     EVENTS,
     FUNCTIONS,
+    INPUT,
     IS_PYDANTIC_AI,
     MODEL_PARAMETERS,
+    OUTPUT,
     TOOLS,
     TOOLS_LISTED,
     dialect,
     first_of,
     own,
+    span_attribute,
 )
 
 _AT: Final = "SpanAttributes"
@@ -119,6 +123,7 @@ _WRITTEN = (
     f"arrayFilter((said, name) -> name = '{TOOLS}', mapValues({DIALECT}), mapKeys({DIALECT}))"
 )
 _PARAMETERS_TOOLS = f"JSONExtractArrayRaw({dialect(MODEL_PARAMETERS)}, 'function_tools')"
+_ASKED_TOOLS = f"JSONExtractRaw({dialect(INPUT)}, 'tools')"
 _OTHER_DEFINITIONS = f"""multiIf(
     empty({DIALECT}), '',
     mapContains({DIALECT}, '{TOOLS}'), {_listed(_WRITTEN)},
@@ -126,15 +131,15 @@ _OTHER_DEFINITIONS = f"""multiIf(
     {_listed(f"JSONExtract({dialect(TOOLS_LISTED)}, 'Array(String)')")},
     {_IS_FUNCTION}, {_listed(f"arrayMap(tool -> {_FROM_GROUP}, {_FUNCTION_GROUPS})")},
     notEmpty({_PARAMETERS_TOOLS}),
-    {_listed(f"arrayMap(tool -> {_FROM_PARAMETERS}, {_PARAMETERS_TOOLS})")}, '')"""
+    {_listed(f"arrayMap(tool -> {_FROM_PARAMETERS}, {_PARAMETERS_TOOLS})")}, {_ASKED_TOOLS})"""
 _OWN = own(semconv.TOOL_DEFINITIONS)
 TOOL_DEFINITIONS_SQL: Final = first_of(_OWN, _OTHER_DEFINITIONS)
 # Taken of what was sent: to make definitions of it would be planned anew at every insert.
 _SENT = f"""arrayFilter((said, name) -> name IN {(TOOLS, TOOLS_LISTED, MODEL_PARAMETERS)}
     OR startsWith(name, '{FUNCTIONS}'), mapValues({DIALECT}), mapKeys({DIALECT}))"""
-TOOL_DEFINITIONS_HASH_SQL: Final = (
-    f"multiIf({_OWN} != '', sipHash64({_OWN}), empty({_SENT}), 0, sipHash64({_SENT}))"
-)
+TOOL_DEFINITIONS_HASH_SQL: Final = f"""multiIf(
+    {_OWN} != '', sipHash64({_OWN}), notEmpty({_SENT}), sipHash64({_SENT}),
+    {_ASKED_TOOLS} != '', sipHash64({_ASKED_TOOLS}), 0)"""
 
 # Vercel's AI SDK: messages as JSON, with parts of its own.
 _PART_TYPE = "JSONExtractString(part, 'type')"
@@ -174,35 +179,83 @@ _VERCEL_PARTS = f"""arrayConcat(
 _VERCEL_ANSWER = _message("'assistant'", _VERCEL_PARTS)
 _VERCEL_OUTPUT = _listed(f"[{_VERCEL_ANSWER}]")
 
-# Pydantic AI's first version: a list of events in one attribute, the answer last.
-_EVENT_CALL = _call_part(
+# Messages as OpenAI's SDK or LangChain writes them down: what Langfuse and LangSmith send, and
+# Pydantic AI's first version as events, the answer last.
+_BODY = first_of("JSONExtractRaw(message, 'kwargs')", "message")
+_WRITER = first_of("JSONExtractString(body, 'role')", "JSONExtractString(body, 'type')")
+_ROLE = f"transform({_WRITER}, ['human', 'ai'], ['user', 'assistant'])"
+_BODY_CALL = _call_part(
     "JSONExtractString(call, 'id')",
-    "JSONExtractString(call, 'function', 'name')",
+    first_of("JSONExtractString(call, 'function', 'name')", "JSONExtractString(call, 'name')"),
     first_of(
         "JSONExtractString(call, 'function', 'arguments')",
         "JSONExtractRaw(call, 'function', 'arguments')",
+        "JSONExtractRaw(call, 'args')",
     ),
 )
-_EVENT_TEXT = "JSONExtractString(event, 'content')"
-_EVENT_PARTS = f"""if(JSONExtractString(event, 'role') = 'tool',
-    [{_answer_part("JSONExtractString(event, 'id')", "JSONExtractRaw(event, 'content')")}],
-    arrayConcat(if({_EVENT_TEXT} = '', [], [{_text_part(_EVENT_TEXT)}]),
-        arrayMap(call -> {_EVENT_CALL}, JSONExtractArrayRaw(event, 'tool_calls'))))"""
-_EVENT_MESSAGE = _message("JSONExtractString(event, 'role')", _EVENT_PARTS)
+_BODY_TEXTS = """arrayFilter(text -> text != '', if(JSONType(body, 'content') = 'Array',
+        arrayMap(part -> JSONExtractString(part, 'text'), JSONExtractArrayRaw(body, 'content')),
+        [JSONExtractString(body, 'content')]))"""
+_BODY_ANSWERED = first_of(
+    "JSONExtractString(body, 'tool_call_id')", "JSONExtractString(body, 'id')"
+)
+_BODY_PARTS = f"""if({_ROLE} = 'tool',
+    [{_answer_part(_BODY_ANSWERED, "JSONExtractRaw(body, 'content')")}],
+    arrayConcat(arrayMap(text -> {_text_part("text")}, {_BODY_TEXTS}),
+        arrayMap(call -> {_BODY_CALL}, JSONExtractArrayRaw(body, 'tool_calls'))))"""
+
+
+def _written(messages: str) -> str:
+    """SQL for an array of such messages in the conventions' JSON; no list where there are none."""
+    bodies = f"arrayMap(message -> {_BODY}, messages)"
+    made = _listed(f"arrayMap(body -> {_message(_ROLE, _BODY_PARTS)}, {bodies})")
+    return f"arrayMap(messages -> if(empty(messages), '', {made}), [{messages}])[1]"
+
+
+def _inside(path: str) -> str:
+    return f"arrayMap(one -> JSONExtractRaw(one, 'message'), {path})"
+
+
 _ALL_EVENTS = f"JSONExtractArrayRaw({dialect(EVENTS)})"
 _IS_CHOICE = "JSONExtractString(event, 'event.name') = 'gen_ai.choice'"
 _HEARD = f"arrayFilter(event -> NOT ({_IS_CHOICE}), {_ALL_EVENTS})"
-_CHOSEN = f"""arrayMap(event -> JSONExtractRaw(event, 'message'),
-    arrayFilter(event -> {_IS_CHOICE}, {_ALL_EVENTS}))"""
+_CHOSEN = _inside(f"arrayFilter(event -> {_IS_CHOICE}, {_ALL_EVENTS})")
 _HAS_EVENTS = f"{IS_PYDANTIC_AI} AND {dialect(EVENTS)} != ''"
 
+_ASKED, _ANSWERED = dialect(INPUT), dialect(OUTPUT)
+_ASKED_MESSAGES = f"""multiIf(Op NOT IN {semconv.INFERENCE_OPS}, [],
+    JSONType({_ASKED}) = 'Array', JSONExtractArrayRaw({_ASKED}),
+    JSONType({_ASKED}, 'messages', 1) = 'Array', JSONExtractArrayRaw({_ASKED}, 'messages', 1),
+    JSONExtractArrayRaw({_ASKED}, 'messages'))"""
+_PLAIN_ANSWER = f"""concat(char(123), '"role":"assistant","content":', toJSONString({_ANSWERED}),
+        char(125))"""
+_ANSWERED_MESSAGES = f"""multiIf(Op NOT IN {semconv.INFERENCE_OPS} OR {_ANSWERED} = '', [],
+    JSONHas({_ANSWERED}, 'choices'), {_inside(f"JSONExtractArrayRaw({_ANSWERED}, 'choices')")},
+    JSONHas({_ANSWERED}, 'generations'),
+    {_inside(f"JSONExtractArrayRaw({_ANSWERED}, 'generations', 1)")},
+    JSONHas({_ANSWERED}, 'role'), [{_ANSWERED}],
+    JSONType({_ANSWERED}) = 'Array', JSONExtractArrayRaw({_ANSWERED}), [{_PLAIN_ANSWER}])"""
+
+FINISH_REASONS_SQL: Final = first_of(
+    span_attribute(semconv.RESPONSE_FINISH_REASONS),
+    f"JSONExtractString({_ANSWERED}, 'generations', 1, 1, 'generation_info', 'finish_reason')",
+)
+# What Pydantic AI says of a run and not of a model call: all that was said in it.
+_CONVERSATION: Final = "pydantic_ai.all_messages"
+CONVERSATIONS: Final = [_CONVERSATION, ALL_EVENTS]
+_HEARD_ELSE = first_of(
+    own(_CONVERSATION),
+    _flattened("llm[.]input_messages|gen_ai[.]prompt"),
+    _written(_ASKED_MESSAGES),
+)
+_SAID_ELSE = first_of(
+    _flattened("llm[.]output_messages|gen_ai[.]completion"), _written(_ANSWERED_MESSAGES)
+)
 INPUT_MESSAGES_SQL: Final = f"""multiIf(
     {own(semconv.INPUT_MESSAGES)} != '', {own(semconv.INPUT_MESSAGES)},
     {own("ai.prompt.messages")} != '', {_VERCEL_INPUT},
-    {_HAS_EVENTS}, {_listed(f"arrayMap(event -> {_EVENT_MESSAGE}, {_HEARD})")},
-    {_flattened("llm[.]input_messages|gen_ai[.]prompt")})"""
+    {_HAS_EVENTS}, {_written(_HEARD)}, {_HEARD_ELSE})"""
 OUTPUT_MESSAGES_SQL: Final = f"""multiIf(
     {own(semconv.OUTPUT_MESSAGES)} != '', {own(semconv.OUTPUT_MESSAGES)},
     {own("ai.response.text")} != '' OR {own("ai.response.toolCalls")} != '', {_VERCEL_OUTPUT},
-    {_HAS_EVENTS}, {_listed(f"arrayMap(event -> {_EVENT_MESSAGE}, {_CHOSEN})")},
-    {_flattened("llm[.]output_messages|gen_ai[.]completion")})"""
+    {_HAS_EVENTS}, {_written(_CHOSEN)}, {_SAID_ELSE})"""

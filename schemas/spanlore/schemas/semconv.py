@@ -51,14 +51,20 @@ USAGE_CACHE_CREATION_LEGACY: Final = "gen_ai.usage.cache_creation.input_tokens"
 USAGE_REASONING: Final = "gen_ai.usage.reasoning.output_tokens"
 
 # Sampling parameters: with the model they are the part of a harness that is neither text nor tool.
+REQUEST_TEMPERATURE: Final = "gen_ai.request.temperature"
+REQUEST_TOP_P: Final = "gen_ai.request.top_p"
+REQUEST_TOP_K: Final = "gen_ai.request.top_k"
+REQUEST_FREQUENCY_PENALTY: Final = "gen_ai.request.frequency_penalty"
+REQUEST_PRESENCE_PENALTY: Final = "gen_ai.request.presence_penalty"
+REQUEST_SEED: Final = "gen_ai.request.seed"
 REQUEST_SAMPLING: Final = (
-    "gen_ai.request.temperature",
-    "gen_ai.request.top_p",
-    "gen_ai.request.top_k",
+    REQUEST_TEMPERATURE,
+    REQUEST_TOP_P,
+    REQUEST_TOP_K,
     REQUEST_MAX_TOKENS,
-    "gen_ai.request.frequency_penalty",
-    "gen_ai.request.presence_penalty",
-    "gen_ai.request.seed",
+    REQUEST_FREQUENCY_PENALTY,
+    REQUEST_PRESENCE_PENALTY,
+    REQUEST_SEED,
     "gen_ai.request.stop_sequences",
     "gen_ai.request.reasoning.level",
 )

@@ -7,7 +7,7 @@ expressions over the attribute maps: rows that a foreign exporter writes fill th
 """
 
 from spanlore.schemas import dialect_messages, dialects, learning_tables, metric_tables, semconv
-from spanlore.schemas.dialects import own, span_attribute
+from spanlore.schemas.dialects import identity, own, span_attribute, tokens
 from spanlore.schemas.table import (
     DURABLE,
     LOW,
@@ -33,10 +33,6 @@ HARNESS_PARTS = "harness_parts"
 # What a row of ``harness_parts`` holds: its Kind.
 KIND_INSTRUCTIONS = "instructions"
 KIND_TOOL_DEFINITIONS = "tool_definitions"
-
-
-def _tokens(name: str) -> str:
-    return f"toUInt64OrNull({span_attribute(name)})"
 
 
 _EXPORTER_TRACE_COLUMNS = (
@@ -68,8 +64,8 @@ _ITEMS = "arrayMap(kv -> concat(kv.1, '=', kv.2), CAST({column}, 'Array(Tuple(St
 
 _OWN_TRACE_COLUMNS = (
     Column("TenantId", LOW, tenant_of("SpanAttributes", "ResourceAttributes", dialects.DIALECT)),
-    Column("UserId", "String", span_attribute(semconv.USER_ID)),
-    Column("SessionId", "String", span_attribute(semconv.CONVERSATION_ID, semconv.SESSION_ID)),
+    Column("UserId", "String", identity(semconv.USER_ID)),
+    Column("SessionId", "String", identity(semconv.CONVERSATION_ID, semconv.SESSION_ID)),
     Column("Op", LOW, dialects.OPERATION_SQL),
     Column("AgentName", LOW, dialects.AGENT_NAME_SQL),
     Column("AgentVersion", LOW, span_attribute(semconv.AGENT_VERSION)),
@@ -80,11 +76,11 @@ _OWN_TRACE_COLUMNS = (
     Column("TaskType", LOW, span_attribute(semconv.TASK_TYPE)),
     Column("TaskId", "String", span_attribute(semconv.TASK_ID)),
     Column("ErrorType", LOW, dialects.ERROR_TYPE_SQL),
-    Column("InputTokens", "Nullable(UInt64)", _tokens(semconv.USAGE_INPUT_TOKENS)),
-    Column("OutputTokens", "Nullable(UInt64)", _tokens(semconv.USAGE_OUTPUT_TOKENS)),
-    Column("CacheReadTokens", "Nullable(UInt64)", _tokens(semconv.USAGE_CACHE_READ)),
-    Column("CacheWriteTokens", "Nullable(UInt64)", _tokens(semconv.USAGE_CACHE_WRITE)),
-    Column("ReasoningTokens", "Nullable(UInt64)", _tokens(semconv.USAGE_REASONING)),
+    Column("InputTokens", "Nullable(UInt64)", tokens(semconv.USAGE_INPUT_TOKENS)),
+    Column("OutputTokens", "Nullable(UInt64)", tokens(semconv.USAGE_OUTPUT_TOKENS)),
+    Column("CacheReadTokens", "Nullable(UInt64)", tokens(semconv.USAGE_CACHE_READ)),
+    Column("CacheWriteTokens", "Nullable(UInt64)", tokens(semconv.USAGE_CACHE_WRITE)),
+    Column("ReasoningTokens", "Nullable(UInt64)", tokens(semconv.USAGE_REASONING)),
     Column("ToolArguments", "String", dialects.TOOL_ARGUMENTS_SQL),
     Column("ToolResult", "String", dialects.TOOL_RESULT_SQL),
     # What a harness is made of, as hashes: the sealing job need not read the text of every span.

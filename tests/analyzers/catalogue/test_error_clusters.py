@@ -1,7 +1,6 @@
 """Error clusters: the same whatever the order, found where they are frequent, new, or do harm."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -13,7 +12,6 @@ from spanlore.analyzers.extraction import extract_pending
 from spanlore.analyzers.runs.run_trace import RunTrace
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
-from spanlore.schemas.types import Finding
 from tests.analyzers import traced
 from tests.analyzers.traced import asked, called, refused, run
 from tests.loaded_runs import load_lines
@@ -83,13 +81,9 @@ def failing_runs(
     return made
 
 
-def told(store: Store, runs: Sequence[RunTrace]) -> dict[str, Finding]:
-    return {one.detail["kind"]: one for one in traced.confirmed(store, analyzer, runs)}
-
-
 @SEEDS
 def test_a_planted_error_is_found_with_its_rate_and_its_harm(store: Store, seed: int) -> None:
-    found = told(store, failing_runs(seed, rate=0.3, harm=0.6))
+    found = traced.by_kind(store, analyzer, failing_runs(seed, rate=0.3, harm=0.6))
     assert found.keys() == {"rate", "outcome"}
     assert "2 tools" not in found["rate"].title
     assert found["rate"].title.endswith("'connection to the backend timed out after ... s'")
@@ -98,7 +92,7 @@ def test_a_planted_error_is_found_with_its_rate_and_its_harm(store: Store, seed:
 
 @SEEDS
 def test_an_error_that_is_new_with_a_version_is_found_to_be_so(store: Store, seed: int) -> None:
-    found = told(store, failing_runs(seed, rate=0.01, since=0.25))
+    found = traced.by_kind(store, analyzer, failing_runs(seed, rate=0.01, since=0.25))
     assert "new" in found
     assert found["new"].detail["agent_version"] == "2"
     assert found["new"].title.endswith("since a 2 (harness h2)")
@@ -108,12 +102,12 @@ def test_an_error_that_is_new_with_a_version_is_found_to_be_so(store: Store, see
 
 @SEEDS
 def test_a_rare_error_that_does_no_harm_is_not_found(store: Store, seed: int) -> None:
-    assert told(store, failing_runs(seed, rate=0.03)) == {}
+    assert traced.by_kind(store, analyzer, failing_runs(seed, rate=0.03)) == {}
 
 
 @SEEDS
 def test_what_is_as_frequent_as_before_is_not_new(store: Store, seed: int) -> None:
-    assert told(store, failing_runs(seed, rate=0.2)).keys() == {"rate"}
+    assert traced.by_kind(store, analyzer, failing_runs(seed, rate=0.2)).keys() == {"rate"}
 
 
 def test_one_text_of_one_tool_is_left_to_tool_argument_misuse(store: Store) -> None:
@@ -133,7 +127,7 @@ def test_errors_of_model_calls_are_found(store: Store) -> None:
 
 
 def test_a_finding_says_since_when_for_whom_and_with_what_share_of_failure(store: Store) -> None:
-    found = told(store, failing_runs(1, rate=0.3, harm=0.6))["rate"]
+    found = traced.by_kind(store, analyzer, failing_runs(1, rate=0.3, harm=0.6))["rate"]
     detail = found.detail
     assert (detail["runs_affected"], detail["calls"]) == (found.k, found.k)
     assert detail["scope"] == {

@@ -80,7 +80,7 @@ NOTHING: tuple[tuple[ModuleType, Make], ...] = (
 def kinds(store: Store, analyzer: ModuleType, runs: Sequence[RunTrace]) -> set[str]:
     for table in (RUNS, RUN_FACTS):
         store.command(f"TRUNCATE TABLE {table} SYNC")
-    return {one.detail["kind"] for one in traced.confirmed(store, analyzer, runs)}
+    return set(traced.by_kind(store, analyzer, runs))
 
 
 @pytest.mark.parametrize(("analyzer", "make", "wanted"), PLANTED)

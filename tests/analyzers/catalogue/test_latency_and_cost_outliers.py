@@ -1,6 +1,5 @@
 """Time and tokens that buy nothing: what a run says, what is usual, what is found where planted."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -13,7 +12,6 @@ from spanlore.analyzers.extraction import extract_pending
 from spanlore.analyzers.runs.run_trace import ModelCall, RunTrace
 from spanlore.analyzers.window import Window
 from spanlore.schemas.store import Store
-from spanlore.schemas.types import Finding
 from tests.analyzers import traced
 from tests.analyzers.traced import asked, called, run
 from tests.loaded_runs import load_lines
@@ -81,13 +79,9 @@ def timed_runs(seed: int, *, stalls: float, runs: int = 600) -> list[RunTrace]:
     return made
 
 
-def told(store: Store, runs: Sequence[RunTrace]) -> dict[str, Finding]:
-    return {one.detail["kind"]: one for one in traced.confirmed(store, analyzer, runs)}
-
-
 @SEEDS
 def test_planted_stalls_are_found_with_their_milliseconds(store: Store, seed: int) -> None:
-    found = told(store, timed_runs(seed, stalls=0.06))
+    found = traced.by_kind(store, analyzer, timed_runs(seed, stalls=0.06))
     assert found.keys() == {"slow"}
     slow = found["slow"]
     assert slow.title == "look take far longer than usual in some runs"
@@ -99,7 +93,7 @@ def test_planted_stalls_are_found_with_their_milliseconds(store: Store, seed: in
 
 @SEEDS
 def test_a_long_tail_that_is_as_usual_is_not_found(store: Store, seed: int) -> None:
-    assert told(store, timed_runs(seed, stalls=0.0)) == {}
+    assert traced.by_kind(store, analyzer, timed_runs(seed, stalls=0.0)) == {}
 
 
 def spending_runs(seed: int, *, costly: float, harm: float, runs: int = 600) -> list[RunTrace]:
@@ -118,7 +112,7 @@ def spending_runs(seed: int, *, costly: float, harm: float, runs: int = 600) -> 
 
 @SEEDS
 def test_runs_that_cost_far_more_and_fail_more_are_found(store: Store, seed: int) -> None:
-    found = told(store, spending_runs(seed, costly=0.25, harm=0.6))
+    found = traced.by_kind(store, analyzer, spending_runs(seed, costly=0.25, harm=0.6))
     assert found.keys() == {"outcome", "spent_on_failure"}
     assert found["outcome"].title.startswith("runs that use over 2 times the tokens usual")
     assert found["outcome"].detail["tokens_over_usual"] > 3_000 * found["outcome"].n
@@ -126,12 +120,12 @@ def test_runs_that_cost_far_more_and_fail_more_are_found(store: Store, seed: int
 
 @SEEDS
 def test_runs_that_cost_more_and_do_not_fail_more_are_not(store: Store, seed: int) -> None:
-    assert told(store, spending_runs(seed, costly=0.25, harm=0.0)) == {}
+    assert traced.by_kind(store, analyzer, spending_runs(seed, costly=0.25, harm=0.0)) == {}
 
 
 def test_tokens_of_failed_runs_are_stated_with_an_interval(store: Store) -> None:
     runs = spending_runs(1, costly=0.25, harm=0.6)
-    found = told(store, runs)["spent_on_failure"]
+    found = traced.by_kind(store, analyzer, runs)["spent_on_failure"]
     used = [
         (one, sum((call.input_tokens or 0) + (call.output_tokens or 0) for call in one.model_calls))
         for one in runs
@@ -151,7 +145,7 @@ def test_users_are_counted_and_not_named(store: Store) -> None:
         replace(one, user=f"user-{number % 9}")
         for number, one in enumerate(spending_runs(1, costly=0.25, harm=0.6))
     ]
-    found = told(store, runs)["spent_on_failure"]
+    found = traced.by_kind(store, analyzer, runs)["spent_on_failure"]
     assert found.detail["by_user"].keys() == {"users", "share_of_top_tenth"}
     assert found.detail["by_user"]["users"] == 9
 
@@ -164,7 +158,7 @@ def test_planted_cache_misses_are_found_with_their_tokens(store: Store, seed: in
         cached = 0 if random.random() < 0.5 else 4_000
         calls = [asked(tokens=(4_000, 9), cached=0), asked(tokens=(5_000, 9), cached=cached)]
         runs.append(run(number, model_calls=calls, time_unknown=True))
-    found = told(store, runs)
+    found = traced.by_kind(store, analyzer, runs)
     assert found.keys() == {"cache_miss"}
     missed = found["cache_miss"].detail["tokens_not_cached_a_run"]
     assert missed["part"] == 4_000 * found["cache_miss"].k

@@ -35,7 +35,11 @@ _OF_THE_MACHINE = (
     "code.",
     "exception.stacktrace",
     "gen_ai.openai.api_base",
+    "langsmith.metadata.LANGSMITH_",
+    "langsmith.metadata.revision_id",
 )
+# LangSmith appends it to an exception's message.
+_TRACEBACK = "Traceback ("
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,34 @@ DRIVERS = (
             "opentelemetry-exporter-otlp-proto-http==1.37.0",
         ),
     ),
+    Driver(
+        name="pydantic-ai",
+        program="pydantic_ai_agent.py",
+        packages=(
+            "pydantic-ai-slim[openai]==2.68.0",
+            "opentelemetry-exporter-otlp-proto-http==1.45.2",
+        ),
+    ),
     Driver(name="openlit", program="openlit_agent.py", packages=("openai<3", "openlit==1.45.0")),
+    Driver(
+        name="langfuse",
+        program="langfuse_agent.py",
+        packages=("openai==3.57.0", "langfuse==5.0.4"),
+    ),
+    Driver(
+        name="langsmith",
+        program="langsmith_agent.py",
+        packages=("openai==3.57.0", "langsmith[otel]==0.15.1"),
+    ),
+    Driver(
+        name="langchain",
+        program="langchain_agent.py",
+        packages=(
+            "langchain==1.4.10",
+            "langchain-openai==1.7.4",
+            "langsmith[otel]==0.15.1",
+        ),
+    ),
     Driver(
         name="vercel",
         program="vercel_agent.mjs",
@@ -117,6 +148,14 @@ def _sent(driver: Driver) -> dict[str, Any]:
             "OTEL_LOGS_EXPORTER": "none",
             "PRICES": str(prices),
             "GRPC_ENDPOINT": f"http://{grpc_door.address}",
+            "LANGFUSE_BASE_URL": there.url,
+            "LANGFUSE_PUBLIC_KEY": "of-nobody",
+            "LANGFUSE_SECRET_KEY": "of-nobody",
+            "LANGFUSE_OTEL_COMPRESSION": "none",
+            "LANGSMITH_TRACING": "true",
+            "LANGSMITH_OTEL_ENABLED": "true",
+            "LANGSMITH_OTEL_ONLY": "true",
+            "LANGSMITH_API_KEY": "of-nobody",
         }
         subprocess.run(command, env=env, check=True, timeout=RUN_S_MAX)
         return _kept((*there.traces, *grpc_door.traces))
@@ -150,7 +189,7 @@ def _kept(requests: Iterable[bytes]) -> dict[str, Any]:
         _keep(resource.resource.attributes, lambda key: key.startswith(_OF_RESOURCE))
     for span in (one for each in merged.resource_spans for one in _spans(each.scope_spans)):
         for attributes in (span.attributes, *(event.attributes for event in span.events)):
-            _keep(attributes, lambda key: not key.startswith(_OF_THE_MACHINE))
+            _forget_machine(attributes)
     document: dict[str, Any] = MessageToDict(merged, use_integers_for_enums=True)
     for resource in document["resourceSpans"]:
         for scope in resource["scopeSpans"]:
@@ -160,6 +199,14 @@ def _kept(requests: Iterable[bytes]) -> dict[str, Any]:
 
 def _spans(scopes: Iterable[Any]) -> Iterable[Any]:
     return (span for scope in scopes for span in scope.spans)
+
+
+def _forget_machine(attributes: Any) -> None:
+    _keep(attributes, lambda key: not key.startswith(_OF_THE_MACHINE))
+    for attribute in attributes:
+        if attribute.key == "exception.message":
+            said: str = attribute.value.string_value
+            attribute.value.string_value = said.partition(_TRACEBACK)[0]
 
 
 def _keep(attributes: Any, is_kept: Callable[[str], bool]) -> None:

@@ -14,8 +14,13 @@ from spanlore.analyzers.runs.run_trace import Message, ModelCall, Override, RunT
 from spanlore.analyzers.runs.tool_schema import tool_of
 from spanlore.analyzers.runs.user_turns import TURNS_SQL, user_turns
 from spanlore.schemas import semconv
-from spanlore.schemas.dialect_messages import INPUT_MESSAGES_SQL, OUTPUT_MESSAGES_SQL
-from spanlore.schemas.dialects import MAX_TOKENS_SQL, span_attribute
+from spanlore.schemas.dialect_messages import (
+    CONVERSATIONS,
+    FINISH_REASONS_SQL,
+    INPUT_MESSAGES_SQL,
+    OUTPUT_MESSAGES_SQL,
+)
+from spanlore.schemas.dialects import MAX_TOKENS_SQL
 from spanlore.schemas.learning_tables import EXPOSURES, OVERRIDES
 from spanlore.schemas.store import Store
 from spanlore.schemas.tables import (
@@ -51,18 +56,20 @@ FROM {RUNS} WHERE TraceId IN %(ids)s {LATEST_RUN}
 
 _INFERENCE = f"Op IN {semconv.INFERENCE_OPS}"
 # The history is read once a run, from its last model call: each call repeats what was before it.
+# Where these are in another trace (of a durable workflow), from what Pydantic AI says of the run.
+_HAS_HISTORY = f"({_INFERENCE} OR hasAny(mapKeys(SpanAttributes), {CONVERSATIONS}))"
 _SPANS_SQL = f"""
 SELECT TraceId, SpanId, ParentSpanId, Op, StartUnixNano, EndUnixNano, Model, ToolName, ToolCallId,
        {shortened("ToolArguments")}, {shortened("ToolResult")}, {shortened("StatusMessage")},
        StatusCode = 'Error' OR ErrorType != '' AS Failed, ErrorType, Incomplete,
        InputTokens, OutputTokens, CacheReadTokens, ReasoningTokens,
-       {shortened(span_attribute(semconv.RESPONSE_FINISH_REASONS), "FinishReasons")},
+       {shortened(FINISH_REASONS_SQL, "FinishReasons")},
        toUInt64OrNull({MAX_TOKENS_SQL}) AS MaxTokens,
        SpanAttributes['{semconv.IMPORT_CALLED_BY}'] AS AskedBy,
        {shortened(f"if({_INFERENCE}, {OUTPUT_MESSAGES_SQL}, '')", "Output")},
        leftUTF8(if((TraceId, SpanId) IN (
-           SELECT TraceId, argMax(SpanId, (StartUnixNano, EndUnixNano, SpanId))
-           FROM {TRACES} WHERE {SPANS_OF_TRACES} AND {OF_RUNS_TENANT} AND {_INFERENCE}
+           SELECT TraceId, argMax(SpanId, ({_INFERENCE}, StartUnixNano, EndUnixNano, SpanId))
+           FROM {TRACES} WHERE {SPANS_OF_TRACES} AND {OF_RUNS_TENANT} AND {_HAS_HISTORY}
            GROUP BY TraceId
        ), {INPUT_MESSAGES_SQL}, ''), {HISTORY_CHARACTERS_MAX}) AS Input,
        mapApply((name, value) -> (name, leftUTF8(value, {SEGMENT_CHARACTERS_MAX})), mapFilter(

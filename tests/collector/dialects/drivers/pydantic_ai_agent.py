@@ -1,6 +1,7 @@
-"""An agent on Pydantic AI with its first version of its own spans."""
+"""An agent on Pydantic AI with its own spans: in 1 the first version of them, then the newest."""
 
 import contextlib
+import importlib.metadata
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
@@ -10,13 +11,14 @@ from pydantic_ai.models.openai import OpenAIChatModel
 
 provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter()))
+is_first = importlib.metadata.version("pydantic-ai-slim").startswith("1.")
+first = {"version": 1, "event_mode": "attributes"} if is_first else {}
+Agent.instrument_all(InstrumentationSettings(tracer_provider=provider, **first))
 forecaster = Agent(
     OpenAIChatModel("m"),
     name="forecaster",
     instructions="Be brief.",
-    instrument=InstrumentationSettings(
-        tracer_provider=provider, version=1, event_mode="attributes"
-    ),
+    model_settings={"temperature": 0.5},
 )
 
 
