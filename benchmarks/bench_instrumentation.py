@@ -71,9 +71,9 @@ def main() -> None:
         corpus = _CORPORA[asked.corpus](_CPU_SPANS + _WARM_SPANS, seed=_SEED)
         bench = _Bench(Path(folder), _pythons(asked.systems), corpus)
         if "cpu" in asked.only:
-            bench.print_cpu(asked.rounds)
+            bench.print_cpu(asked.rounds, asked.rate)
         if "parts" in asked.only:
-            bench.print_parts(asked.rounds)
+            bench.print_parts(asked.rounds, asked.rate)
         if "loss" in asked.only:
             bench.print_losses(() if asked.quick else _OUTAGES_S)
         if "exit" in asked.only:
@@ -86,6 +86,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=_SECTIONS, default=_SECTIONS, metavar="PART")
     parser.add_argument("--systems", nargs="+", choices=_SYSTEMS, default=_SYSTEMS)
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
+    parser.add_argument("--rate", type=float, default=_CPU_RATE, help="spans a second, of CPU")
     parser.add_argument("--corpus", choices=_CORPORA, default="agent")
     return parser.parse_args()
 
@@ -128,9 +129,9 @@ class _Bench:
         self._attributes = folder / "attributes.json"
         self._attributes.write_text(json.dumps(_attributes(corpus)))
 
-    def print_cpu(self, rounds: int) -> None:
+    def print_cpu(self, rounds: int, rate: float) -> None:
         systems = ("sdk", *self._pythons)
-        taken = self._cpu(systems, rounds)
+        taken = self._cpu(systems, rounds, rate)
         print(f"\n{'CPU, us a span':34}{'best':>12}{'median':>12}{'over the SDK':>14}", flush=True)
         for system in systems:
             self._print_taken(system, taken)
@@ -138,9 +139,9 @@ class _Bench:
             ratio = min(taken["stock"]) / min(taken["spanlore"])
             print(f"{'stock / spanlore':34}{ratio:12.2f}", flush=True)
 
-    def print_parts(self, rounds: int) -> None:
+    def print_parts(self, rounds: int, rate: float) -> None:
         systems = ("sdk", *(f"spanlore-{part}" for part in SPANLORE_PARTS), "spanlore")
-        taken = self._cpu(systems, rounds)
+        taken = self._cpu(systems, rounds, rate)
         print(f"\n{'CPU, us a span, as far as':34}{'best':>12}{'median':>12}{'more':>14}")
         for before, system in zip((None, *systems), systems, strict=False):
             self._print_taken(system, taken, against=before or system)
@@ -153,14 +154,14 @@ class _Bench:
         name = system.replace("spanlore-", "... ")
         print(f"{name:34}{min(values):12.1f}{statistics.median(values):12.1f}{more:14.1f}")
 
-    def _cpu(self, systems: Sequence[str], rounds: int) -> dict[str, list[float]]:
+    def _cpu(self, systems: Sequence[str], rounds: int, rate: float) -> dict[str, list[float]]:
         """Give each system's CPU microseconds a span in every round, less those without tracing."""
         taken: dict[str, list[float]] = {}
         for _ in range(rounds):
             for system in ("none", *systems):
                 with sink() as there, tempfile.TemporaryDirectory() as folder:
                     made = self._start(
-                        system, there.url, folder, end="cpu", spans=_CPU_SPANS, rate=_CPU_RATE
+                        system, there.url, folder, end="cpu", spans=_CPU_SPANS, rate=rate
                     )
                     taken.setdefault(system, []).append(float(made.communicate()[0]))
         none_us = min(taken.pop("none"))
