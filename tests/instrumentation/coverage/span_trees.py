@@ -11,7 +11,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 Tree = dict[str, Any]
 
 _TEXT_CHARACTERS_MAX = 80
-_MADE_UP = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}|0x[0-9a-f]{6,}")
+_MADE_UP = re.compile(
+    r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}|0x[0-9a-f]{6,}|(?<=agentId: )[0-9a-f]+"
+)
 _PLACES = re.compile(r"127\.0\.0\.1(:\d+)?")
 # Of the machine or the moment.
 _TYPE_ONLY = {"server.port", "spanlore.harness.version"}
