@@ -1,20 +1,15 @@
 """The real parts that tests in several folders use: a store process, and the recorded runs."""
 
-import json
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from spanlore.schemas import credentials, migrate, tables
+from spanlore.schemas import migrate, tables
 from spanlore.schemas.store import Store
-
-STOP_S = 30
+from tests.store_server.store_process import StoreProcess
 
 # How long an example takes says more of the machine's other work than of ours.
 settings.register_profile("shared machine", deadline=None)
@@ -34,18 +29,9 @@ def recorded_runs() -> Path:
 @pytest.fixture(scope="session")
 def store_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start one store process for the session and return its URL without a database."""
-    data_dir = tmp_path_factory.mktemp("store_server")
-    login = credentials.load_or_create(data_dir).admin
-    arguments = ["--data-dir", str(data_dir), "--port", "0"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "spanlore.store_server", *arguments], stdout=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    with process.stdout as said:
-        port = json.loads(said.readline())["port"]
-    yield f"clickhouse://{login.user}:{login.password}@127.0.0.1:{port}"
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(STOP_S) == 0
+    with StoreProcess(tmp_path_factory.mktemp("store_server")) as process:
+        yield f"clickhouse://{process.admin.user}:{process.admin.password}@127.0.0.1:{process.port}"
+        assert process.stop() == 0
 
 
 @pytest.fixture(scope="session")
