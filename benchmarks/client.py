@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import grpc
 
-_METHOD: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _ACK_S_MAX: Final = 120.0
 _BACKOFF_S: Final = 0.05
 # What a client is to send again, as OTLP says it.
@@ -131,7 +131,7 @@ def _export(door: Door) -> Iterator[Export]:
 
 def _over_grpc(channel: grpc.Channel) -> Export:
     call = channel.unary_unary(
-        _METHOD, request_serializer=_as_it_is, response_deserializer=_as_it_is
+        EXPORT, request_serializer=_as_it_is, response_deserializer=_as_it_is
     )
 
     def export(request: bytes) -> bool:

@@ -13,10 +13,10 @@ from pathlib import Path
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from client import EXPORT
 from corpus import agent_corpus
 from systems import spanlore
 
-_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _ACK_S_MAX = 60
 
 
@@ -53,7 +53,7 @@ def _measure(folder: Path, requests: list[bytes], a_second: int) -> None:
         spanlore(folder) as running,
         grpc.insecure_channel(running.door.url.removeprefix("grpc://")) as channel,
     ):
-        export = channel.unary_unary(_METHOD, request_serializer=None, response_deserializer=None)
+        export = channel.unary_unary(EXPORT, request_serializer=None, response_deserializer=None)
         export(requests[0], timeout=_ACK_S_MAX)
         running.finish()  # what is paid once, at the first of everything
         before, began_s = running.cpu_s(), time.monotonic()

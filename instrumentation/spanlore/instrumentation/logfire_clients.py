@@ -10,7 +10,7 @@ from typing import Any
 
 from opentelemetry import trace
 
-from spanlore.instrumentation.complaint import complain
+from spanlore.instrumentation.other_tracers import say_that_it_tells
 from spanlore.instrumentation.quiet import quiet
 from spanlore.instrumentation.recovery.amending import after
 
@@ -54,9 +54,9 @@ def _is_logfires(client: Any) -> bool:
     provider = type(trace.get_tracer_provider())
     if provider.__module__.partition(".")[0] != "logfire":
         return False
-    complain(
-        f"logfire traces {type(client).__module__.partition('.')[0]} in this process as well: its"
-        " spans are taken for those calls, and spanlore begins none of its own. For spanlore's,"
-        " do not give the client to logfire."
+    say_that_it_tells(
+        "logfire",
+        type(client).__module__.partition(".")[0],
+        instead="do not give the client to logfire",
     )
     return True

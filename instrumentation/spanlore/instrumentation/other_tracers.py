@@ -108,7 +108,11 @@ def is_told(
         return False
     for other in others_of(library):
         if other.comes_to(provider):
-            _say(other, LIBRARIES[library].distribution)
+            say_that_it_tells(
+                other.name,
+                LIBRARIES[library].distribution,
+                instead="do not switch it on, or call its uninstrument()",
+            )
             return True
     is_call = attributes.get(semconv.OPERATION_NAME) in _OPERATIONS
     return is_call and _is_call_of_another(within, provider)
@@ -147,11 +151,11 @@ def _is_call(span: Any) -> bool:
     return named in _OPERATIONS
 
 
-def _say(other: OtherTracer, library: str) -> None:
+def say_that_it_tells(other: str, library: str, *, instead: str) -> None:
+    """Tell the log whose spans are taken for a library's calls, and how to have spanlore's."""
     complain(
-        f"{other.name} traces {library} in this process as well: its spans are taken for those"
-        " calls, and spanlore begins none of its own. For spanlore's, do not switch it on, or call"
-        " its uninstrument()."
+        f"{other} traces {library} in this process as well: its spans are taken for those"
+        f" calls, and spanlore begins none of its own. For spanlore's, {instead}."
     )
 
 
