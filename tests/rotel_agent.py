@@ -10,7 +10,7 @@ import pytest
 
 from running import free_port
 from systems import rotel_binary
-from tests.collector.waiting import wait_until
+from tests.waiting import wait_until
 
 STOP_S_MAX = 60
 

@@ -19,7 +19,7 @@ from tests.collector.collector_process import PROTOBUF, CollectorProcess
 from tests.collector.conftest import NOWHERE
 from tests.collector.hurried_collector import INFLIGHT_BYTES_MAX, LIMITS
 from tests.collector.otlp_requests import traces
-from tests.collector.waiting import wait_until
+from tests.waiting import wait_until
 
 # What the machine may add to a limit before a test calls it broken.
 SLACK_S = 15.0

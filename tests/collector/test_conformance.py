@@ -20,7 +20,7 @@ from spanlore.schemas import zstandard
 from tests.collector.collector_process import PROTOBUF, CollectorProcess, unary
 from tests.collector.conftest import NOWHERE
 from tests.collector.otlp_requests import as_json, logs, metrics, new_ids, traces
-from tests.collector.waiting import wait_until
+from tests.waiting import wait_until
 
 JSON = "application/json"
 MEBIBYTE = 1 << 20

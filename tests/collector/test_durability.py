@@ -10,8 +10,8 @@ from spanlore.collector.signals import LOGS, METRICS
 from spanlore.schemas.store import Store
 from tests.collector.collector_process import CollectorProcess
 from tests.collector.otlp_requests import hex_ids, logs, metrics, new_ids, spans_of, traces
-from tests.collector.waiting import wait_until
 from tests.small_disk import small_disk
+from tests.waiting import wait_until
 
 NOWHERE = "clickhouse://nobody:nothing@127.0.0.1:9/none"
 

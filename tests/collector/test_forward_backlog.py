@@ -9,7 +9,7 @@ import pytest
 from spanlore.collector.forwarding.backlog import Backlog, Waiting
 from spanlore.collector.refusal import Refused
 from tests.collector.log_cases import OpenLog, entry, files, open_log
-from tests.collector.waiting import wait_until
+from tests.waiting import wait_until
 
 WAIT_S = 20
 SMALL = {"segment_bytes_target": 1000, "segment_bytes_max": 2000}

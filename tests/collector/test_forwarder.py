@@ -17,7 +17,7 @@ from spanlore.collector.forwarding.target import read_targets
 from spanlore.collector.signals import TRACES
 from tests.collector.log_cases import OpenLog, entry, open_log
 from tests.collector.scripted_target import HttpTarget, Received, Reply, Script, http_target
-from tests.collector.waiting import wait_until
+from tests.waiting import wait_until
 
 WAIT_S = 20
 

@@ -20,8 +20,8 @@ from tests.collector.collector_process import CollectorProcess
 from tests.collector.conftest import NOWHERE
 from tests.collector.otlp_requests import hex_ids, logs, metrics, new_ids, traces
 from tests.collector.test_durability import Load, check_exact, stored
-from tests.collector.waiting import wait_until
 from tests.rotel_agent import free_address, rotel
+from tests.waiting import wait_until
 
 KILLS = 20
 

@@ -14,7 +14,7 @@ from spanlore.schemas.store import StoreUnreachable
 from tests.collector.log_cases import OpenLog, entry, files, open_log
 from tests.collector.memory_store import MemoryStore
 from tests.collector.otlp_requests import logs, metrics, new_ids, traces
-from tests.collector.waiting import wait_until
+from tests.waiting import wait_until
 
 WAIT_S = 30
 

@@ -14,8 +14,8 @@ from spanlore.collector import disk, record
 from spanlore.collector.refusal import Refused
 from tests.collector.log_cases import entry, files, open_log
 from tests.collector.otlp_requests import new_ids
-from tests.collector.waiting import wait_until
 from tests.small_disk import small_disk
+from tests.waiting import wait_until
 
 WAIT_S = 20
 

@@ -15,9 +15,9 @@ from opentelemetry.trace import SpanKind
 
 from spanlore.schemas.store import Store
 from tests.collector.collector_process import CollectorProcess
-from tests.collector.waiting import wait_until
 from tests.packages import npm_packages
 from tests.rotel_agent import rotel
+from tests.waiting import wait_until
 
 SPANS = 20
 RUN_S_MAX = 60

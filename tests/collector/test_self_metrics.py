@@ -24,7 +24,7 @@ from spanlore.schemas.store import Store
 from tests.collector.collector_process import CollectorProcess
 from tests.collector.conftest import NOWHERE
 from tests.collector.otlp_requests import logs, traces
-from tests.collector.waiting import wait_until
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"

@@ -18,8 +18,8 @@ from tests.collector.collector_process import CollectorProcess
 from tests.collector.conftest import NOWHERE
 from tests.collector.otlp_requests import hex_ids, logs, new_ids, traces
 from tests.collector.test_durability import stored
-from tests.collector.waiting import wait_until
 from tests.store_server.store_process import StoreProcess
+from tests.waiting import wait_until
 
 
 def test_row_30_a_store_without_tables_gets_everything_in_order_once_it_has_them(

@@ -13,7 +13,8 @@ import pytest
 
 from spanlore.cli.datadir import read_run_file
 from tests.deploy.command_line import TIMEOUT_S, environment, run_cli
-from tests.deploy.test_up import FREE_PORTS, is_alive, status, until
+from tests.deploy.test_up import FREE_PORTS, is_alive, status
+from tests.waiting import wait_until
 
 pytest.importorskip("chdb")
 
@@ -74,7 +75,7 @@ def test_up_starts_a_learner_that_says_what_it_waits_for_and_ends_with_it(direct
     assert (learn["last_at"], learn["new_runs"], learn["waits_for"]) == (None, 0, "runs")
     assert "0 of 50 new runs" in run_cli("status", "--data-dir", directory).out
     down(directory)
-    until(lambda: None if is_alive(pid) else True, "the learner ends")
+    wait_until(lambda: not is_alive(pid), "the learner ends")
 
 
 def test_a_span_of_time_that_is_none_is_a_usage_error(tmp_path: Path) -> None:

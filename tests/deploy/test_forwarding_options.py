@@ -9,7 +9,8 @@ import pytest
 
 from spanlore.cli.show_forwarding import print_forwarding
 from tests.deploy.command_line import run_cli
-from tests.deploy.test_up import FREE_PORTS, until
+from tests.deploy.test_up import FREE_PORTS
+from tests.waiting import wait_until
 
 NONE = {"spans": 0, "logs": 0, "data_points": 0}
 TARGET: dict[str, Any] = {
@@ -100,6 +101,6 @@ def test_up_hands_its_targets_on_and_status_tells_how_it_goes(directory: Path) -
         assert target["backlog"]["records"] > 0
         return target["last_error"] or None
 
-    assert "refused" in until(problem, "an error")
+    assert "refused" in wait_until(problem, "an error")
     said = run_cli("status", "--data-dir", directory).out
     assert "down (http://127.0.0.1:9)" in said

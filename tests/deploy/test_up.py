@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -17,22 +16,12 @@ import pytest
 
 from spanlore.cli.datadir import is_held, read_run_file
 from tests.deploy.command_line import TIMEOUT_S, Ended, environment, run_cli
+from tests.waiting import wait_until
 
 pytest.importorskip("chdb")
 
 PORTS = ("--store-port", "--grpc-port", "--http-port", "--review-port")
 FREE_PORTS = tuple(part for option in PORTS for part in (option, "0"))
-DEADLINE_S = 60.0
-POLL_S = 0.05
-
-
-def until(ask: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if (answer := ask()) is not None:
-            return answer
-        time.sleep(POLL_S)
-    pytest.fail(f"not within {DEADLINE_S:.0f} s: {what}")
 
 
 def is_alive(pid: int) -> bool:
@@ -208,7 +197,7 @@ def test_killed_children_come_back_on_their_ports_with_their_data(fresh: Path) -
         fresh_pids = now and not set(children_of(now)) & set(children_of(before))
         return now if fresh_pids else None
 
-    after = until(all_are_new, "new processes in run.json")
+    after = wait_until(all_are_new, "new processes in run.json")
     assert after["store"]["port"] == before["store"]["port"]
     assert after["collector"]["http_port"] == before["collector"]["http_port"]
     assert after["review"]["port"] == before["review"]["port"]
@@ -224,7 +213,7 @@ def test_children_of_a_killed_supervisor_end_and_the_next_up_starts(fresh: Path)
     document = read_run_file(fresh)
     assert document
     os.kill(document["pid"], signal.SIGKILL)
-    until(lambda: True if not any(map(is_alive, children_of(document))) else None, "all gone")
+    wait_until(lambda: not any(map(is_alive, children_of(document))), "all gone")
     ended = run_cli("status", "--data-dir", fresh)
     assert ended.code == 3
     assert up(fresh).code == 0
@@ -237,7 +226,7 @@ def test_down_ends_every_process_and_says_when_there_is_none(tmp_path: Path) -> 
     ended = run_cli("down", "--data-dir", tmp_path)
     assert ended.code == 0
     assert not any(map(is_alive, children_of(document)))
-    until(lambda: None if is_alive(document["pid"]) else True, "the supervisor gone")
+    wait_until(lambda: not is_alive(document["pid"]), "the supervisor gone")
     assert read_run_file(tmp_path) is None
     again = run_cli("down", "--data-dir", tmp_path)
     assert again.code == 0

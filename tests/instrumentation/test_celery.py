@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.waiting import wait_until
 from tests.instrumentation.traced import collector, environment, values
 from tests.packages import python_with
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,7 @@ def test_no_span_is_lost_of_a_worker_that_replaces_its_processes(tmp_path: Path)
             send = f"import jobs\nfor number in range({TASKS}): jobs.work.delay(number)"
             subprocess.run([program / "python", "-c", send], env=env, cwd=tmp_path, check=True)
             # One of a task, and one of its tool.
-            wait_until(lambda: len(there.spans()) >= 2 * TASKS, DEADLINE_S)
+            wait_until(lambda: len(there.spans()) >= 2 * TASKS, deadline_s=DEADLINE_S)
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(DEADLINE_S) == 0

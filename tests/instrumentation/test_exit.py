@@ -11,9 +11,9 @@ import pytest
 from spanlore.instrumentation.answer import FAILED, TAKEN, Answer
 from spanlore.instrumentation.outbox import Outbox
 from spanlore.instrumentation.pipeline import STOP_S
-from tests.collector.waiting import wait_until
 from tests.instrumentation.loopback_server import Quiet, serving
 from tests.instrumentation.traced import black_hole, dead_url, run_script
+from tests.waiting import wait_until
 
 EXIT_S_MAX = 2.0
 REQUEST_S = 60.0

@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 from spanlore.cli.datadir import held, write_run_file
 from spanlore.cli.import_ import import_command
 from spanlore.schemas import credentials
-from tests.collector.waiting import wait_until
 from tests.instrumentation.otlp_receiver import asks_to_retry, collector_door, receiver
+from tests.waiting import wait_until
 
 RUN = {"run_id": "1", "messages": [{"role": "assistant", "content": "hi"}], "outcome": "pass"}
 

@@ -23,7 +23,6 @@ from spanlore.instrumentation.outbox import Outbox
 from spanlore.instrumentation.redaction import without_secrets
 from spanlore.schemas import semconv
 from tests.collector.planted_secrets import MADE_KINDS, planted
-from tests.collector.waiting import wait_until
 from tests.instrumentation.traced import (
     Collector,
     black_hole,
@@ -33,6 +32,7 @@ from tests.instrumentation.traced import (
     run_script,
     values,
 )
+from tests.waiting import wait_until
 
 SECRET = "sk-proj-" + "a1B2c3D4" * 8
 

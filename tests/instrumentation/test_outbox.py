@@ -20,7 +20,7 @@ from spanlore.instrumentation.answer import (
 )
 from spanlore.instrumentation.outbox import ITEMS_MAX, Outbox
 from spanlore.instrumentation.shipping import KEPT_BYTES_MAX
-from tests.collector.waiting import wait_until
+from tests.waiting import wait_until
 
 FLUSH_S = 30.0
 

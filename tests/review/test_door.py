@@ -15,10 +15,10 @@ from spanlore.schemas.effect_records import effect_json
 from spanlore.schemas.learning_tables import EXPOSURES
 from spanlore.schemas.lesson_records import lesson_json
 from spanlore.schemas.store import Store
-from tests.collector.waiting import wait_until
 from tests.review.door_process import DoorProcess
 from tests.review.lessons import HARNESS, MEMORY, effect, memory_lesson, offered
 from tests.review.own_access import access_at
+from tests.waiting import wait_until
 
 RUN = "ab" * 16
 NO_ONE = {"by": "ada", "human": True}

@@ -9,7 +9,7 @@ from spanlore.review.exposures import Exposure, ExposureQueue, first_exposures
 from spanlore.schemas.learning_tables import EXPOSURES
 from spanlore.schemas.semconv import ARM_EXPOSED, ARM_HELD_OUT
 from spanlore.schemas.store import Store, StoreUnreachable
-from tests.collector.waiting import wait_until
+from tests.waiting import wait_until
 
 AT = datetime(2024, 5, 1, tzinfo=UTC)
 DRAIN_S = 20.0

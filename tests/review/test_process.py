@@ -14,10 +14,10 @@ from spanlore.schemas.lesson_records import latest_lessons
 from spanlore.schemas.store import Store
 from spanlore.schemas.tokens import ADMIN, INGEST, READ, SCOPES, create_token
 from tests.collector.certificates import Authority, options
-from tests.collector.waiting import wait_until
 from tests.review.door_process import DoorProcess, refused_start
 from tests.review.lessons import MEMORY, offered
 from tests.store_server.store_process import StoreProcess
+from tests.waiting import wait_until
 
 APPROVAL = {"kind": "approve", "by": "ada", "human": True, "detail": {}}
 

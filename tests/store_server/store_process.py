@@ -1,8 +1,6 @@
 """A real store process for tests: ask over plain HTTP, stop or kill."""
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import clickhouse_connect
@@ -16,13 +14,6 @@ from tests.server_process import ServerProcess
 def arguments(data_dir: Path, *more: str, port: int = 0) -> list[str]:
     command = [sys.executable, "-m", "spanlore.store_server", "--data-dir", str(data_dir)]
     return [*command, "--port", str(port), *more]
-
-
-def until(true: Callable[[], bool], *, deadline_s: float = 20) -> None:
-    end = time.monotonic() + deadline_s
-    while not true():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        time.sleep(0.02)
 
 
 class StoreProcess(ServerProcess):

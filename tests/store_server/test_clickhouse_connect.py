@@ -12,7 +12,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
 
 from spanlore.schemas import zstandard
-from tests.store_server.store_process import StoreProcess, until
+from tests.store_server.store_process import StoreProcess
+from tests.waiting import wait_until
 
 T = TypeVar("T")
 
@@ -249,10 +250,10 @@ def test_an_async_query_that_is_cancelled_ends_in_the_store(served: StoreProcess
         asked = asyncio.ensure_future(
             client.query("SELECT sum(number) AS cancelled_by_python FROM numbers(10000000000000)")
         )
-        await asyncio.to_thread(until, lambda: served.running("cancelled_by_python") == 1)
+        await asyncio.to_thread(wait_until, lambda: served.running("cancelled_by_python") == 1)
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
 
     run_async(served, work)
-    until(lambda: served.running("cancelled_by_python") == 0)
+    wait_until(lambda: served.running("cancelled_by_python") == 0)

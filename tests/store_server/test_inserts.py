@@ -13,7 +13,8 @@ from clickhouse_cityhash.cityhash import CityHash128
 
 from spanlore.schemas.zstandard import compressor
 from spanlore.store_server import blocks
-from tests.store_server.store_process import StoreProcess, until
+from tests.store_server.store_process import StoreProcess
+from tests.waiting import wait_until
 
 ROWS = b"".join(b"%d\trow %d\n" % (number, number) for number in range(20_000))
 
@@ -217,5 +218,5 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing(
 
     with served.http() as http, pytest.raises(LeftError):
         http.post("/", content=pieces())
-    until(lambda: served.spool() == [])
+    wait_until(lambda: served.spool() == [])
     assert count(served, table) == 0

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.small_disk import small_disk
-from tests.store_server.store_process import StoreProcess, arguments, until
+from tests.store_server.store_process import StoreProcess, arguments
+from tests.waiting import wait_until
 
 ROW = b"7\tx\n"
 
@@ -94,9 +95,9 @@ def test_a_query_dies_with_its_client(
 ) -> None:
     mark = f"/* {kind} */"
     send(served, connection, LONG[kind].format(ROW_BY_ROW + mark))
-    until(lambda: served.running(mark) == 1)
+    wait_until(lambda: served.running(mark) == 1)
     connection.close()
-    until(lambda: served.running(mark) == 0, deadline_s=5)
+    wait_until(lambda: served.running(mark) == 0, deadline_s=5)
 
 
 def test_a_query_whose_client_does_not_read_dies_with_it_too(
@@ -105,10 +106,10 @@ def test_a_query_whose_client_does_not_read_dies_with_it_too(
     mark = "/* unread */"
     send(served, connection, f"SELECT repeat('x', 1000) FROM numbers(100000000) {mark}")
     assert connection.getresponse().status == 200
-    until(lambda: served.running(mark) == 1)
+    wait_until(lambda: served.running(mark) == 1)
     connection.sock.shutdown(socket.SHUT_RDWR)
     connection.close()
-    until(lambda: served.running(mark) == 0, deadline_s=5)
+    wait_until(lambda: served.running(mark) == 0, deadline_s=5)
 
 
 def test_an_insert_dies_with_its_client_and_stores_nothing(
@@ -122,10 +123,10 @@ def test_an_insert_dies_with_its_client_and_stores_nothing(
     )
     query = f"INSERT INTO {slow} SETTINGS max_block_size = 1 FORMAT TSV"
     send(served, connection, query, ROW * 29)
-    until(lambda: served.running(slow) >= 1)
+    wait_until(lambda: served.running(slow) >= 1)
     connection.close()
-    until(lambda: served.running(slow) == 0, deadline_s=5)
-    until(lambda: served.spool() == [])
+    wait_until(lambda: served.running(slow) == 0, deadline_s=5)
+    wait_until(lambda: served.spool() == [])
     assert served.ask(f"SELECT count() FROM {table}") == "0\n"
 
 
@@ -135,7 +136,7 @@ def test_sigterm_lets_a_running_query_finish(tmp_path: Path) -> None:
             "SELECT sum(sleepEachRow(0.1)) FROM numbers(15) SETTINGS max_block_size = 1 /* last */"
         )
         asked = pool.submit(store.ask, sql)
-        until(lambda: store.running("/* last */") == 1)
+        wait_until(lambda: store.running("/* last */") == 1)
         store.process.send_signal(signal.SIGTERM)
         assert asked.result() == "0\n"
         assert store.stop() == 0
@@ -148,7 +149,7 @@ def test_sigterm_kills_what_does_not_finish_and_still_exits_0(tmp_path: Path) ->
         streaming = http.client.HTTPConnection("127.0.0.1", store.port, timeout=60)
         send(store, opened, LONG["one that gives nothing for long"].format(ROW_BY_ROW + mark))
         send(store, streaming, f"SELECT repeat('x', 1000) FROM numbers(100000000) {mark}")
-        until(lambda: store.running(mark) == 2)
+        wait_until(lambda: store.running(mark) == 2)
         began = time.monotonic()
         assert store.stop() == 0
         assert time.monotonic() - began < 30
@@ -225,10 +226,10 @@ def test_more_queries_than_allowed_are_told_to_come_again(tmp_path: Path) -> Non
 
         def long() -> None:
             sql = "SELECT sum(sleepEachRow(0.1)) FROM numbers(15)" + ROW_BY_ROW
-            until(lambda: code(sql) is None, deadline_s=60)
+            wait_until(lambda: code(sql) is None, deadline_s=60)
 
         running = [pool.submit(long) for _ in range(2)]
-        until(lambda: code("SELECT 1") == "202")
+        wait_until(lambda: code("SELECT 1") == "202")
         for asked in running:
             asked.result()
         assert store.ask("SELECT 1") == "1\n"

@@ -24,7 +24,8 @@ from tests.store_server.reader_store import (
     reader_store,
     statements,
 )
-from tests.store_server.store_process import StoreProcess, until
+from tests.store_server.store_process import StoreProcess
+from tests.waiting import wait_until
 
 HOSTILE = statements("hostile")
 OTHER_TENANTS = statements("other_tenants")
@@ -218,7 +219,7 @@ def test_readers_leave_room_for_others(everyones: ReaderStore) -> None:
         waiting = [
             threads.submit(everyones.answer, slow, max_execution_time="3") for _ in range(16)
         ]
-        until(lambda: everyones.process.running("sipHash64(number) = 1") > 0)
+        wait_until(lambda: everyones.process.running("sipHash64(number) = 1") > 0)
         assert everyones.process.ask("SELECT 1", login=everyones.process.ingest) == "1\n"
         codes = [one.result().headers["x-clickhouse-exception-code"] for one in waiting]
     assert set(codes) == {"159", "202"}

@@ -16,7 +16,8 @@ from spanlore.schemas import semconv
 from tests.collector.collector_process import unary
 from tests.collector.otlp_requests import START_NS, logs, new_ids, traces
 from tests.rotel_agent import rotel
-from tests.store_server.store_process import StoreProcess, until
+from tests.store_server.store_process import StoreProcess
+from tests.waiting import wait_until
 
 SPANS = 50
 SEND_S_MAX = 30
@@ -48,7 +49,9 @@ def send(address: str, request: Message, signal: Signal) -> None:
 
 
 def rows_come(store: StoreProcess, table: str, number: int) -> None:
-    until(lambda: int(store.ask(f"SELECT count() FROM spanlore.{table}")) == number, deadline_s=60)
+    wait_until(
+        lambda: int(store.ask(f"SELECT count() FROM spanlore.{table}")) == number, deadline_s=60
+    )
 
 
 @pytest.mark.parametrize("compression", ["lz4", "none"])

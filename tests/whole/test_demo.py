@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from spanlore.demo.preferences import (
 )
 from spanlore.demo.users import RUNS
 from tests.deploy.command_line import Ended, environment, run_cli
+from tests.waiting import wait_until
 
 pytest.importorskip("chdb")
 pytest.importorskip("openai")
@@ -44,18 +44,8 @@ pytestmark = [
 
 DEMO_S_MAX = 300.0
 DEADLINE_S = 60.0
-POLL_S = 0.02
 PREFERENCES = (AFTERNOON_IN_TOKYO, EARLY_REMINDER_FOR_ANA, ZOOM_AT_HOOLI)
 FAULTS = (VAGUE_DURATION, MISNAMED_KEY)
-
-
-def until(ask: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if answer := ask():
-            return answer
-        time.sleep(POLL_S)
-    pytest.fail(f"not within {DEADLINE_S:.0f} s: {what}")
 
 
 def processes_in(folder: Path) -> list[int]:
@@ -102,7 +92,7 @@ def ended(folder: Path) -> Iterator[Ended]:
     assert done.code == 0, done.err
     yield done
     assert run_cli("down", "--data-dir", folder / "data").code == 0
-    until(lambda: processes_in(folder) == [], "every process has ended")
+    wait_until(lambda: processes_in(folder) == [], "every process has ended")
 
 
 @pytest.fixture
@@ -440,7 +430,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    until(lambda: list(tmp_path.glob(f"*/logs/{log}.log")), f"the log {log} of the demo")
+    wait_until(lambda: list(tmp_path.glob(f"*/logs/{log}.log")), f"the log {log} of the demo")
     os.kill(process.pid, number)
     assert process.wait(DEADLINE_S) == code
     assert left_in(tmp_path) == ([], [])
