@@ -10,6 +10,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NonRecordingSpan,
     Span,
     Tracer,
@@ -79,9 +80,9 @@ class LateTracerProvider(TracerProvider):
         """
         given, attributes = kwargs.get("context"), kwargs.get("attributes") or {}
         within = get_current_span(given)
-        if self._is_told(attributes, within):
+        if self._library and self._is_told(attributes, within):
             return NonRecordingSpan(within.get_span_context())
-        if not within.get_span_context().is_valid:
+        if within is INVALID_SPAN or not within.get_span_context().is_valid:
             if has_parent_process():
                 kwargs["context"] = below_the_parent_process(given)
         elif self._goes_elsewhere(within):
@@ -94,7 +95,7 @@ class LateTracerProvider(TracerProvider):
         return span
 
     def _is_told(self, attributes: Mapping[str, Any], within: Span) -> bool:
-        return bool(self._library) and other_tracers.is_told(
+        return other_tracers.is_told(
             self._library, attributes=attributes, within=within, provider=self._choose()
         )
 
@@ -113,13 +114,10 @@ class _LateTracer(Tracer):
     def start_span(self, *args: Any, **kwargs: Any) -> Span:
         """Called by instrumentors amid a call of the program's."""
         with quiet:
-            return self._begin_span(*args, **kwargs)
+            if self._chosen is None:
+                self._chosen = self._choose()
+            return self._provider.begin_span(self._chosen, *args, **kwargs)
         return NonRecordingSpan(get_current_span(kwargs.get("context")).get_span_context())
-
-    def _begin_span(self, *args: Any, **kwargs: Any) -> Span:
-        if self._chosen is None:
-            self._chosen = self._choose()
-        return self._provider.begin_span(self._chosen, *args, **kwargs)
 
     def start_as_current_span(  # type: ignore[override]  # the API's own is generic over async
         self, *args: Any, **kwargs: Any

@@ -31,7 +31,7 @@ from spanlore.instrumentation.redaction import without_secrets
 from spanlore.instrumentation.revision import revision_of
 from spanlore.instrumentation.sending import sender
 from spanlore.instrumentation.settings import LOGS, TRACES, Settings
-from spanlore.instrumentation.span_bytes import open_span_request, span_request
+from spanlore.instrumentation.span_bytes import attributes_of, open_span_request, span_request
 from spanlore.instrumentation.sudden_end import at_sudden_end
 from spanlore.instrumentation.worker_exit import at_worker_exit
 from spanlore.schemas import semconv
@@ -41,6 +41,7 @@ SCOPE = "spanlore.instrumentation"
 STOP_S = 1.5
 # The SDK's own 128 are fewer than what a conversation of twenty messages is written as, flattened.
 SPAN_ATTRIBUTES_MAX = 1_024
+_SAMPLED = TraceFlags.SAMPLED
 _ATTRIBUTE_LIMITS = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
 
 
@@ -233,16 +234,18 @@ class _Spans(SpanProcessor):
                 span.set_attributes(known)
             elif self._harness_version:
                 span.set_attribute(semconv.HARNESS_VERSION, self._harness_version)
-            if span.get_span_context().trace_flags & TraceFlags.SAMPLED:
+            if span.get_span_context().trace_flags & _SAMPLED:
                 self._outbox.began(span)
 
     def on_end(self, span: ReadableSpan) -> None:
+        context = span.context
+        if context is None:
+            return
         with quiet:
-            if span.context and span.context.trace_flags & TraceFlags.SAMPLED:
+            if context.trace_flags & _SAMPLED:
                 self._outbox.put(TRACES, span)
         with quiet:
-            if span.context:
-                _note_asked(span, span.context.trace_id)
+            _note_asked(span, context.trace_id)
 
     def shutdown(self) -> None:
         with quiet:
@@ -257,8 +260,8 @@ class _Spans(SpanProcessor):
 def _note_asked(span: ReadableSpan, trace_id: int) -> None:
     if span.parent is None:
         asked_tools.forget(trace_id)
-    elif span.attributes:
-        asked_tools.note(trace_id, span.attributes.get(semconv.OUTPUT_MESSAGES))
+    else:
+        asked_tools.note(trace_id, attributes_of(span).get(semconv.OUTPUT_MESSAGES))
 
 
 class _Records(LogRecordProcessor):

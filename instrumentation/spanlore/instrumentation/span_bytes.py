@@ -47,6 +47,18 @@ def open_span_request(spans: Sequence[ReadableSpan], *, now_ns: int) -> bytes:
     )
 
 
+def attributes_of(span: ReadableSpan) -> Mapping[str, Any]:
+    """Return the attributes, past the SDK's two layers, which double what reading costs.
+
+    A copy where the span goes on: it may be written to meanwhile.
+    """
+    inner = getattr(span, "_attributes", None)
+    known = getattr(inner, "_dict", None)
+    if type(known) is not dict:
+        known = span.attributes or {}
+    return dict(known) if span.end_time is None else known
+
+
 def _request(spans: Sequence[ReadableSpan], write: Write) -> bytes:
     resources: dict[int, dict[int, list[bytes]]] = {}
     heads: dict[tuple[int, int], tuple[bytes, bytes]] = {}
@@ -115,7 +127,7 @@ def _span(
     also: Mapping[str, Any] | None = None,
 ) -> bytes:
     pieces = _beginning(span, end_ns)
-    pieces += attribute_pieces(_as_dict(span), b"\x4a", unseen)
+    pieces += attribute_pieces(attributes_of(span), b"\x4a", unseen)
     if also:
         pieces += attribute_pieces(also, b"\x4a", unseen)
     pieces += _beside(span, unseen)
@@ -173,18 +185,6 @@ def _status(status: Any) -> bytes:
     message = field(b"\x12", looked_into(status.description)) if status.description else b""
     code = status.status_code.value
     return message + b"\x18" + VARINTS[code] if code else message
-
-
-def _as_dict(span: ReadableSpan) -> Mapping[str, Any]:
-    """Return the attributes, past the SDK's two layers, which double what reading costs.
-
-    A copy where the span goes on: it may be written to meanwhile.
-    """
-    inner = getattr(span, "_attributes", None)
-    known = getattr(inner, "_dict", None)
-    if type(known) is not dict:
-        known = span.attributes or {}
-    return dict(known) if span.end_time is None else known
 
 
 def _event(event: Any, unseen: Unseen | None) -> bytes:
