@@ -105,7 +105,7 @@ class _Kept:
         self.bytes += size
 
 
-_kept = _Kept()
+kept = _Kept()
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ class Unseen:
 
     def keep(self) -> None:
         """Keep what was written of values that come again: there is no secret in the texts."""
-        _kept.values(self.values)
+        kept.values(self.values)
 
 
 def attribute_pieces(
@@ -126,9 +126,9 @@ def attribute_pieces(
     """Return what joined is all attributes; without ``unseen`` no secrets are in it."""
     pieces: list[bytes] = []
     add = pieces.append
-    keys = _kept.keys_of(tag)
+    keys = kept.keys_of(tag)
     for key, value in attributes.items():
-        known = keys.get(key) or _kept.key(tag, key)
+        known = keys.get(key) or kept.key(tag, key)
         kind = type(value)
         if kind is str:
             if len(value) > known.kept_max:
@@ -179,7 +179,7 @@ def _text(known: _Key, value: str, unseen: Unseen | None) -> tuple[bytes, ...]:
 def _kept_text(known: _Key, value: str, unseen: Unseen | None) -> bytes:
     written = b"".join(_text(known, value, unseen))
     if unseen is None:
-        _kept.values([(known.texts, value, written)])
+        kept.values([(known.texts, value, written)])
     else:
         unseen.values.append((known.texts, value, written))
     return written
@@ -190,7 +190,7 @@ def _list_of_one(known: _Key, value: str) -> bytes:
     written = _value((value,))
     written = known.head(b"", len(written)) + written
     if len(value) <= _SHORT_MAX:
-        _kept.values([(known.lists, value, written)])
+        kept.values([(known.lists, value, written)])
     return written
 
 

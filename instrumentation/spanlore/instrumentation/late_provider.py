@@ -22,6 +22,7 @@ from opentelemetry.trace import (
 
 from spanlore.instrumentation import other_tracers
 from spanlore.instrumentation.identity import current_run
+from spanlore.instrumentation.own_provider import OwnProvider, Start
 from spanlore.instrumentation.parent_process import below_the_parent_process, has_parent_process
 from spanlore.instrumentation.quiet import quiet
 from spanlore.schemas import semconv
@@ -70,9 +71,9 @@ class LateTracerProvider(TracerProvider):
         return LateTracerProvider(self._choose, self._may_carry_content, library=library)
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
-        return _LateTracer(lambda: self._choose().get_tracer(*args, **kwargs), self)
+        return _LateTracer(lambda: _start_of(self._choose(), *args, **kwargs), self)
 
-    def begin_span(self, tracer: Tracer, *args: Any, **kwargs: Any) -> Span:
+    def begin_span(self, start: Start, *args: Any, **kwargs: Any) -> Span:
         """Start a span that refuses content, where spans may not carry any.
 
         Where another tracer tells the same, it is one that records nothing: what comes below it
@@ -88,9 +89,9 @@ class LateTracerProvider(TracerProvider):
         elif self._goes_elsewhere(within):
             kwargs["context"] = _below_the_run(given)
         if self._may_carry_content():
-            return tracer.start_span(*args, **kwargs)
+            return start(*args, **kwargs)
         kwargs["attributes"] = _without_content(attributes)
-        span = tracer.start_span(*args, **kwargs)
+        span = start(*args, **kwargs)
         _keep_content_off(span)
         return span
 
@@ -106,10 +107,10 @@ class LateTracerProvider(TracerProvider):
 
 
 class _LateTracer(Tracer):
-    def __init__(self, choose: Callable[[], Tracer], provider: LateTracerProvider) -> None:
+    def __init__(self, choose: Callable[[], Start], provider: LateTracerProvider) -> None:
         self._choose = choose
         self._provider = provider
-        self._chosen: Tracer | None = None
+        self._chosen: Start | None = None
 
     def start_span(self, *args: Any, **kwargs: Any) -> Span:
         """Called by instrumentors amid a call of the program's."""
@@ -129,6 +130,12 @@ class _LateTracer(Tracer):
         }
         ends = kwargs.pop("end_on_exit", True)
         return use_span(self.start_span(*args, **kwargs), end_on_exit=ends, **options)
+
+
+def _start_of(provider: TracerProvider, *args: Any, **kwargs: Any) -> Start:
+    if isinstance(provider, OwnProvider):
+        return provider.start_of(*args, **kwargs)
+    return provider.get_tracer(*args, **kwargs).start_span
 
 
 def _below_the_run(context: Context | None) -> Context | None:

@@ -17,7 +17,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk._logs import ReadableLogRecord as EndedRecord
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.util.genai.handler import TelemetryHandler
 
@@ -26,6 +26,7 @@ from spanlore.instrumentation.identity import run_attributes
 from spanlore.instrumentation.journal import Journal, Kind, journal_dir
 from spanlore.instrumentation.late_provider import LateTracerProvider
 from spanlore.instrumentation.outbox import Outbox
+from spanlore.instrumentation.own_provider import OwnProvider
 from spanlore.instrumentation.quiet import quiet
 from spanlore.instrumentation.redaction import without_secrets
 from spanlore.instrumentation.revision import revision_of
@@ -39,10 +40,7 @@ from spanlore.schemas.run_file import default_data_dir
 
 SCOPE = "spanlore.instrumentation"
 STOP_S = 1.5
-# The SDK's own 128 are fewer than what a conversation of twenty messages is written as, flattened.
-SPAN_ATTRIBUTES_MAX = 1_024
 _SAMPLED = TraceFlags.SAMPLED
-_ATTRIBUTE_LIMITS = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
 
 
 class Pipeline:
@@ -58,7 +56,7 @@ class Pipeline:
         os.register_at_fork(after_in_child=self._after_fork)
         self._settle(settings)
         self._chosen: trace.TracerProvider | None = None
-        self._ours: _OurProvider | None = None
+        self._ours: OwnProvider | None = None
         self._logger_provider: LoggerProvider | None = None
         self.tracer_provider = LateTracerProvider(self._choose, self._may_carry_content)
         self._handlers: dict[str, TelemetryHandler] = {}
@@ -184,12 +182,8 @@ class Pipeline:
         # Another API's provider, which cannot be joined: our spans stand beside its own.
         return self._new_tracer_provider()
 
-    def _new_tracer_provider(self) -> "_OurProvider":
-        provider = _OurProvider(
-            resource=self._resource, shutdown_on_exit=False, span_limits=_span_limits()
-        )
-        provider.add_span_processor(_Spans(self.outbox, self.settings.harness_version))
-        return provider
+    def _new_tracer_provider(self) -> OwnProvider:
+        return OwnProvider(self._resource, _Spans(self.outbox, self.settings.harness_version))
 
     def _new_logger_provider(self) -> LoggerProvider:
         provider = LoggerProvider(resource=self._resource, shutdown_on_exit=False)
@@ -208,17 +202,6 @@ class Pipeline:
         if str(resource.attributes.get(semconv.SERVICE_NAME, "")).startswith("unknown_service"):
             resource = resource.merge(Resource({semconv.SERVICE_NAME: _program_name()}))
         return resource
-
-
-class _OurProvider(TracerProvider):
-    """Knows whether another tool, which found it already there, sends its spans elsewhere too."""
-
-    is_shared = False
-
-    def add_span_processor(self, span_processor: SpanProcessor) -> None:
-        if not isinstance(span_processor, _Spans):
-            self.is_shared = True
-        super().add_span_processor(span_processor)
 
 
 class _Spans(SpanProcessor):
@@ -297,12 +280,6 @@ def _without_secrets(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return without_secrets(value.encode("utf-8", "replace")).decode()
-
-
-def _span_limits() -> SpanLimits:
-    """Let a span bear what GenAI conventions write on it, unless the user said how much."""
-    is_said = any(os.environ.get(name) for name in _ATTRIBUTE_LIMITS)
-    return SpanLimits() if is_said else SpanLimits(max_span_attributes=SPAN_ATTRIBUTES_MAX)
 
 
 def _program() -> Path:

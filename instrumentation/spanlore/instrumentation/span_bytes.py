@@ -52,8 +52,8 @@ def attributes_of(span: ReadableSpan) -> Mapping[str, Any]:
 
     A copy where the span goes on: it may be written to meanwhile.
     """
-    inner = getattr(span, "_attributes", None)
-    known = getattr(inner, "_dict", None)
+    known = getattr(span, "_attributes", None)
+    known = getattr(known, "_dict", known)
     if type(known) is not dict:
         known = span.attributes or {}
     return dict(known) if span.end_time is None else known
