@@ -107,8 +107,7 @@ class LightSpan(sdk.ReadableSpan, trace.Span):  # type: ignore[misc]  # this one
     """Belongs to the tracer that started it, whose processor is given it at its end."""
 
     notes_exceptions = fails_by_exceptions = True
-    _title: str | None = None
-    _outcome: Status | None = None
+    _outcome = Status(StatusCode.UNSET)
     _ended_ns: int | None = None
     _lost_attributes = _lost_events = _lost_links = 0
 
@@ -123,6 +122,7 @@ class LightSpan(sdk.ReadableSpan, trace.Span):  # type: ignore[misc]  # this one
         start_ns: int,
     ) -> None:
         self._tracer = tracer
+        self._title = name
         self._lock = threading.Lock()
         # Written to here; what reads a span reads them where the SDK has them.
         self._values: dict[str, Any] = {}
@@ -143,7 +143,7 @@ class LightSpan(sdk.ReadableSpan, trace.Span):  # type: ignore[misc]  # this one
 
     @property
     def name(self) -> str:
-        return super().name if self._title is None else self._title
+        return self._title
 
     @property
     def end_time(self) -> int | None:
@@ -151,7 +151,7 @@ class LightSpan(sdk.ReadableSpan, trace.Span):  # type: ignore[misc]  # this one
 
     @property
     def status(self) -> Status:
-        return super().status if self._outcome is None else self._outcome
+        return self._outcome
 
     @property
     def dropped_attributes(self) -> int:
