@@ -30,8 +30,13 @@ _SECRET_BYTES_MIN = 13
 # Names of models, tools, agents and users come again and again, and so do the parts of a harness,
 # which are long, in every call of an agent.
 _SHORT_MAX = 64
-_REPEATED = {semconv.SYSTEM_INSTRUCTIONS, semconv.TOOL_DEFINITIONS}
-_REPEATED_MAX = 65_536
+_KEPT_MAX = {
+    semconv.SYSTEM_INSTRUCTIONS: 65_536,
+    semconv.TOOL_DEFINITIONS: 65_536,
+    # Ids that hardly another span bears.
+    semconv.RESPONSE_ID: 0,
+    semconv.TOOL_CALL_ID: 0,
+}
 # A key, or a value beside its bytes, in Python's memory: about so much.
 _KEY_BYTES = 2_048
 _VALUE_BYTES = 256
@@ -64,7 +69,7 @@ class _Key:
         self.middle_bytes = len(self.middle)
         self.is_secret = is_secret_name(utf8(key))
         # A text of no more characters is kept.
-        self.kept_max = _REPEATED_MAX if key in _REPEATED else _SHORT_MAX
+        self.kept_max = _KEPT_MAX.get(key, _SHORT_MAX)
         self.texts: dict[str, bytes] = {}
         self.lists: dict[str, bytes] = {}
         # What stands before a whole number, by the bytes that it takes.

@@ -111,13 +111,13 @@ def _suspicious(whole: bytes) -> Iterator[int]:
         while at >= 0:
             yield at
             at = _next_text(whole, at, words)
-    at = whole.find(b"@")
+    at, seen = whole.find(b"@"), 0
     while at >= 0:
-        if whole.find(b"://", max(0, at - _URL_BYTES_MAX), at) >= 0:
+        if whole.find(b"://", max(seen, at - _URL_BYTES_MAX), at) >= 0:
             yield at
             at = _next_text(whole, at, b"@")
         else:
-            at = whole.find(b"@", at + 1)
+            seen, at = at, whole.find(b"@", at + 1)
 
 
 def _next_text(whole: bytes, at: int, words: bytes) -> int:
