@@ -120,8 +120,10 @@ class Unseen:
     texts: list[bytes] = made_by(default_factory=list)
     values: Values = made_by(default_factory=list)
 
-    def keep(self) -> None:
-        """Keep what was written of values that come again: there is no secret in the texts."""
+    def keep(self, *, without: set[bytes]) -> None:
+        """Keep what was written of values that come again, but of texts that hold a secret."""
+        if without:
+            self.values = [each for each in self.values if utf8(each[1]) not in without]
         kept.values(self.values)
 
 

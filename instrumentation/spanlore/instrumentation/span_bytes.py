@@ -89,11 +89,10 @@ def _without_secrets(spans: Sequence[ReadableSpan], write: Write) -> Iterator[by
         for span in some:
             written.append(write(span, unseen))
             texts.append(len(unseen.texts))
-        with_secrets = {bisect_right(texts, at) for at in texts_with_secrets(unseen.texts)}
-        for at in with_secrets:
+        found = texts_with_secrets(unseen.texts)
+        for at in {bisect_right(texts, text) for text in found}:
             written[at] = write(some[at], None)
-        if not with_secrets:
-            unseen.keep()
+        unseen.keep(without={unseen.texts[text] for text in found})
         yield from written
 
 
