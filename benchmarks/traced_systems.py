@@ -86,18 +86,20 @@ def _of_provider() -> On:
 
 def _spanlore_as_far_as(part: str) -> On:
     """Switch spanlore on, without all that comes behind a part."""
-    from spanlore.instrumentation import pipeline, span_bytes
+    from spanlore.instrumentation import attribute_bytes, pipeline, span_bytes
     from spanlore.instrumentation.answer import TAKEN
     from spanlore.instrumentation.outbox import Outbox
 
     left_out = SPANLORE_PARTS[SPANLORE_PARTS.index(part) + 1 :]
     code: Any = pipeline
-    of_texts: Any = span_bytes
+    of_texts: Any = attribute_bytes
+    of_spans: Any = span_bytes
     code.sender = lambda _: lambda *_, **__: TAKEN
     if "journal" in left_out:
         os.environ["SPANLORE_JOURNAL"] = "off"
     if "redaction" in left_out:
         of_texts.without_secrets = lambda text: text
+        of_spans.texts_with_secrets = lambda _: []
     if "encoding" in left_out:
         code.span_request = lambda _: b""
     if "outbox" in left_out:

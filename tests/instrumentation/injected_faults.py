@@ -27,6 +27,12 @@ _HEAD = """
         ("late_provider.py", "start_span"), ("pipeline.py", "on_start"), ("pipeline.py", "on_end"),
         ("import_hook.py", "find_spec"), ("claude_agents.py", "_watched"),
         ("untold.py", "__enter__"), ("untold.py", "__exit__"),
+        ("light_span.py", "set_attribute"), ("light_span.py", "set_attributes"),
+        ("light_span.py", "set_status"), ("light_span.py", "update_name"),
+        ("light_span.py", "add_event"), ("light_span.py", "add_link"), ("light_span.py", "end"),
+        ("light_span.py", "record_exception"), ("light_span.py", "__exit__"),
+        ("light_span.py", "is_recording"), ("light_span.py", "name"),
+        ("light_span.py", "status"), ("light_span.py", "end_time"),
     }
 """
 _TAIL = """

@@ -10,6 +10,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NonRecordingSpan,
     Span,
     Tracer,
@@ -21,6 +22,7 @@ from opentelemetry.trace import (
 
 from spanlore.instrumentation import other_tracers
 from spanlore.instrumentation.identity import current_run
+from spanlore.instrumentation.own_provider import OwnProvider, Start
 from spanlore.instrumentation.parent_process import below_the_parent_process, has_parent_process
 from spanlore.instrumentation.quiet import quiet
 from spanlore.schemas import semconv
@@ -69,9 +71,9 @@ class LateTracerProvider(TracerProvider):
         return LateTracerProvider(self._choose, self._may_carry_content, library=library)
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
-        return _LateTracer(lambda: self._choose().get_tracer(*args, **kwargs), self)
+        return _LateTracer(lambda: _start_of(self._choose(), *args, **kwargs), self)
 
-    def begin_span(self, tracer: Tracer, *args: Any, **kwargs: Any) -> Span:
+    def begin_span(self, start: Start, *args: Any, **kwargs: Any) -> Span:
         """Start a span that refuses content, where spans may not carry any.
 
         Where another tracer tells the same, it is one that records nothing: what comes below it
@@ -79,22 +81,22 @@ class LateTracerProvider(TracerProvider):
         """
         given, attributes = kwargs.get("context"), kwargs.get("attributes") or {}
         within = get_current_span(given)
-        if self._is_told(attributes, within):
+        if self._library and self._is_told(attributes, within):
             return NonRecordingSpan(within.get_span_context())
-        if not within.get_span_context().is_valid:
+        if within is INVALID_SPAN or not within.get_span_context().is_valid:
             if has_parent_process():
                 kwargs["context"] = below_the_parent_process(given)
         elif self._goes_elsewhere(within):
             kwargs["context"] = _below_the_run(given)
         if self._may_carry_content():
-            return tracer.start_span(*args, **kwargs)
+            return start(*args, **kwargs)
         kwargs["attributes"] = _without_content(attributes)
-        span = tracer.start_span(*args, **kwargs)
+        span = start(*args, **kwargs)
         _keep_content_off(span)
         return span
 
     def _is_told(self, attributes: Mapping[str, Any], within: Span) -> bool:
-        return bool(self._library) and other_tracers.is_told(
+        return other_tracers.is_told(
             self._library, attributes=attributes, within=within, provider=self._choose()
         )
 
@@ -105,21 +107,18 @@ class LateTracerProvider(TracerProvider):
 
 
 class _LateTracer(Tracer):
-    def __init__(self, choose: Callable[[], Tracer], provider: LateTracerProvider) -> None:
+    def __init__(self, choose: Callable[[], Start], provider: LateTracerProvider) -> None:
         self._choose = choose
         self._provider = provider
-        self._chosen: Tracer | None = None
+        self._chosen: Start | None = None
 
     def start_span(self, *args: Any, **kwargs: Any) -> Span:
         """Called by instrumentors amid a call of the program's."""
         with quiet:
-            return self._begin_span(*args, **kwargs)
+            if self._chosen is None:
+                self._chosen = self._choose()
+            return self._provider.begin_span(self._chosen, *args, **kwargs)
         return NonRecordingSpan(get_current_span(kwargs.get("context")).get_span_context())
-
-    def _begin_span(self, *args: Any, **kwargs: Any) -> Span:
-        if self._chosen is None:
-            self._chosen = self._choose()
-        return self._provider.begin_span(self._chosen, *args, **kwargs)
 
     def start_as_current_span(  # type: ignore[override]  # the API's own is generic over async
         self, *args: Any, **kwargs: Any
@@ -131,6 +130,12 @@ class _LateTracer(Tracer):
         }
         ends = kwargs.pop("end_on_exit", True)
         return use_span(self.start_span(*args, **kwargs), end_on_exit=ends, **options)
+
+
+def _start_of(provider: TracerProvider, *args: Any, **kwargs: Any) -> Start:
+    if isinstance(provider, OwnProvider):
+        return provider.start_of(*args, **kwargs)
+    return provider.get_tracer(*args, **kwargs).start_span
 
 
 def _below_the_run(context: Context | None) -> Context | None:

@@ -17,7 +17,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk._logs import ReadableLogRecord as EndedRecord
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.util.genai.handler import TelemetryHandler
 
@@ -26,12 +26,13 @@ from spanlore.instrumentation.identity import run_attributes
 from spanlore.instrumentation.journal import Journal, Kind, journal_dir
 from spanlore.instrumentation.late_provider import LateTracerProvider
 from spanlore.instrumentation.outbox import Outbox
+from spanlore.instrumentation.own_provider import OwnProvider
 from spanlore.instrumentation.quiet import quiet
 from spanlore.instrumentation.redaction import without_secrets
 from spanlore.instrumentation.revision import revision_of
 from spanlore.instrumentation.sending import sender
 from spanlore.instrumentation.settings import LOGS, TRACES, Settings
-from spanlore.instrumentation.span_bytes import open_span_request, span_request
+from spanlore.instrumentation.span_bytes import attributes_of, open_span_request, span_request
 from spanlore.instrumentation.sudden_end import at_sudden_end
 from spanlore.instrumentation.worker_exit import at_worker_exit
 from spanlore.schemas import semconv
@@ -39,9 +40,7 @@ from spanlore.schemas.run_file import default_data_dir
 
 SCOPE = "spanlore.instrumentation"
 STOP_S = 1.5
-# The SDK's own 128 are fewer than what a conversation of twenty messages is written as, flattened.
-SPAN_ATTRIBUTES_MAX = 1_024
-_ATTRIBUTE_LIMITS = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
+_SAMPLED = TraceFlags.SAMPLED
 
 
 class Pipeline:
@@ -57,7 +56,7 @@ class Pipeline:
         os.register_at_fork(after_in_child=self._after_fork)
         self._settle(settings)
         self._chosen: trace.TracerProvider | None = None
-        self._ours: _OurProvider | None = None
+        self._ours: OwnProvider | None = None
         self._logger_provider: LoggerProvider | None = None
         self.tracer_provider = LateTracerProvider(self._choose, self._may_carry_content)
         self._handlers: dict[str, TelemetryHandler] = {}
@@ -183,12 +182,8 @@ class Pipeline:
         # Another API's provider, which cannot be joined: our spans stand beside its own.
         return self._new_tracer_provider()
 
-    def _new_tracer_provider(self) -> "_OurProvider":
-        provider = _OurProvider(
-            resource=self._resource, shutdown_on_exit=False, span_limits=_span_limits()
-        )
-        provider.add_span_processor(_Spans(self.outbox, self.settings.harness_version))
-        return provider
+    def _new_tracer_provider(self) -> OwnProvider:
+        return OwnProvider(self._resource, _Spans(self.outbox, self.settings.harness_version))
 
     def _new_logger_provider(self) -> LoggerProvider:
         provider = LoggerProvider(resource=self._resource, shutdown_on_exit=False)
@@ -209,17 +204,6 @@ class Pipeline:
         return resource
 
 
-class _OurProvider(TracerProvider):
-    """Knows whether another tool, which found it already there, sends its spans elsewhere too."""
-
-    is_shared = False
-
-    def add_span_processor(self, span_processor: SpanProcessor) -> None:
-        if not isinstance(span_processor, _Spans):
-            self.is_shared = True
-        super().add_span_processor(span_processor)
-
-
 class _Spans(SpanProcessor):
     """Writes the run's identity on every span that starts, and puts every one that ends away."""
 
@@ -233,16 +217,18 @@ class _Spans(SpanProcessor):
                 span.set_attributes(known)
             elif self._harness_version:
                 span.set_attribute(semconv.HARNESS_VERSION, self._harness_version)
-            if span.get_span_context().trace_flags & TraceFlags.SAMPLED:
+            if span.get_span_context().trace_flags & _SAMPLED:
                 self._outbox.began(span)
 
     def on_end(self, span: ReadableSpan) -> None:
+        context = span.context
+        if context is None:
+            return
         with quiet:
-            if span.context and span.context.trace_flags & TraceFlags.SAMPLED:
+            if context.trace_flags & _SAMPLED:
                 self._outbox.put(TRACES, span)
         with quiet:
-            if span.context:
-                _note_asked(span, span.context.trace_id)
+            _note_asked(span, context.trace_id)
 
     def shutdown(self) -> None:
         with quiet:
@@ -257,8 +243,8 @@ class _Spans(SpanProcessor):
 def _note_asked(span: ReadableSpan, trace_id: int) -> None:
     if span.parent is None:
         asked_tools.forget(trace_id)
-    elif span.attributes:
-        asked_tools.note(trace_id, span.attributes.get(semconv.OUTPUT_MESSAGES))
+    else:
+        asked_tools.note(trace_id, attributes_of(span).get(semconv.OUTPUT_MESSAGES))
 
 
 class _Records(LogRecordProcessor):
@@ -294,12 +280,6 @@ def _without_secrets(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return without_secrets(value.encode("utf-8", "replace")).decode()
-
-
-def _span_limits() -> SpanLimits:
-    """Let a span bear what GenAI conventions write on it, unless the user said how much."""
-    is_said = any(os.environ.get(name) for name in _ATTRIBUTE_LIMITS)
-    return SpanLimits() if is_said else SpanLimits(max_span_attributes=SPAN_ATTRIBUTES_MAX)
 
 
 def _program() -> Path:

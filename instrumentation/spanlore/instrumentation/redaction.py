@@ -9,8 +9,10 @@ and no faster, whatever the text.
 """
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
+from itertools import accumulate
 from typing import Final
 
 from spanlore.instrumentation.grown_texts import (
@@ -41,7 +43,11 @@ _BEFORE_VALUE = b" \"'=:>+"
 _AROUND_VALUE = b" \t\\\"'+"
 _ASSIGNS = b":=>"
 _SCHEMES_END = b"rRcC"
+# Between texts that are looked at together: no pattern reaches over it, and to what stands behind
+# it is as the beginning of a text.
+_APART = b"\n\x00\n"
 _VALUE = re.compile(rb"[^\s\"'`&;,<>(){}\[\]\\|]{1,4096}")
+_URL_BYTES_MAX: Final = len("://") + 256 + len(":") + 256
 _URL_PASSWORD = re.compile(
     rb"://[^\s:/?#@\"'<>\\]{0,256}:([^\s/?#@\"'<>\\\[${][^\s/?#@\"'<>\\]{0,255})@"
 )
@@ -84,6 +90,42 @@ def secrets_in(text: bytes) -> list[Found]:
     return found
 
 
+def texts_with_secrets(texts: Sequence[bytes]) -> list[int]:
+    """Return which of the texts hold a secret, by one look at all, and at those in question."""
+    whole = _APART.join(texts)
+    places = list(_suspicious(whole))
+    if not places:
+        return []
+    ends = list(accumulate(len(text) + len(_APART) for text in texts))
+    return [at for at in sorted({bisect_right(ends, at) for at in places}) if secrets_in(texts[at])]
+
+
+def _suspicious(whole: bytes) -> Iterator[int]:
+    """Yield a place in each text where a secret may be."""
+    shape = whole.translate(_SHAPE)
+    at = shape.find(_RUN)
+    if at >= 0:
+        yield from (start for start, _, _ in _tokens(whole, shape, at))
+    for words in (b"assword", b"PRIVATE KEY"):
+        at = whole.find(words)
+        while at >= 0:
+            yield at
+            at = _next_text(whole, at, words)
+    at, seen = whole.find(b"@"), 0
+    while at >= 0:
+        if whole.find(b"://", max(seen, at - _URL_BYTES_MAX), at) >= 0:
+            yield at
+            at = _next_text(whole, at, b"@")
+        else:
+            seen, at = at, whole.find(b"@", at + 1)
+
+
+def _next_text(whole: bytes, at: int, words: bytes) -> int:
+    """Return where the words stand next, but not in the text that stands here."""
+    apart = whole.find(_APART, at)
+    return whole.find(words, apart) if apart >= 0 else -1
+
+
 def _tokens(text: bytes, shape: bytes, at: int) -> list[Found]:
     """Look at every run. Most are ids: what is not even tried costs nearly nothing."""
     found: list[Found] = []
@@ -94,11 +136,10 @@ def _tokens(text: bytes, shape: bytes, at: int) -> list[Found]:
         if text[at : at + _START_BYTES] in _KINDS_BY_START:
             one = _token_at(text, at)
         if one is None and at and text[at - 1] in _BEFORE_VALUE:
-            before = text[max(0, at - _NAME_BYTES_MAX) : at].rstrip(_AROUND_VALUE)
-            if before[-1:] in _ASSIGNS:
-                one = _named_at(text, at, before.rstrip(_ASSIGNS).rstrip(_AROUND_VALUE))
-            elif before[-1:] in _SCHEMES_END:
-                one = _header_at(text, at, before)
+            introduced = _introduced(text[max(0, at - _NAME_BYTES_MAX) : at])
+            if introduced is not None:
+                find, by = introduced
+                one = find(text, at, by)
         if one is not None:
             found.append(one)
             end = max(end, one[1])
@@ -116,10 +157,24 @@ def _token_at(text: bytes, start: int) -> Found | None:
     return None
 
 
+@lru_cache(maxsize=1_024)
+def _introduced(before: bytes) -> tuple[Callable[[bytes, int, bytes], Found | None], bytes] | None:
+    """Return how to look at a value with this before it, and what of that is to be known then.
+
+    The same stands before most: what a program writes as JSON before its ids.
+    """
+    before = before.rstrip(_AROUND_VALUE)
+    if before[-1:] in _ASSIGNS:
+        name = before.rstrip(_ASSIGNS).rstrip(_AROUND_VALUE)[-_PROMISE_BYTES_MAX:]
+        return (_named_at, name) if is_secret_name(name) else None
+    if before[-1:] in _SCHEMES_END:
+        return _header_at, before
+    return None
+
+
 def _named_at(text: bytes, start: int, name: bytes) -> Found | None:
     """Find the value of a name that promises a secret."""
-    name = name[-_PROMISE_BYTES_MAX:]
-    value = _VALUE.match(text, start) if _promises(name) else None
+    value = _VALUE.match(text, start)
     kind = field_kind(name, value[0]) if value else None
     return (*value.span(), kind) if value and kind else None
 
@@ -153,7 +208,6 @@ def _marked(text: bytes, found: list[Found]) -> bytes:
 
 
 _grown = GrownTexts(secrets_in)
-_promises = lru_cache(maxsize=1_024)(is_secret_name)
 
 
 @cache
