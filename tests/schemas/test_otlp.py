@@ -260,6 +260,8 @@ def test_a_span_that_a_segment_holds_twice_is_one_for_readers_and_one_row_when_m
     requests = [request(span(name="first")), request(span(name="later"))]
     store.insert_segment(segment(tmp_path, requests), token="one")
     assert [row["SpanName"] for row in spans_of(store)] == ["later"]
+    final = store.query(f"SELECT SpanName FROM {tables.TRACES} FINAL")
+    assert final == [{"SpanName": "later"}]
     store.command(f"OPTIMIZE TABLE {tables.TRACES} FINAL")
     assert store.query(f"SELECT SpanName FROM {tables.TRACES}") == [{"SpanName": "later"}]
 
