@@ -24,7 +24,7 @@ from corpus import agent_corpus, chat_corpus, classic_corpus
 from spanlore.collector import record
 from spanlore.collector.signals import TRACES
 from spanlore.schemas import otlp, tables
-from spanlore.schemas.store import SEGMENT_SETTINGS
+from spanlore.schemas.store import segment_settings
 from spanlore.schemas.table import Column, Table
 from spanlore.schemas.views import ALL as VIEWS
 from spanlore.schemas.views import INPUTS, View
@@ -43,7 +43,7 @@ class Schema:
 
     traces: Table = tables.OTEL_TRACES
     views: tuple[View, ...] = VIEWS
-    settings: Mapping[str, str] = field(default_factory=lambda: dict(SEGMENT_SETTINGS))
+    settings: Mapping[str, str] = field(default_factory=lambda: segment_settings(otlp.TRACES_IN))
     segment_bytes: int = 32 * _MIB
 
 
@@ -56,7 +56,7 @@ def _more_settings(*more: str) -> Callable[[], Schema]:
 
 
 def _insert_setting(**settings: str) -> Callable[[], Schema]:
-    return lambda: Schema(settings={**SEGMENT_SETTINGS, **settings})
+    return lambda: Schema(settings={**segment_settings(otlp.TRACES_IN), **settings})
 
 
 def _codec(codec: str) -> Callable[[], Schema]:
@@ -176,7 +176,7 @@ VARIANTS: Final[Mapping[str, Callable[[], Schema]]] = {
     "strings without size stream": _more_settings(
         "string_serialization_version = 'single_stream'"
     ),
-    "no optimize on insert": _insert_setting(optimize_on_insert="0"),
+    "folded on insert": _insert_setting(optimize_on_insert="1"),
     "two threads": _insert_setting(max_threads="2", max_insert_threads="2"),
     "32 MiB segments": lambda: Schema(segment_bytes=32 * _MIB),
     "64 MiB segments": lambda: Schema(segment_bytes=64 * _MIB),
@@ -185,7 +185,7 @@ VARIANTS: Final[Mapping[str, Callable[[], Schema]]] = {
     _BEST: _best(),
     f"{_BEST}, 64 MiB": lambda: replace(_best()(), segment_bytes=64 * _MIB),
     f"{_BEST}, wide from 128 MiB": _best("min_bytes_for_wide_part = 134217728"),
-    f"{_BEST}, merge base 10": _best("merge_selector_base = 10"),
+    f"{_BEST}, merge base 5": _best("merge_selector_base = 5"),
     f"{_BEST}, merge at least 10": _best("min_parts_to_merge_at_once = 10"),
     f"{_BEST}, LZ4": lambda: replace(
         _best()(), traces=replace(_best()().traces, columns=_codec("LZ4")().traces.columns)
@@ -202,7 +202,7 @@ VARIANTS: Final[Mapping[str, Callable[[], Schema]]] = {
     ),
     "vertical merges": _more_settings("vertical_merge_algorithm_min_rows_to_activate = 1"),
     "no vertical merges": _more_settings("enable_vertical_merge_algorithm = 0"),
-    "merge base 10": _more_settings("merge_selector_base = 10"),
+    "merge base 5": _more_settings("merge_selector_base = 5"),
     "merge at least 10": _more_settings("min_parts_to_merge_at_once = 10"),
     "merge blocks of 32 MiB": _more_settings(
         "merge_max_block_size = 65536", "merge_max_block_size_bytes = 33554432"

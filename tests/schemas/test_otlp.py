@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from spanlore.schemas import otlp, semconv, tables, views
 from spanlore.schemas.store import Store, StoreRefused
@@ -58,6 +58,11 @@ def test_a_view_reaches_into_no_tuple_by_a_path_but_of_its_input(name: str) -> N
     unquoted = re.sub(r"'[^']*'|`[^`]*`", "", select)
     paths = set(re.findall(r"[a-z_]\w*(?:\.\w+)+", unquoted))
     assert paths <= {"traces.resource_spans", "logs.resource_logs", "metrics.resource_metrics"}
+
+
+def test_the_view_of_spans_joins_no_conditions() -> None:
+    unquoted = re.sub(r"'[^']*'|`[^`]*`", "", otlp.traces_view_sql())
+    assert not {"AND", "OR", "NOT", "BETWEEN"} & set(unquoted.split())
 
 
 VALUES = [
@@ -247,6 +252,39 @@ def test_a_complete_span_beats_an_incomplete_one_received_later(
     store.insert_segment(segment(tmp_path, requests), token="one")
     (row,) = spans_of(store)
     assert row["SpanName"] == "whole"
+
+
+def test_a_span_that_a_segment_holds_twice_is_one_for_readers_and_one_row_when_merged(
+    store: Store, tmp_path: Path
+) -> None:
+    requests = [request(span(name="first")), request(span(name="later"))]
+    store.insert_segment(segment(tmp_path, requests), token="one")
+    assert [row["SpanName"] for row in spans_of(store)] == ["later"]
+    final = store.query(f"SELECT SpanName FROM {tables.TRACES} FINAL")
+    assert final == [{"SpanName": "later"}]
+    store.command(f"OPTIMIZE TABLE {tables.TRACES} FINAL")
+    assert store.query(f"SELECT SpanName FROM {tables.TRACES}") == [{"SpanName": "later"}]
+
+
+def test_a_kind_or_a_status_that_has_no_name_is_as_one_not_said(
+    store: Store, tmp_path: Path
+) -> None:
+    said = (-1, 0, 1, 2, 3, 5, 6)
+    sent = [
+        span(number, kind=value, status=Status(code=value))  # type: ignore[arg-type]
+        for number, value in enumerate(said, 1)
+    ]
+    store.insert_segment(segment(tmp_path, [request(*sent)]), token="one")
+    rows = store.query(f"SELECT SpanKind, StatusCode FROM {tables.TRACES} ORDER BY SpanId")
+    assert [(row["SpanKind"], row["StatusCode"]) for row in rows] == [
+        ("Unspecified", "Unset"),
+        ("Unspecified", "Unset"),
+        ("Internal", "Ok"),
+        ("Server", "Error"),
+        ("Client", "Unset"),
+        ("Consumer", "Unset"),
+        ("Unspecified", "Unset"),
+    ]
 
 
 def test_many_small_spans_are_one_part_so_that_a_token_covers_them(

@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from spanlore.schemas import migrate, otlp
-from spanlore.schemas.store import SEGMENT_SETTINGS
+from spanlore.schemas.store import segment_settings
 from tests.schemas.segments import segment
 from tests.store_server.store_process import StoreProcess
 
@@ -55,7 +55,7 @@ def load(served: StoreProcess, data: bytes, database: str, **settings: str) -> h
     params = {
         "query": f"INSERT INTO {otlp.TRACES_IN} FORMAT Protobuf",
         "database": database,
-        **SEGMENT_SETTINGS,
+        **segment_settings(otlp.TRACES_IN),
         **settings,
     }
     with served.http(served.ingest) as http:

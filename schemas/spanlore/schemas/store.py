@@ -72,7 +72,7 @@ _DISK_SAID = ("filesystem error", "filesystem_error", "No space left on device")
 
 # One segment is one block is one token: a replay with other block boundaries would lose rows
 # silently, so these travel with every segment and change only together with the token's namespace.
-SEGMENT_SETTINGS: Mapping[str, str] = {
+_SEGMENT_SETTINGS: Mapping[str, str] = {
     "format_schema_source": "string",
     "format_schema": otlp.PROTO_SCHEMA,
     "format_schema_message_name": otlp.MESSAGE_NAME,
@@ -90,6 +90,15 @@ SEGMENT_SETTINGS: Mapping[str, str] = {
     "deduplicate_blocks_in_dependent_materialized_views": "1",
     "async_insert": "0",
 }
+# A span that a segment holds twice is folded when its part is merged, like one that two segments
+# hold, and exact readers fold it before that: to look for such at the insert copies every row once
+# more. Points of metrics are folded at once, since their readers do not.
+_SETTINGS_BY_INPUT: Mapping[str, Mapping[str, str]] = {otlp.TRACES_IN: {"optimize_on_insert": "0"}}
+
+
+def segment_settings(table_in: str) -> dict[str, str]:
+    """Give the settings that a segment is inserted with into one input table."""
+    return {**_SEGMENT_SETTINGS, **_SETTINGS_BY_INPUT.get(table_in, {})}
 
 
 class StoreError(Exception):
@@ -260,8 +269,8 @@ class Store:
         of its signal and skips the rest. Raises StoreUnreachable when the segment should be tried
         again as it is, StoreRefused when the store will never take it whole.
         """
-        settings = {**SEGMENT_SETTINGS, "insert_deduplication_token": token}
         for table in into:
+            settings = {**segment_settings(table), "insert_deduplication_token": token}
             with _translated(f"load {path.name}"), path.open("rb") as body:
                 self._client.raw_insert(table, insert_block=body, fmt="Protobuf", settings=settings)
 

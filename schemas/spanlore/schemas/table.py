@@ -83,10 +83,12 @@ PROVENANCE_INDEXES = (
 # One segment is one block with one deduplication token; a part is on the disk when the insert
 # answers, because the segment's file goes then.
 # A fresh part is one file, not two for each of sixty columns: a third of an insert's CPU
-# (benchmarks/README.md).
+# (benchmarks/README.md). Parts are merged eight at a time, not five: each row is rewritten less
+# often, and a few more parts stand.
 DURABLE = (
     "non_replicated_deduplication_window = 10000",
     "min_bytes_for_wide_part = 134217728",
+    "merge_selector_base = 8",
     "fsync_after_insert = 1",
     "fsync_part_directory = 1",
 )
