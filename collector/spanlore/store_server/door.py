@@ -25,6 +25,7 @@ from spanlore.store_server.errors import (
     QueryError,
 )
 from spanlore.store_server.guard import READER
+from spanlore.store_server.log_file import check_log_file
 from spanlore.store_server.request import Request
 from spanlore.store_server.running import Running
 from spanlore.store_server.statement import QUERY_BYTES_MAX, Caller, Plan, Statement, statement
@@ -45,14 +46,24 @@ class Limits:
 
 
 class Door:
-    """Serve requests with ``engine``; ``drain`` before the engine is closed."""
+    """Serve requests with ``engine``; ``drain`` before the engine is closed.
+
+    ``log_dir`` is the folder of the collector's log, whose files statements may name.
+    """
 
     def __init__(
-        self, engine: Engine, access: Access, *, spool_dir: Path, limits: Limits | None = None
+        self,
+        engine: Engine,
+        access: Access,
+        *,
+        spool_dir: Path,
+        log_dir: Path,
+        limits: Limits | None = None,
     ) -> None:
         self._engine = engine
         self._access = access
         self._spool_dir = spool_dir
+        self._log_dir = log_dir
         self._limits = limits or Limits()
         self._queries = ThreadPoolExecutor(self._limits.queries, thread_name_prefix="query")
         self._files = ThreadPoolExecutor(2, thread_name_prefix="spool")
@@ -131,6 +142,8 @@ class Door:
             # What a reader sends is a statement, never data to spool.
             body_bytes = QUERY_BYTES_MAX if caller.role == READER else self._limits.body_bytes
             plan, request = await self._plan(request, body, body_bytes_max=body_bytes)
+            if plan.infile:
+                check_log_file(plan.infile, self._log_dir)
             spooled = body.spooled.name if body.spooled else ""
             around = request.surroundings(caller)
             asked = statement(plan, around, spooled=spooled)
