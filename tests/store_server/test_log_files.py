@@ -167,3 +167,17 @@ def test_the_engine_can_write_nothing_into_the_log(served: StoreProcess, log_dir
         sql = f"INSERT INTO FUNCTION file('{path}', 'CSV', 'a UInt8') SELECT 1"
         assert http.post("/", content=sql).status_code != 200
     assert not list(log_dir.iterdir())
+
+
+def test_a_data_directory_may_have_letters_of_any_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with StoreProcess(tmp_path / "ž ü") as process:
+        login = process.admin
+        url = f"clickhouse://{login.user}:{login.password}@127.0.0.1:{process.port}/spanlore"
+        migrate.migrate(url)
+        without_sending(monkeypatch)
+        with Store.connect(url) as store:
+            path = segment(process.data_dir / "wal", [request(1)])
+            store.insert_segment(path, token="mine", into=(otlp.TRACES_IN,))
+            assert stored(store) == SPANS

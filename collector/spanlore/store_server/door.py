@@ -25,7 +25,7 @@ from spanlore.store_server.errors import (
     QueryError,
 )
 from spanlore.store_server.guard import READER
-from spanlore.store_server.log_file import check_log_file
+from spanlore.store_server.log_file import log_file
 from spanlore.store_server.request import Request
 from spanlore.store_server.running import Running
 from spanlore.store_server.statement import QUERY_BYTES_MAX, Caller, Plan, Statement, statement
@@ -142,11 +142,11 @@ class Door:
             # What a reader sends is a statement, never data to spool.
             body_bytes = QUERY_BYTES_MAX if caller.role == READER else self._limits.body_bytes
             plan, request = await self._plan(request, body, body_bytes_max=body_bytes)
+            file = body.spooled.name if body.spooled else ""
             if plan.infile:
-                check_log_file(plan.infile, self._log_dir)
-            spooled = body.spooled.name if body.spooled else ""
+                file = log_file(plan.infile, self._log_dir)
             around = request.surroundings(caller)
-            asked = statement(plan, around, spooled=spooled)
+            asked = statement(plan, around, file=file)
             held = _HELD_TO_END_BYTES if request.flag("wait_end_of_query") else _HELD_BYTES
             await self._run(asked, receive, reply, held_bytes_max=held)
         finally:

@@ -7,13 +7,14 @@ that folder and write nothing there.
 import os
 from pathlib import Path
 
-from spanlore.schemas.log_files import is_log_file
+from spanlore.schemas.log_files import is_log_file, log_dir
 from spanlore.store_server.errors import FILE_DOESNT_EXIST, NOT_IMPLEMENTED, QueryError
 
 
-def check_log_file(named: str, directory: Path) -> None:
-    """See that ``FROM INFILE`` names a file of the log in ``directory``, which is there.
+def log_file(named: str, directory: Path) -> str:
+    """Give the log's file that ``FROM INFILE`` names in ``directory``, as seen from the spool.
 
+    So the engine sees no letter of the path that is not ours: it would take a * as any directory.
     ``named`` is Latin-1 decoded, as statements are read. Raises QueryError that says to send the
     data instead: trying again does not help.
     """
@@ -26,3 +27,4 @@ def check_log_file(named: str, directory: Path) -> None:
         raise QueryError(
             FILE_DOESNT_EXIST, f"{path} cannot be read here ({error.strerror}): send the data"
         ) from error
+    return str(log_dir(Path("..")) / Path(path).name)

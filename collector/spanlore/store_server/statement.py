@@ -178,12 +178,11 @@ def _text(data: bytes) -> str:
         raise QueryError(BAD_ARGUMENTS, f"the statement is not UTF-8: {error}") from error
 
 
-def statement(plan: Plan, around: Surroundings, *, spooled: str = "") -> Statement:
-    """Make the Statement of a plan; ``spooled`` is the name of the file its data went to."""
+def statement(plan: Plan, around: Surroundings, *, file: str = "") -> Statement:
+    """Make the Statement of a plan; ``file`` is the one that its data went to, or that it names."""
     if plan.insert is not None and (plan.loads or plan.infile):
         form = around.default_format or "Values"
-        path = plan.infile or spooled
-        latin = plan.insert.from_file(plan.text, path=path, default_format=form)
+        latin = plan.insert.from_file(plan.text, path=file, default_format=form)
         sql = _text(latin.encode("latin-1"))
         return Statement(
             sql=sql, output_format="TabSeparated", insert=plan.insert, loads=True, around=around
