@@ -31,6 +31,13 @@ def refused(data_dir: Path, port: int = 0) -> str:
     return lines[0]
 
 
+@pytest.mark.parametrize("name", ["a*b", "a{b}", "a?b", "a&b"])
+def test_a_directory_that_the_engine_would_read_as_a_pattern_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    assert "may not contain" in refused(tmp_path / name)
+
+
 def test_a_second_process_on_the_directory_names_the_first_and_leaves_it_alone(
     served: StoreProcess,
 ) -> None:

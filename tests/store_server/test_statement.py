@@ -51,7 +51,7 @@ def test_data_begins_where_clickhouse_says_it_begins(head: bytes, data: bytes) -
 
 def test_a_load_keeps_columns_and_settings_in_their_places() -> None:
     head = "INSERT INTO ž (a, b) SETTINGS x = 'ž' FORMAT CSV\n1,2".encode()
-    asked = statement(divide(head, complete=True), AROUND, spooled="f.body")
+    asked = statement(divide(head, complete=True), AROUND, file="f.body")
     assert asked.sql == (
         "INSERT INTO ž (a, b) FROM INFILE 'f.body' COMPRESSION 'none' SETTINGS x = 'ž' FORMAT CSV"
     )
@@ -105,7 +105,7 @@ def test_a_format_is_cut_out_without_what_follows_it() -> None:
 def test_no_bytes_make_the_reader_fail_in_another_way_than_a_query_error(data: bytes) -> None:
     for head in (data, b"INSERT INTO " + data, b"INSERT INTO t FORMAT " + data):
         try:
-            statement(divide(head, complete=True), AROUND, spooled="f")
+            statement(divide(head, complete=True), AROUND, file="f")
         except QueryError as error:
             assert error.status in {400, 413, 500}  # noqa: PT017
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from spanlore.collector import memory
 from spanlore.collector.config import Config, ConfigError
 from spanlore.collector.forwarding.queues import ForwardingError
 from spanlore.collector.forwarding.target import TargetError, read_targets
@@ -188,6 +189,7 @@ def serve(config: Config, store_url: str) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
+    memory.keep_freed()
     told = listen_for_end()
     leave_out_pandas()
     try:

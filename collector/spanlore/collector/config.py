@@ -8,6 +8,7 @@ from typing import Final
 
 from spanlore.collector.forwarding.target import Target
 from spanlore.collector.quotas import TenantBudget
+from spanlore.schemas.log_files import log_dir
 from spanlore.schemas.loopback import is_loopback, refusal_to_listen
 from spanlore.schemas.tls import TlsFiles
 
@@ -124,7 +125,7 @@ class Config:
     @property
     def log_dir(self) -> Path:
         """Where the write-ahead log lives."""
-        return self.data_dir / "wal"
+        return log_dir(self.data_dir)
 
     @property
     def forward_dir(self) -> Path:

@@ -73,8 +73,8 @@ class UnconfinedError(Exception):
     """This machine cannot confine the process; the message says why."""
 
 
-def confine(*writable: Path) -> None:
-    """Leave this process the directories ``writable``, and to read Python and its libraries.
+def confine(*writable: Path, reads: Iterable[Path] = ()) -> None:
+    """Leave this process the directories ``writable``, and to read ``reads``, Python and libraries.
 
     Where the kernel can it may also open no TCP port and reach none any more (one that listens
     already goes on), nor signal other processes. Raises UnconfinedError when nothing was taken.
@@ -93,7 +93,7 @@ def confine(*writable: Path) -> None:
     ruleset = _call(_CREATE_RULESET, attributes, len(attributes), 0)
     try:
         _allow(ruleset, writable, handled & ~_EXECUTE)
-        _allow(ruleset, _readable(), _READ_FILE | _READ_DIR)
+        _allow(ruleset, [*reads, *_readable()], _READ_FILE | _READ_DIR)
         _allow(ruleset, [Path("/dev/null")], _READ_FILE | _WRITE_FILE)
         if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
             raise UnconfinedError(f"prctl failed: {os.strerror(ctypes.get_errno())}")

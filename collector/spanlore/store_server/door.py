@@ -25,6 +25,7 @@ from spanlore.store_server.errors import (
     QueryError,
 )
 from spanlore.store_server.guard import READER
+from spanlore.store_server.log_file import log_file
 from spanlore.store_server.request import Request
 from spanlore.store_server.running import Running
 from spanlore.store_server.statement import QUERY_BYTES_MAX, Caller, Plan, Statement, statement
@@ -45,14 +46,24 @@ class Limits:
 
 
 class Door:
-    """Serve requests with ``engine``; ``drain`` before the engine is closed."""
+    """Serve requests with ``engine``; ``drain`` before the engine is closed.
+
+    ``log_dir`` is the folder of the collector's log, whose files statements may name.
+    """
 
     def __init__(
-        self, engine: Engine, access: Access, *, spool_dir: Path, limits: Limits | None = None
+        self,
+        engine: Engine,
+        access: Access,
+        *,
+        spool_dir: Path,
+        log_dir: Path,
+        limits: Limits | None = None,
     ) -> None:
         self._engine = engine
         self._access = access
         self._spool_dir = spool_dir
+        self._log_dir = log_dir
         self._limits = limits or Limits()
         self._queries = ThreadPoolExecutor(self._limits.queries, thread_name_prefix="query")
         self._files = ThreadPoolExecutor(2, thread_name_prefix="spool")
@@ -131,9 +142,11 @@ class Door:
             # What a reader sends is a statement, never data to spool.
             body_bytes = QUERY_BYTES_MAX if caller.role == READER else self._limits.body_bytes
             plan, request = await self._plan(request, body, body_bytes_max=body_bytes)
-            spooled = body.spooled.name if body.spooled else ""
+            file = body.spooled.name if body.spooled else ""
+            if plan.infile:
+                file = log_file(plan.infile, self._log_dir)
             around = request.surroundings(caller)
-            asked = statement(plan, around, spooled=spooled)
+            asked = statement(plan, around, file=file)
             held = _HELD_TO_END_BYTES if request.flag("wait_end_of_query") else _HELD_BYTES
             await self._run(asked, receive, reply, held_bytes_max=held)
         finally:

@@ -165,9 +165,11 @@ class Engine:
     def __init__(
         self, store_dir: Path, *, access_file: Path, memory_bytes_max: int, sessions_max: int
     ) -> None:
-        if not {"?", "&"}.isdisjoint(str(store_dir)):
+        # The engine reads options behind the first two, and files it should load by the others.
+        if not set("?&*{}").isdisjoint(str(store_dir)):
             raise QueryError(
-                BAD_ARGUMENTS, f"a data directory may not contain '?' or '&': {store_dir}"
+                BAD_ARGUMENTS,
+                f"a data directory may not contain any of ? & * {{ }}, choose another: {store_dir}",
             )
         options = f"config-file={access_file}&max_server_memory_usage={memory_bytes_max}"
         self._address = f"{store_dir}?{options}"

@@ -28,7 +28,8 @@ class Insert:
     """An INSERT, cut up. Offsets are into the text it was read from.
 
     ``target_end`` is where the table and its columns end, ``clauses_end`` where the settings
-    behind them end, ``data_at`` where the data starts. ``to_function`` is INSERT INTO FUNCTION.
+    behind them end, ``data_at`` where the data starts. ``infile`` is the path behind FROM INFILE
+    where nothing but a format follows it. ``to_function`` is INSERT INTO FUNCTION.
     """
 
     source: Source
@@ -36,6 +37,7 @@ class Insert:
     clauses_end: int
     data_at: int
     format_name: str
+    infile: str
     to_function: bool
 
     def from_file(self, text: str, *, path: str, default_format: str) -> str:
@@ -98,13 +100,16 @@ def read_insert(text: str) -> Insert | None:
     target_end = pieces.end
     _skip_clauses(pieces)
     clauses_end = pieces.end
-    source, format_name = _source(pieces)
+    source = _source(pieces)
+    infile = _infile(pieces) if source is Source.INFILE else ""
+    format_name = _format(pieces, source)
     return Insert(
         source=source,
         target_end=target_end,
         clauses_end=clauses_end,
         data_at=_data_start(text, pieces.end) if source is Source.DATA else pieces.end,
         format_name=format_name,
+        infile=infile if pieces.next is None else "",
         to_function=to_function,
     )
 
@@ -157,20 +162,39 @@ def _skip_value(pieces: _Pieces) -> None:
         pieces.take()
 
 
-def _source(pieces: _Pieces) -> tuple[Source, str]:
-    """Say what the statement takes its rows from, and in which format."""
+def _source(pieces: _Pieces) -> Source:
+    """Say what the statement takes its rows from."""
     if pieces.at_word("FORMAT"):
-        pieces.take()
-        name = pieces.take()
-        return Source.DATA, name.text if name else ""
+        return Source.DATA
     if pieces.at_word("VALUES"):
-        pieces.take()
-        return Source.VALUES, "Values"
+        return Source.VALUES
     if pieces.at_word("FROM"):
-        return Source.INFILE, ""
+        return Source.INFILE
     if pieces.next is None or pieces.at_sign(";"):
-        return Source.OPEN, ""
-    return Source.SELECT, ""
+        return Source.OPEN
+    return Source.SELECT
+
+
+def _infile(pieces: _Pieces) -> str:
+    """Step over ``FROM INFILE 'path'`` and give the path as it is written, "" for anything else."""
+    pieces.take()
+    if not pieces.at_word("INFILE"):
+        return ""
+    pieces.take()
+    path = pieces.take()
+    return path.text[1:-1] if path is not None and path.kind == "string" else ""
+
+
+def _format(pieces: _Pieces, source: Source) -> str:
+    """Step over the format of the rows and give its name."""
+    if source is Source.VALUES:
+        pieces.take()
+        return "Values"
+    if not pieces.at_word("FORMAT"):
+        return ""
+    pieces.take()
+    name = pieces.take()
+    return name.text if name else ""
 
 
 def _data_start(text: str, end: int) -> int:

@@ -1,7 +1,8 @@
 """Run the store's process: take the directory and the ports, open the engine, serve, drain, close.
 
 Nothing here imports chDB before the lock is held, the ports are bound, the secrets are read and the
-process is confined to ``D/store`` and ``D/spool``: its engine cannot open even its own secrets.
+process is confined to ``D/store`` and ``D/spool``, and to reading the collector's log in ``D/wal``:
+its engine cannot open even its own secrets.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from spanlore.schemas.bounded_http import BoundedServer, HttpBounds
 from spanlore.schemas.credentials import load_or_create
 from spanlore.schemas.doorway import LOOPBACK_NAMES, Doorway
 from spanlore.schemas.listening import listen
+from spanlore.schemas.log_files import log_dir
 from spanlore.schemas.tls import Tls, TlsFiles
 from spanlore.store_server import spool
 from spanlore.store_server.access import Access
@@ -97,8 +99,13 @@ def run(arguments: Arguments) -> None:
         os.chdir(spool_dir)  # statements name spooled bodies by their bare names
         store_dir = arguments.data_dir / "store"
         store_dir.mkdir(mode=0o700, exist_ok=True)
+        # Made here for the collector, since what is not there yet cannot be let through.
+        logs = log_dir(arguments.data_dir)
+        logs.mkdir(mode=0o700, exist_ok=True)
         credentials = load_or_create(arguments.data_dir)
-        closed = _confined(store_dir, spool_dir, unsandboxed_sql=arguments.unsandboxed_sql)
+        closed = _confined(
+            store_dir, spool_dir, reads=logs, unsandboxed_sql=arguments.unsandboxed_sql
+        )
         access = Access(_doorway(arguments, listeners), credentials, closed)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(arguments, listeners, access=access))
@@ -122,10 +129,10 @@ def _doorway(arguments: Arguments, listeners: Sequence[_Listener]) -> Doorway:
     return Doorway.at(arguments.host, listeners[0].port, further=(*arguments.allowed_hosts, *local))
 
 
-def _confined(store_dir: Path, spool_dir: Path, *, unsandboxed_sql: bool) -> str:
+def _confined(*writable: Path, reads: Path, unsandboxed_sql: bool) -> str:
     """Confine this process; give why readers are turned away, or nothing where they are let in."""
     try:
-        confine(store_dir, spool_dir)
+        confine(*writable, reads=[reads])
     except UnconfinedError as error:
         reason = f"the store's process is not confined ({error})"
         if unsandboxed_sql:
@@ -172,7 +179,13 @@ async def _serve(arguments: Arguments, listeners: Sequence[_Listener], *, access
             "folder `detached`; restore it from a backup, or delete it there to end this message",
             part,
         )
-    door = Door(engine, access, spool_dir=spool_dir, limits=Limits(queries=arguments.queries_max))
+    door = Door(
+        engine,
+        access,
+        spool_dir=spool_dir,
+        log_dir=log_dir(arguments.data_dir).resolve(),
+        limits=Limits(queries=arguments.queries_max),
+    )
     await _until(told, door, listeners=listeners, drain_s_max=arguments.drain_s_max)
     door.close()
     engine.close()

@@ -53,7 +53,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One statement, ready for the engine. ``loads`` tells that its rows come from our spool."""
+    """One statement, ready for the engine. ``loads`` tells that its rows come from a file."""
 
     sql: str
     output_format: str
@@ -116,12 +116,18 @@ class Plan:
     """How a body divides: the statement's text, and the data behind it.
 
     ``insert`` with ``loads`` means that ``data`` and what follows of the body go to the spool.
+    Text that loads, or names a file, is Latin-1 decoded.
     """
 
     text: str
     insert: Insert | None
     loads: bool
     data: bytes
+
+    @property
+    def infile(self) -> str:
+        """The file that the statement names, which somebody has to check."""
+        return self.insert.infile if self.insert else ""
 
 
 def divide(head: bytes, *, complete: bool) -> Plan:
@@ -134,7 +140,9 @@ def divide(head: bytes, *, complete: bool) -> Plan:
     if insert is None:
         return _whole(head, complete=complete)
     if insert.source is Source.INFILE:
-        raise QueryError(NOT_IMPLEMENTED, "FROM INFILE names a file of the server: send the data")
+        if not (insert.infile and complete):
+            raise QueryError(NOT_IMPLEMENTED, "FROM INFILE with more than a format: send the data")
+        return Plan(text=latin, insert=insert, loads=False, data=b"")
     if insert.source is Source.VALUES and complete and _is_utf8(head):
         return Plan(text=_text(head), insert=insert, loads=False, data=b"")
     if insert.source is Source.SELECT:
@@ -170,11 +178,11 @@ def _text(data: bytes) -> str:
         raise QueryError(BAD_ARGUMENTS, f"the statement is not UTF-8: {error}") from error
 
 
-def statement(plan: Plan, around: Surroundings, *, spooled: str = "") -> Statement:
-    """Make the Statement of a plan; ``spooled`` is the name of the file its data went to."""
-    if plan.loads and plan.insert is not None:
+def statement(plan: Plan, around: Surroundings, *, file: str = "") -> Statement:
+    """Make the Statement of a plan; ``file`` is the one that its data went to, or that it names."""
+    if plan.insert is not None and (plan.loads or plan.infile):
         form = around.default_format or "Values"
-        latin = plan.insert.from_file(plan.text, path=spooled, default_format=form)
+        latin = plan.insert.from_file(plan.text, path=file, default_format=form)
         sql = _text(latin.encode("latin-1"))
         return Statement(
             sql=sql, output_format="TabSeparated", insert=plan.insert, loads=True, around=around

@@ -162,6 +162,7 @@ class Store:
     def __init__(self, client: "Client", address: StoreAddress) -> None:
         self._client = client
         self.address = address
+        self._reads_files = is_loopback(address.host)
 
     @classmethod
     def connect(cls, url: str, *, database: str | None = None) -> "Store":
@@ -265,14 +266,36 @@ class Store:
     def insert_segment(self, path: Path, *, token: str, into: Sequence[str] = otlp.INPUTS) -> None:
         """Insert one write-ahead-log segment, exactly once for its token.
 
-        The file goes as it is; the engine decodes it. Each input table in ``into`` takes what is
-        of its signal and skips the rest. Raises StoreUnreachable when the segment should be tried
+        The engine decodes the file as it is: where it lies, if the store has the collector's data
+        directory for its own, else as it is sent. Each input table in ``into`` takes what is of its
+        signal and skips the rest. Raises StoreUnreachable when the segment should be tried
         again as it is, StoreRefused when the store will never take it whole.
         """
         for table in into:
             settings = {**segment_settings(table), "insert_deduplication_token": token}
-            with _translated(f"load {path.name}"), path.open("rb") as body:
-                self._client.raw_insert(table, insert_block=body, fmt="Protobuf", settings=settings)
+            with _translated(f"load {path.name}"):
+                if self._reads_files and self._insert_in_place(table, path, settings):
+                    continue
+                with path.open("rb") as body:
+                    self._client.raw_insert(
+                        table, insert_block=body, fmt="Protobuf", settings=settings
+                    )
+                # The data was good, so it was the path that the store would not have.
+                self._reads_files = False
+
+    def _insert_in_place(self, table: str, path: Path, settings: Mapping[str, str]) -> bool:
+        """Have the store read a file by itself; False where it will not, now or ever.
+
+        Every ClickHouse server refuses this statement, and so does our store for another's file.
+        """
+        sql = f"INSERT INTO {table} FROM INFILE '{path.resolve()}' FORMAT Protobuf"
+        try:
+            self._client.command(sql, settings=dict(settings))
+        except ClickHouseError as error:
+            if isinstance(_store_error("", error), StoreRefused):
+                return False
+            raise
+        return True
 
     def close(self) -> None:
         """Close the connection; safe twice."""
