@@ -7,7 +7,7 @@ step, each so-manieth. What the program sees must be what it saw without.
 import textwrap
 
 _HEAD = """
-    import asyncio, itertools, json, sys
+    import asyncio, itertools, json, sys, threading
     import spanlore.instrumentation
     from spanlore.instrumentation import feedback, init, judge, lessons_for, override, run, tool
 
@@ -57,6 +57,7 @@ _TAIL = """
             break
         for at in itertools.count(1, STEP):
             fault = Fault(at, error)
+            threading.setprofile(fault)
             sys.setprofile(fault)
             try:
                 seen = program()
@@ -64,6 +65,7 @@ _TAIL = """
                 seen = repr(reached)
             finally:
                 sys.setprofile(None)
+                threading.setprofile(None)
             if fault.where is None:
                 break
             count += 1
