@@ -7,6 +7,7 @@ twice, and so did what was called after a model was asked in between.
 """
 
 from collections.abc import Mapping
+from itertools import compress
 
 from spanlore.collector.run_spans import Columns
 from spanlore.schemas import semconv
@@ -22,6 +23,9 @@ def duplicate_of(spans: Columns) -> dict[str, str]:
 
     ``spans`` are those of one run in the order of time.
     """
+    calls = compress(spans["SpanId"], map(_CALLS.__contains__, spans["Op"]))
+    if set(spans["ParentSpanId"]).isdisjoint(calls):  # as most runs are
+        return {}
     around = _same_around(spans)
     outermost: dict[int, int] = {}
     tellers: dict[int, frozenset[str]] = {}
