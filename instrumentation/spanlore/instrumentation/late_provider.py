@@ -88,7 +88,7 @@ class LateTracerProvider(TracerProvider):
             kwargs["context"] = _below_the_run(given)
         if self._may_carry_content():
             return tracer.start_span(*args, **kwargs)
-        kwargs["attributes"] = _without_content(attributes)
+        kwargs["attributes"] = without_content(attributes)
         span = tracer.start_span(*args, **kwargs)
         _keep_content_off(span)
         return span
@@ -101,7 +101,9 @@ class LateTracerProvider(TracerProvider):
     def _goes_elsewhere(self, span: Span) -> bool:
         """Say whether a span of this process goes through another provider: it is not seen here."""
         processor = getattr(span, "_span_processor", None)
-        return processor is not None and processor is not other_tracers.processor_of(self._choose())
+        if processor is None or processor is other_tracers.processor_of(self._choose()):
+            return False
+        return not other_tracers.is_taken(span, processor)
 
 
 class _LateTracer(Tracer):
@@ -146,7 +148,7 @@ def _keep_content_off(span: Span) -> None:
     set_attributes, set_attribute = span.set_attributes, span.set_attribute
 
     def set_others(attributes: Mapping[str, Any]) -> None:
-        set_attributes(_without_content(attributes))
+        set_attributes(without_content(attributes))
 
     def set_other(key: str, value: Any) -> None:
         if not _is_content(key):
@@ -156,7 +158,8 @@ def _keep_content_off(span: Span) -> None:
     span.set_attribute = set_other  # type: ignore[method-assign]
 
 
-def _without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what says nothing of messages, arguments and results."""
     return {key: value for key, value in attributes.items() if not _is_content(key)}
 
 

@@ -112,21 +112,23 @@ def instrument(module: str, *, content_mode: str | None, providers: Mapping[str,
         instrumentor = _instrumentor(library)
     except ModuleNotFoundError:
         return False
-    if instrumentor.is_instrumented_by_opentelemetry:
-        return False
-    with quiet:
-        import_module(f"{__package__}.logfire_clients").leave(module)
-    with _environment_kept(content_mode):
-        instrumentor.instrument(
-            raise_exception_on_conflict=True, skip_dep_check=is_known_anyway(library), **providers
-        )
+    was_on = instrumentor.is_instrumented_by_opentelemetry
+    if not was_on:
+        with quiet:
+            import_module(f"{__package__}.logfire_clients").leave(module)
+        with _environment_kept(content_mode):
+            instrumentor.instrument(
+                raise_exception_on_conflict=True,
+                skip_dep_check=is_known_anyway(library),
+                **providers,
+            )
     if library.recovery:
         with quiet:
             import_module(f"{__package__}.recovery.{library.recovery}").recover()
     if module == "anthropic":
         # Its own spans would stand inside the instrumentor's, with the same tokens again.
         os.environ.setdefault(_ANTHROPIC_NATIVE, "false")
-    return True
+    return not was_on
 
 
 def uninstrument(module: str) -> None:
