@@ -208,7 +208,7 @@ LIBRARIES = {
     "litellm": (LITELLM, ("litellm==1.110.2",), {"_completion", "_responses", "_OfProvider"}, 1),
     "bedrock": (BEDROCK, ("boto3==1.44.8",), {"_count_cache", "_with_error", "_noted"}, 1),
     "crewai": (CREWAI, ("crewai==1.15.30",), {"_crew", "_task", "_tool"}, 1),
-    "claude": (CLAUDE, ("claude-agent-sdk==0.2.189",), {"_Turn", "_Conversation"}, 5),
+    "claude": (CLAUDE, ("claude-agent-sdk==0.2.189",), {"_Turns", "_Conversation"}, 5),
 }
 
 
