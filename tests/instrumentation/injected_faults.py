@@ -24,9 +24,11 @@ _HEAD = """
         ("bracket.py", "__exit__"), ("logfire_clients.py", "call"),
         ("litellm_calls.py", "__exit__"), ("litellm_calls.py", "_process_chunk"),
         ("litellm_calls.py", "_cleanup"), ("litellm_calls.py", "_apply_response_attributes"),
-        ("late_provider.py", "start_span"), ("pipeline.py", "on_start"), ("pipeline.py", "on_end"),
+        ("late_provider.py", "start_span"), ("late_provider.py", "start_as_current_span"),
+        ("pipeline.py", "on_start"), ("pipeline.py", "on_end"),
         ("import_hook.py", "find_spec"), ("claude_agents.py", "_watched"),
-        ("untold.py", "__enter__"), ("untold.py", "__exit__"),
+        ("untold.py", "__enter__"), ("untold.py", "__exit__"), ("untold.py", "start_span"),
+        ("untold.py", "start_as_current_span"), ("mcp_messages.py", "_tell_content"),
     }
 """
 _TAIL = """

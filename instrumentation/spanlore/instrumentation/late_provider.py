@@ -126,13 +126,13 @@ class _LateTracer(Tracer):
     def start_as_current_span(  # type: ignore[override]  # the API's own is generic over async
         self, *args: Any, **kwargs: Any
     ) -> AbstractContextManager[Span]:
-        options = {
-            name: kwargs[name]
-            for name in ("record_exception", "set_status_on_exception")
-            if name in kwargs
-        }
         ends = kwargs.pop("end_on_exit", True)
-        return use_span(self.start_span(*args, **kwargs), end_on_exit=ends, **options)
+        return use_span(
+            self.start_span(*args, **kwargs),
+            end_on_exit=ends,
+            record_exception=kwargs.get("record_exception", True),
+            set_status_on_exception=kwargs.get("set_status_on_exception", True),
+        )
 
 
 def _below_the_run(context: Context | None) -> Context | None:

@@ -76,7 +76,7 @@ LIBRARIES = {
         "llama-index-core",
         "opentelemetry.instrumentation.genai.llama_index:LlamaIndexInstrumentor",
     ),
-    "mcp.shared._otel": Library("mcp", native="mcp_messages"),
+    "mcp": Library("mcp", native="mcp_messages", is_name_anybodys=True),
     "openai": Library(
         "openai",
         "opentelemetry.instrumentation.genai.openai:OpenAIInstrumentor",
