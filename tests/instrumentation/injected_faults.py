@@ -29,6 +29,7 @@ _HEAD = """
         ("import_hook.py", "find_spec"), ("claude_agents.py", "_watched"),
         ("untold.py", "__enter__"), ("untold.py", "__exit__"), ("untold.py", "start_span"),
         ("untold.py", "start_as_current_span"), ("mcp_messages.py", "_tell_content"),
+        ("google_calls.py", "__enter__"), ("google_calls.py", "__exit__"),
     }
 """
 _TAIL = """

@@ -461,6 +461,12 @@ def test_an_agent_that_another_traces_is_told_by_it_alone(
             ("openai-agents==0.24.0",),
         ),
         ("genai.anthropic", "AnthropicInstrumentor", "anthropic_calls", ("anthropic==2.12.0",)),
+        (
+            "google_genai",
+            "GoogleGenAiSdkInstrumentor",
+            "google_genai_calls",
+            ("google-genai==1.32.0",),
+        ),
     ],
 )
 def test_an_agent_whose_official_spans_go_elsewhere_is_whole_here(

@@ -63,6 +63,7 @@ LIBRARIES = {
     "google.genai": Library(
         "google-genai",
         "opentelemetry.instrumentation.google_genai:GoogleGenAiSdkInstrumentor",
+        recovery="google_calls",
         newer=3,
     ),
     "langchain_core": Library(

@@ -215,7 +215,7 @@ class _Switching:
 
 def _note_as_on(instrumentor: Any) -> None:
     """Take note of one that was switched on before we looked."""
-    ways, library = _tracers(instrumentor.__module__), _of_official(instrumentor)
+    ways, library = _tracers(_name_of(instrumentor)), _of_official(instrumentor)
     if library is None or _goes_elsewhere(ways):
         _note(instrumentor, ways)
     if library is not None:
@@ -237,10 +237,18 @@ def _switching_on(instrumentor: Any, **options: Any) -> _Switching | None:
     return _Switching(instrumentor, library)
 
 
+def _name_of(instrumentor: Any) -> str:
+    """Return its module; of an official one the package that the class is taken from."""
+    kind = type(instrumentor)
+    for place, _, name in (official.partition(":") for official in OFFICIAL):
+        if kind.__qualname__ == name and f"{kind.__module__}.".startswith(f"{place}."):
+            return place
+    return kind.__module__
+
+
 def _of_official(instrumentor: Any) -> str | None:
     """Return the library that an official instrumentor is for."""
-    kind = type(instrumentor)
-    return OFFICIAL.get(f"{kind.__module__}:{kind.__qualname__}")
+    return OFFICIAL.get(f"{_name_of(instrumentor)}:{type(instrumentor).__qualname__}")
 
 
 def _goes_elsewhere(ways: tuple[Any, ...]) -> bool:
@@ -261,13 +269,13 @@ def _switched_off(result: Any, instrumentor: Any, **_: Any) -> Any:
 
 def _forget(instrumentor: Any) -> None:
     for module, others in list(_switched_on.items()):
-        others[:] = [other for other in others if other.name != type(instrumentor).__module__]
+        others[:] = [other for other in others if other.name != _name_of(instrumentor)]
         if not others:
             del _switched_on[module]
 
 
 def _note(instrumentor: Any, ways: tuple[Any, ...]) -> None:
-    other = OtherTracer(type(instrumentor).__module__, ways)
+    other = OtherTracer(_name_of(instrumentor), ways)
     library = _of_official(instrumentor)
     needs = () if library else instrumentor.instrumentation_dependencies()
     for module in [library] if library else libraries_told(needs, by=other.name):
