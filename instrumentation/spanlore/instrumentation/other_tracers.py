@@ -191,11 +191,12 @@ def say_that_it_tells(other: str, library: str, *, instead: str) -> None:
 class _Switching:
     """A bracket of an instrumentor's start: it may import its library, and it may refuse to.
 
-    ``library`` is that of an official one, which comes in the place of ours.
+    ``library`` is that of an official one, ``other``, which comes in the place of ours.
     """
 
-    def __init__(self, instrumentor: Any, library: str | None) -> None:
+    def __init__(self, instrumentor: Any, other: OtherTracer, library: str | None) -> None:
         self._instrumentor = instrumentor
+        self._other = other
         self._library = library
         self.result: Any = None
 
@@ -206,35 +207,38 @@ class _Switching:
         with quiet:
             is_on = self._instrumentor.is_instrumented_by_opentelemetry
             if not is_on:
-                _forget(self._instrumentor)
+                _forget(self._other.name)
             if self._library is not None and is_on:
-                _take(self._library)
+                _take(self._other, LIBRARIES[self._library].distribution)
             elif self._library is not None:
                 _ours.begin(self._library)
 
 
 def _note_as_on(instrumentor: Any) -> None:
     """Take note of one that was switched on before we looked."""
-    ways, library = _tracers(_name_of(instrumentor)), _of_official(instrumentor)
-    if library is None or _goes_elsewhere(ways):
-        _note(instrumentor, ways)
-    if library is not None:
-        _take(library)
+    other = OtherTracer(_name_of(instrumentor), _tracers(_name_of(instrumentor)))
+    library = _of_official(instrumentor)
+    if library is None:
+        _note(other, libraries_told(instrumentor.instrumentation_dependencies(), by=other.name))
+    elif _goes_elsewhere(other.ways):
+        _note(other, [library])
+        _take(other, LIBRARIES[library].distribution)
 
 
 def _switching_on(instrumentor: Any, **options: Any) -> _Switching | None:
     ways = tuple(filter(None, (options.get("tracer_provider"), options.get("tracer"))))
-    library = _of_official(instrumentor)
+    other, library = OtherTracer(_name_of(instrumentor), ways), _of_official(instrumentor)
     if library is not None:
         if not _goes_elsewhere(ways):
             return None
         import_module(library)  # so that ours is on by now, and not amid its start
     if instrumentor.is_instrumented_by_opentelemetry:
-        if library is None or others_of(library):
+        if library is None or _is_noted(other.name, library):
             return None
         instrumentor.uninstrument()
-    _note(instrumentor, ways)
-    return _Switching(instrumentor, library)
+    told = libraries_told(instrumentor.instrumentation_dependencies(), by=other.name)
+    _note(other, told if library is None else [library])
+    return _Switching(instrumentor, other, library)
 
 
 def _name_of(instrumentor: Any) -> str:
@@ -259,44 +263,43 @@ def _goes_elsewhere(ways: tuple[Any, ...]) -> bool:
 
 
 def _switched_off(result: Any, instrumentor: Any, **_: Any) -> Any:
-    library = _of_official(instrumentor)
-    was_theirs = library is not None and bool(others_of(library))
-    _forget(instrumentor)
-    if library is not None and was_theirs and not others_of(library):
+    name, library = _name_of(instrumentor), _of_official(instrumentor)
+    was_theirs = library is not None and _is_noted(name, library)
+    _forget(name)
+    if library is not None and was_theirs:
         _ours.begin(library)
     return result
 
 
-def _forget(instrumentor: Any) -> None:
+def _forget(name: str) -> None:
     for module, others in list(_switched_on.items()):
-        others[:] = [other for other in others if other.name != _name_of(instrumentor)]
+        others[:] = [other for other in others if other.name != name]
         if not others:
             del _switched_on[module]
 
 
-def _note(instrumentor: Any, ways: tuple[Any, ...]) -> None:
-    other = OtherTracer(_name_of(instrumentor), ways)
-    library = _of_official(instrumentor)
-    needs = () if library else instrumentor.instrumentation_dependencies()
-    for module in [library] if library else libraries_told(needs, by=other.name):
+def _note(other: OtherTracer, modules: Iterable[str]) -> None:
+    for module in modules:
         _switched_on.setdefault(module, []).append(other)
 
 
-def _take(library: str) -> None:
+def _is_noted(name: str, library: str) -> bool:
+    return any(other.name == name for other in others_of(library))
+
+
+def _take(other: OtherTracer, library: str) -> None:
     """Let the spans of the program's own use of an official instrumentor come to us as well."""
-    name = LIBRARIES[library].distribution
-    for other in others_of(library):
-        for way in other.ways:
-            processor = getattr(way, "span_processor", None) or processor_of(way)
-            if not hasattr(processor, "add_span_processor"):
-                complain(
-                    f"{other.name} is switched on with a provider that spanlore cannot join: the"
-                    f" calls of {name} are missing. For them, {_INSTEAD}."
-                )
-            elif not any(of is processor and by.name == other.name for of, by in _taken):
-                _taken.append((processor, other))
-                _ours.take(processor, other)
-                say_that_it_tells(other.name, name, instead=_INSTEAD)
+    for way in other.ways:
+        processor = getattr(way, "span_processor", None) or processor_of(way)
+        if not hasattr(processor, "add_span_processor"):
+            complain(
+                f"{other.name} is switched on with a provider that spanlore cannot join: the calls"
+                f" of {library} are missing. For them, {_INSTEAD}."
+            )
+        elif not any(of is processor and by.name == other.name for of, by in _taken):
+            _taken.append((processor, other))
+            _ours.take(processor, other)
+            say_that_it_tells(other.name, library, instead=_INSTEAD)
 
 
 def _instrumentors(kind: type[Any]) -> Iterator[Any]:
