@@ -12,7 +12,7 @@ START_NS = 1_750_000_000_000_000_000
 _TEXTS = {
     *["ParentSpanId", "Op", "StatusCode", "ErrorType", "ServiceName", "AgentName"],
     *["AgentVersion", "UserId", "SessionId", "TaskType", "TaskId", "Provider", "Model"],
-    *["Sampling", "Revision"],
+    *["Sampling", "Revision", "ToolName", "Teller"],
 }
 _TOKENS = {"InputTokens", "OutputTokens", "CacheReadTokens"}
 
@@ -110,3 +110,76 @@ def test_a_parent_that_is_not_there_is_missed_and_a_tenants_span_is_no_parent_to
     theirs = span(9, TenantId="theirs")
     assert run_facts("t", [*mine, theirs], {})["orphans"] == 1
     assert run_facts("t", [*mine, span(9)], {})["orphans"] == 0
+
+
+def tool(number: int, parent: int, teller: str, **said: Any) -> tuple[Any, ...]:
+    named = {"Op": "execute_tool", "ToolName": "x", "ParentSpanId": str(parent), "Teller": teller}
+    return span(number, **{**named, **said})
+
+
+def plumbing(number: int, parent: int) -> tuple[Any, ...]:
+    return span(number, ParentSpanId=str(parent))
+
+
+def told_of(*spans: tuple[Any, ...]) -> tuple[int, int, dict[str, str]]:
+    facts = run_facts("t", [root(), *spans], {})
+    return facts["ToolCalls"], facts["ToolErrors"], facts["DuplicateOf"]
+
+
+def test_a_tool_that_a_server_runs_below_the_agents_span_of_it_is_one_call() -> None:
+    agents, client, server = tool(1, 0, "agent"), plumbing(2, 1), tool(3, 2, "mcp")
+    assert told_of(agents, client, server) == (1, 0, {"3": "1"})
+    assert told_of(agents, client, server, tool(4, 3, "program")) == (1, 0, {"3": "1", "4": "1"})
+
+
+def test_a_call_failed_where_the_last_that_is_told_of_it_did() -> None:
+    agents, failed = tool(1, 0, "agent"), tool(2, 1, "mcp", ErrorType="tool_error")
+    assert told_of(agents, failed)[:2] == (1, 1)
+    assert told_of(agents, failed, tool(3, 1, "mcp"))[:2] == (1, 0)
+    assert told_of(tool(1, 0, "agent", StatusCode="Error"), tool(2, 1, "mcp"))[:2] == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        pytest.param([tool(2, 1, "mcp", ToolName="y")], id="another tool"),
+        pytest.param([tool(2, 1, "agent")], id="itself"),
+        pytest.param([tool(2, 1, "mcp", ToolName="")], id="a tool without a name"),
+        pytest.param([chat(2, 1, 1, ParentSpanId="1"), tool(3, 1, "mcp")], id="through a model"),
+        pytest.param(
+            [span(2, Op="invoke_agent", ParentSpanId="1"), tool(3, 2, "mcp")], id="an agent"
+        ),
+    ],
+)
+def test_what_a_tool_calls_is_a_call_of_its_own(between: list[tuple[Any, ...]]) -> None:
+    assert told_of(tool(1, 0, "agent"), *between) == (2, 0, {})
+
+
+def test_a_tool_that_was_called_by_what_it_calls_is_a_call_of_its_own() -> None:
+    once = [tool(1, 0, "agent"), tool(2, 1, "mcp")]
+    assert told_of(*once, tool(3, 2, "agent"), tool(4, 3, "mcp"))[2] == {"2": "1", "4": "3"}
+
+
+def test_tokens_of_one_call_of_a_model_that_two_tell_count_once() -> None:
+    outer, below = chat(1, 10, 2), plumbing(2, 1)
+    spans = [root(), outer, below, chat(3, 10, 2, ParentSpanId="2")]
+    facts = run_facts("t", spans, {})
+    assert (facts["Steps"], facts["InputTokens"], facts["OutputTokens"]) == (1, 10, 2)
+    assert facts["CostUsd"] == run_facts("t", [root(), outer], {})["CostUsd"]
+    assert facts["DuplicateOf"] == {"3": "1"}
+
+
+def test_what_one_of_two_does_not_say_of_a_call_is_what_the_other_says() -> None:
+    outer = chat(1, None, None, Model="")
+    facts = run_facts("t", [root(), outer, chat(2, 10, 2, ParentSpanId="1")], {})
+    assert (facts["Steps"], facts["InputTokens"], facts["OutputTokens"]) == (1, 10, 2)
+    assert facts["CostUsd"] == run_facts("t", [root(), chat(1, 10, 2)], {})["CostUsd"]
+
+
+def test_calls_that_stand_in_a_ring_or_without_end_within_each_other_are_counted() -> None:
+    ring = [chat(1, 10, 2, ParentSpanId="2"), chat(2, 10, 2, ParentSpanId="1")]
+    assert run_facts("t", [root(), *ring], {})["Steps"] == 1
+    own = [plumbing(1, 2), plumbing(2, 1), tool(3, 2, "a"), tool(4, 4, "a")]
+    assert told_of(*own) == (2, 0, {})
+    deep = [tool(number, number - 1, f"{number}") for number in range(1, 5_000)]
+    assert told_of(*deep)[0] < 1_000

@@ -189,6 +189,23 @@ def test_inference_seen_by_two_instrumentations_counts_once(store: Store, load: 
     assert (run["Steps"], run["InputTokens"]) == (1, 10)
 
 
+def test_a_call_that_client_and_server_tell_below_the_agents_tool_counts_once(
+    store: Store, load: Load
+) -> None:
+    named = {semconv.TOOL_NAME: "look"}
+    failed: dict[str, Any] = {semconv.ERROR_TYPE: "tool_error", **named}
+    sent = request(span(1, None, "invoke_agent"), span(2, 1, "execute_tool", also=named))
+    told = sent.resource_spans[0].scope_spans.add()
+    told.scope.name = "mcp-python-sdk"
+    told.spans.append(span(3, 2, "execute_tool", also=named, kind=Span.SPAN_KIND_CLIENT))
+    told.spans.append(span(4, 3, "execute_tool", also=failed, kind=Span.SPAN_KIND_SERVER))
+    load(sent)
+    (run,) = runs(store)
+    assert (run["ToolCalls"], run["ToolErrors"]) == (1, 1)
+    outer = f"{2:016x}"
+    assert run["DuplicateOf"] == {f"{3:016x}": outer, f"{4:016x}": outer}
+
+
 def test_the_roots_own_usage_is_never_added_to_its_childrens(store: Store, load: Load) -> None:
     usage = {semconv.USAGE_INPUT_TOKENS: 10, semconv.USAGE_OUTPUT_TOKENS: 1}
     load(request(span(1, None, "invoke_agent", also=usage), span(2, 1, "chat", also=usage)))

@@ -123,6 +123,7 @@ def test_a_library_whose_instrumentor_does_not_know_it_is_exit_code_1(tmp_path: 
     }
     assert others.keys() == {"openlit", "acme-tracing"}
     assert others["openlit"][0] is None
+    assert "@tool" in others["openlit"][1]
     assert others["acme-tracing"][0] == "openai"
     assert "begins none" in others["acme-tracing"][1]
 

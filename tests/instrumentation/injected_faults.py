@@ -7,7 +7,7 @@ step, each so-manieth. What the program sees must be what it saw without.
 import textwrap
 
 _HEAD = """
-    import asyncio, itertools, json, sys
+    import asyncio, itertools, json, sys, threading
     import spanlore.instrumentation
     from spanlore.instrumentation import feedback, init, judge, lessons_for, override, run, tool
 
@@ -24,9 +24,12 @@ _HEAD = """
         ("bracket.py", "__exit__"), ("logfire_clients.py", "call"),
         ("litellm_calls.py", "__exit__"), ("litellm_calls.py", "_process_chunk"),
         ("litellm_calls.py", "_cleanup"), ("litellm_calls.py", "_apply_response_attributes"),
-        ("late_provider.py", "start_span"), ("pipeline.py", "on_start"), ("pipeline.py", "on_end"),
+        ("late_provider.py", "start_span"), ("late_provider.py", "start_as_current_span"),
+        ("pipeline.py", "on_start"), ("pipeline.py", "on_end"),
         ("import_hook.py", "find_spec"), ("claude_agents.py", "_watched"),
-        ("untold.py", "__enter__"), ("untold.py", "__exit__"),
+        ("untold.py", "__enter__"), ("untold.py", "__exit__"), ("untold.py", "start_span"),
+        ("untold.py", "start_as_current_span"), ("mcp_messages.py", "_tell_content"),
+        ("google_calls.py", "__enter__"), ("google_calls.py", "__exit__"),
         ("light_span.py", "set_attribute"), ("light_span.py", "set_attributes"),
         ("light_span.py", "set_status"), ("light_span.py", "update_name"),
         ("light_span.py", "add_event"), ("light_span.py", "add_link"), ("light_span.py", "end"),
@@ -63,6 +66,7 @@ _TAIL = """
             break
         for at in itertools.count(1, STEP):
             fault = Fault(at, error)
+            threading.setprofile(fault)
             sys.setprofile(fault)
             try:
                 seen = program()
@@ -70,6 +74,7 @@ _TAIL = """
                 seen = repr(reached)
             finally:
                 sys.setprofile(None)
+                threading.setprofile(None)
             if fault.where is None:
                 break
             count += 1

@@ -201,6 +201,60 @@ CLAUDE = """
         with run("assistant"):
             return asyncio.run(ask())
 """
+GOOGLE = """
+    from google import genai
+    from google.genai import types
+    from google.genai.errors import ClientError
+    client = genai.Client()
+
+    def weather(city: str) -> str:
+        \"\"\"The weather.\"\"\"
+        return "sunny"
+
+    def ask(model, **config):
+        config = types.GenerateContentConfig(**config)
+        return client.models.generate_content(model=model, contents="Hello.", config=config).text
+
+    async def later():
+        answer = await client.aio.models.generate_content(model="m", contents="Hello.")
+        return answer.text
+
+    def program():
+        with run("assistant"):
+            seen = [ask("m", tools=[weather]), asyncio.run(later())]
+            for part in client.models.generate_content_stream(model="m", contents="Hello."):
+                seen.append(str(part.text))
+            try:
+                ask("refused-m")
+            except ClientError as error:
+                seen.append(error.code)
+        return seen
+"""
+MCP = """
+    from mcp import Client
+    from mcp.server import MCPServer
+
+    def weather(city: str) -> str:
+        \"\"\"The weather.\"\"\"
+        return "sunny"
+
+    def fails(city: str) -> str:
+        \"\"\"The weather.\"\"\"
+        raise LookupError(city)
+
+    async def ask():
+        server = MCPServer("weather")
+        for function in (weather, fails):
+            server.tool()(function)
+        async with Client(server) as client:
+            well = await client.call_tool("weather", {"city": "Paris"})
+            badly = await client.call_tool("fails", {"city": "Paris"})
+            return [well.content[0].text, badly.is_error]
+
+    def program():
+        with run("assistant"):
+            return asyncio.run(ask())
+"""
 # With what each must be seen to have called, and of how many calls one fails: a run of Claude
 # Code's program takes more than a second.
 LIBRARIES = {
@@ -208,7 +262,14 @@ LIBRARIES = {
     "litellm": (LITELLM, ("litellm==1.110.2",), {"_completion", "_responses", "_OfProvider"}, 1),
     "bedrock": (BEDROCK, ("boto3==1.44.8",), {"_count_cache", "_with_error", "_noted"}, 1),
     "crewai": (CREWAI, ("crewai==1.15.30",), {"_crew", "_task", "_tool"}, 1),
-    "claude": (CLAUDE, ("claude-agent-sdk==0.2.189",), {"_Turn", "_Conversation"}, 5),
+    "google": (
+        GOOGLE,
+        ("google-genai==3.6.1",),
+        {"_sent", "_Asking", "_add_earlier", "_name_call"},
+        1,
+    ),
+    "mcp": (MCP, ("mcp==2.3.0",), {"_called", "_Called", "_made", "_span_of_call"}, 1),
+    "claude": (CLAUDE, ("claude-agent-sdk==0.2.189",), {"_Turns", "_Conversation"}, 5),
 }
 
 

@@ -18,13 +18,13 @@ from spanlore.instrumentation.identity import CurrentRun, Identity, with_run
 from spanlore.instrumentation.late_provider import LateTracerProvider
 from spanlore.instrumentation.pipeline import SCOPE
 from spanlore.schemas import semconv
+from tests.instrumentation.calls_below import below
 from tests.instrumentation.coverage.cases import FOLDER
 from tests.instrumentation.coverage.scripted_models import scripted_models
 from tests.instrumentation.fake_openai import environment, fake_openai
-from tests.instrumentation.traced import Collector, collector, run_command, run_script
+from tests.instrumentation.traced import collector, run_command, run_script
 from tests.packages import python_with
 
-OFFICIAL = "opentelemetry.instrumentation.genai."
 CHAT = {semconv.OPERATION_NAME: semconv.OP_CHAT}
 
 
@@ -46,7 +46,7 @@ def agents_tracer(monkeypatch: pytest.MonkeyPatch) -> Iterator[AgentsTracer]:
     for name in ("instrument", "uninstrument"):
         monkeypatch.setattr(BaseInstrumentor, name, vars(BaseInstrumentor)[name])
     monkeypatch.setattr(other_tracers, "_switched_on", {})
-    other_tracers.watch()
+    other_tracers.watch(other_tracers.Ours(take=lambda *_: None, begin=lambda _: None))
     tracer = AgentsTracer()
     yield tracer
     if tracer.is_instrumented_by_opentelemetry:
@@ -82,6 +82,18 @@ def test_of_one_that_is_switched_off_again_nothing_is_taken(agents_tracer: Agent
     assert ours.start_span("chat m", attributes=CHAT).is_recording()
 
 
+def test_a_provider_that_cannot_be_joined_is_told_with_what_to_do(
+    agents_tracer: AgentsTracer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setitem(other_tracers.OFFICIAL, f"{__name__}:AgentsTracer", "openai")
+    agents_tracer.instrument(tracer_provider=object(), skip_dep_check=True)
+    (line,) = caplog.messages
+    assert "calls of openai are missing" in line
+    assert "without tracer_provider" in line
+
+
 def test_one_that_refuses_to_be_switched_on_is_not_on(agents_tracer: AgentsTracer) -> None:
     agents_tracer.instrument()  # the library is not installed here
     assert other_tracers.others_of("agents") == ()
@@ -96,6 +108,21 @@ def test_below_a_span_that_goes_elsewhere_a_span_stands_below_its_run() -> None:
     theirs = elsewhere.get_tracer("theirs").start_span("LLM", context=within)
     span: Any = ours.start_span("chat m", context=set_span_in_context(theirs, within))
     assert span.parent == run.span_context
+
+
+def test_below_a_span_that_is_taken_from_elsewhere_a_span_stands_where_it_was_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    provider, elsewhere = TracerProvider(), TracerProvider()
+    theirs = elsewhere.get_tracer("theirs").start_span("LLM")
+    taken = (other_tracers.processor_of(elsewhere), other_tracers.OtherTracer("theirs"))
+    monkeypatch.setattr(other_tracers, "_taken", [taken])
+    ours = LateTracerProvider(lambda: provider, lambda: True).get_tracer("ours")
+    run = CurrentRun("assistant", Identity())
+    run.span = ours.start_span("invoke_agent assistant")
+    within = set_span_in_context(theirs, with_run(run, set_span_in_context(run.span)))
+    span: Any = ours.start_span("execute_tool t", context=within)
+    assert span.parent == theirs.get_span_context()
 
 
 @pytest.mark.parametrize(
@@ -196,21 +223,6 @@ def test_each_call_is_told_once_where_spans_come_to_us(
         assert line.startswith("spanlore: acme_tracing traces openai in this process as well")
     else:
         assert said == []
-
-
-def below(there: Collector) -> dict[str, list[str]]:
-    """Return what stands below each run, by the run's agent: names of spans, ours marked."""
-    # Some bring an exporter to the same endpoint, so that a span comes twice.
-    spans = {span.span_id: (scope, span) for scope, span in there.scoped_spans()}
-    runs: dict[bytes, str] = {}
-    found: dict[str, list[str]] = {}
-    for scope, span in sorted(spans.values(), key=lambda each: each[1].start_time_unix_nano):
-        if scope == SCOPE:
-            runs[span.span_id] = span.name.removeprefix("invoke_agent ")
-        elif span.parent_span_id in runs:
-            name = f"our {span.name}" if scope.startswith(OFFICIAL) else span.name
-            found.setdefault(runs[span.parent_span_id], []).append(name)
-    return found
 
 
 CALLS = """

@@ -137,12 +137,13 @@ def run_script(
     *arguments: str,
     env: Mapping[str, str],
     launch: tuple[str, ...] = (),
+    python: str = sys.executable,
     timeout_s: float = TIMEOUT_S,
 ) -> Ended:
     """Run a script with this Python, in a folder, after the words of ``launch``."""
     path = folder / "app.py"
     path.write_text(textwrap.dedent(script))
-    command = (*launch, sys.executable, str(path), *arguments)
+    command = (*launch, python, str(path), *arguments)
     return run_command(*command, env=env, folder=folder, timeout_s=timeout_s)
 
 

@@ -40,7 +40,8 @@ def others(name: str) -> str:
 
 MEMBERS = f"""In JSON: tokens, of `{dialects.USAGE}` ({others(dialects.USAGE)});
 the `gen_ai.request.*` of `Sampling`, under the same names, of `{dialects.PARAMETERS}`
-({others(dialects.PARAMETERS)}); and whose a span is, of `{dialects.METADATA}`.
+({others(dialects.PARAMETERS)}); and whose a span is, of `{dialects.METADATA}`. OpenInference and
+Langfuse have no name for a tenant: say `{semconv.TENANT_ID}`, or send with a tenant's token.
 """
 
 

@@ -240,3 +240,20 @@ def test_nothing_is_shipped_where_nobody_takes_it(tmp_path: Path) -> None:
     assert ended.code == 3
     assert "ship again" in ended.err
     assert json.loads(ended.out)["journals"][0]["left"] == 4
+
+
+def test_what_a_program_just_did_is_listed_at_once(data_dir: Path, tmp_path: Path) -> None:
+    script = """
+        import spanlore.auto
+        from spanlore.instrumentation import run
+        with run("just now"):
+            pass
+    """
+    env = {
+        "SPANLORE_DATA_DIR": str(data_dir),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": find_running(data_dir).http_url,
+    }
+    assert run_script(script, tmp_path, env=env).code == 0
+    (run,) = document(data_dir, "runs", "--agent", "just now")
+    assert run["state"] == "sealed"
+    assert "no run" in said(data_dir, "runs", "--agent", "nobody").err

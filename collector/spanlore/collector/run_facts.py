@@ -13,6 +13,7 @@ from itertools import compress
 from operator import itemgetter
 from typing import Any
 
+from spanlore.collector.duplicates import duplicate_of, told_once
 from spanlore.collector.run_spans import NAMES, Columns, Span
 from spanlore.schemas import dialects, otlp, prices, semconv
 
@@ -40,15 +41,17 @@ def run_facts(trace_id: str, spans: list[Span], standing: Mapping[str, Any]) -> 
     """
     spans.sort(key=_by_order)
     run = _of_owner(_latest(_columns(spans)), standing)
+    duplicates = duplicate_of(run)
+    run = told_once(run, duplicates)
     ends_ns = list(map(max, run["EndUnixNano"], run["StartUnixNano"]))
     inferring = [op in semconv.INFERENCE_OPS for op in run["Op"]]
-    calling = [op == semconv.OP_EXECUTE_TOOL for op in run["Op"]]
-    # An inference span right below another inference span is the same call seen by two
-    # instrumentations: it counts once.
-    callers = set(compress(run["SpanId"], inferring))
     counted = [
-        infers and parent not in callers
-        for infers, parent in zip(inferring, run["ParentSpanId"], strict=True)
+        infers and span_id not in duplicates
+        for infers, span_id in zip(inferring, run["SpanId"], strict=True)
+    ]
+    calling = [
+        op == semconv.OP_EXECUTE_TOOL and span_id not in duplicates
+        for op, span_id in zip(run["Op"], run["SpanId"], strict=True)
     ]
     known = {"", *run["SpanId"]}
     return {
@@ -68,6 +71,7 @@ def run_facts(trace_id: str, spans: list[Span], standing: Mapping[str, Any]) -> 
         "Steps": sum(counted),
         "ToolCalls": sum(calling),
         "ToolErrors": _failed(run, calling),
+        "DuplicateOf": duplicates,
         "InputTokens": _tokens(run["InputTokens"], counted),
         "OutputTokens": _tokens(run["OutputTokens"], counted),
         "CostUsd": _cost_usd(run, counted),

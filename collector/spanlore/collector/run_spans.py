@@ -32,9 +32,11 @@ _SELECTED |= {
         *["StartUnixNano", "EndUnixNano", "Incomplete", "TimeUnknown"],
         *["ServiceName", "AgentName", "AgentVersion", "UserId", "SessionId", "TaskType", "TaskId"],
         *["Provider", "Model", "Sampling", "Revision", "InstructionsHash", "ToolDefinitionsHash"],
-        *["InputTokens", "OutputTokens", "CacheReadTokens"],
+        *["InputTokens", "OutputTokens", "CacheReadTokens", "ToolName"],
     ]
 }
+# Whoever told of a tool's call: of one that a client and a server tell alike, each side.
+_SELECTED["Teller"] = "if(ToolName = '', '', concat(ServiceName, '\n', ScopeName, '\n', SpanKind))"
 NAMES = tuple(_SELECTED)
 
 SPANS_SQL = f"""SELECT TraceId, {", ".join(f"{sql} AS {name}" for name, sql in _SELECTED.items())}

@@ -1,17 +1,19 @@
 """`spanlore runs`: the list of runs, and one run as a tree."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from spanlore.cli.collector_door import flush
 from spanlore.cli.connection import find_running
 from spanlore.cli.datadir import data_dir_option
-from spanlore.cli.errors import CommandFailed
+from spanlore.cli.errors import CannotReach, CommandFailed
 from spanlore.cli.options import period
-from spanlore.cli.output import print_json, print_table
+from spanlore.cli.output import note, print_json, print_table
 from spanlore.cli.run_tree import print_run
 
 if TYPE_CHECKING:
@@ -61,8 +63,16 @@ def _list(
         since=period(since, "--since"),
         limit=limit,
     )
-    with Store.connect(find_running(data_dir).store_url) as store:
+    running = find_running(data_dir)
+    with Store.connect(running.store_url) as store:
         runs = list_runs(store, wanted, now=datetime.now(UTC))
+        if not runs and running.collector_token is not None:
+            # What came in this second is on its way into the store.
+            with suppress(CannotReach):
+                flush(running)
+            runs = list_runs(store, wanted, now=datetime.now(UTC))
+    if not runs:
+        note("no run is stored that fits; what is traced here and what is missing: spanlore doctor")
     if as_json:
         print_json(runs)
     else:

@@ -122,26 +122,39 @@ HARNESSES = _of_runs(
     f'GROUP BY AgentName, Model, "Harness" ORDER BY "Runs" DESC LIMIT {_ROWS_SHOWN_MAX}',
 )
 
-# Spans of the runs in view and of no other tenant's, read from the hours of those runs alone.
+# Spans of the runs in view and of no other tenant's, read from the hours of those runs alone. What
+# several spans tell is one call, with the time of the outermost; it failed if that did or the last.
 TOOLS = f"""WITH runs AS (
     {_RUNS}
 )
-SELECT ToolName AS "Tool", count() AS "Calls", countIf(failed) AS "Errors",
-    countIf(failed) / count() AS "Error rate",
+SELECT ToolName AS "Tool", count() AS "Calls", countIf(said.1) AS "Errors",
+    countIf(said.1) / count() AS "Error rate",
     quantile(0.5)(known_ms) AS "Duration p50", quantile(0.95)(known_ms) AS "Duration p95",
-    topKIf(1)(if(StatusMessage = '', ErrorType, substring(StatusMessage, 1, 120)), failed)[1]
-        AS "Most frequent error"
+    topKIf(1)(said.2, said.1)[1] AS "Most frequent error"
 FROM (
-    SELECT ToolName, ErrorType, StatusMessage, StatusCode = 'Error' OR ErrorType != '' AS failed,
-        if(TimeUnknown, NULL, Duration / 1e6) AS known_ms
-    FROM {tables.TRACES}
-    WHERE Op = '{semconv.OP_EXECUTE_TOOL}'
-        AND Timestamp >= (SELECT min(StartedAt) FROM runs)
-        AND Timestamp <= (SELECT max(EndedAt) FROM runs)
-        AND (TraceId, TenantId) IN (
-            SELECT TraceId, arrayJoin([toString(TenantId), '{semconv.DEFAULT_TENANT}']) FROM runs
-        )
-    {tables.LATEST_SPAN}
+    SELECT ToolName, argMin(if(TimeUnknown, NULL, Duration / 1e6), is_again) AS known_ms,
+        argMax(
+            (failed, if(StatusMessage = '', ErrorType, substring(StatusMessage, 1, 120))),
+            (failed AND NOT is_again, Timestamp)
+        ) AS said
+    FROM (
+        SELECT TraceId, SpanId, Timestamp, ToolName, Duration, TimeUnknown, ErrorType,
+            StatusMessage, StatusCode = 'Error' OR ErrorType != '' AS failed
+        FROM {tables.TRACES}
+        WHERE Op = '{semconv.OP_EXECUTE_TOOL}'
+            AND Timestamp >= (SELECT min(StartedAt) FROM runs)
+            AND Timestamp <= (SELECT max(EndedAt) FROM runs)
+            AND (TraceId, TenantId) IN (
+                SELECT TraceId, arrayJoin([toString(TenantId), '{semconv.DEFAULT_TENANT}'])
+                FROM runs
+            )
+        {tables.LATEST_SPAN}
+    ) AS span
+    LEFT JOIN (
+        SELECT TraceId, told.1 AS SpanId, told.2 AS outermost, true AS is_again
+        FROM (SELECT TraceId, arrayJoin(DuplicateOf) AS told FROM runs)
+    ) AS again USING (TraceId, SpanId)
+    GROUP BY ToolName, TraceId, if(is_again, outermost, SpanId)
 )
 GROUP BY ToolName
 ORDER BY "Errors" DESC, "Calls" DESC

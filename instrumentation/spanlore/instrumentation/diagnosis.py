@@ -22,6 +22,11 @@ _WHOLE_SUITES = (
     "openlit",
     "traceloop-sdk",
 )
+# What the spans of some do not say, and what to do about it.
+_UNSAID = {
+    "openlit": "; its @trace names no function an agent or a tool: "
+    "put spanlore's run and @tool on those",
+}
 _INSTRUMENTORS = "opentelemetry_instrumentor"
 _OF_WHAT_IT_INSTRUMENTS = "instruments"  # the extra that names it
 
@@ -104,5 +109,6 @@ def _other(name: str, library: str | None) -> Other:
         name=name,
         library=library,
         reason=f"where a program switches it on, its spans of {library or 'the same calls'} stand"
-        " for spanlore's, which begins none; both are kept where it has a provider of its own",
+        " for spanlore's, which begins none; both are kept where it has a provider of its own"
+        + _UNSAID.get(name, ""),
     )

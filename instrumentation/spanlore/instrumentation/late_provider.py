@@ -90,7 +90,7 @@ class LateTracerProvider(TracerProvider):
             kwargs["context"] = _below_the_run(given)
         if self._may_carry_content():
             return start(*args, **kwargs)
-        kwargs["attributes"] = _without_content(attributes)
+        kwargs["attributes"] = without_content(attributes)
         span = start(*args, **kwargs)
         _keep_content_off(span)
         return span
@@ -103,7 +103,9 @@ class LateTracerProvider(TracerProvider):
     def _goes_elsewhere(self, span: Span) -> bool:
         """Say whether a span of this process goes through another provider: it is not seen here."""
         processor = getattr(span, "_span_processor", None)
-        return processor is not None and processor is not other_tracers.processor_of(self._choose())
+        if processor is None or processor is other_tracers.processor_of(self._choose()):
+            return False
+        return not other_tracers.is_taken(span, processor)
 
 
 class _LateTracer(Tracer):
@@ -123,13 +125,13 @@ class _LateTracer(Tracer):
     def start_as_current_span(  # type: ignore[override]  # the API's own is generic over async
         self, *args: Any, **kwargs: Any
     ) -> AbstractContextManager[Span]:
-        options = {
-            name: kwargs[name]
-            for name in ("record_exception", "set_status_on_exception")
-            if name in kwargs
-        }
         ends = kwargs.pop("end_on_exit", True)
-        return use_span(self.start_span(*args, **kwargs), end_on_exit=ends, **options)
+        return use_span(
+            self.start_span(*args, **kwargs),
+            end_on_exit=ends,
+            record_exception=kwargs.get("record_exception", True),
+            set_status_on_exception=kwargs.get("set_status_on_exception", True),
+        )
 
 
 def _start_of(provider: TracerProvider, *args: Any, **kwargs: Any) -> Start:
@@ -151,7 +153,7 @@ def _keep_content_off(span: Span) -> None:
     set_attributes, set_attribute = span.set_attributes, span.set_attribute
 
     def set_others(attributes: Mapping[str, Any]) -> None:
-        set_attributes(_without_content(attributes))
+        set_attributes(without_content(attributes))
 
     def set_other(key: str, value: Any) -> None:
         if not _is_content(key):
@@ -161,7 +163,8 @@ def _keep_content_off(span: Span) -> None:
     span.set_attribute = set_other  # type: ignore[method-assign]
 
 
-def _without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what says nothing of messages, arguments and results."""
     return {key: value for key, value in attributes.items() if not _is_content(key)}
 
 

@@ -63,6 +63,7 @@ LIBRARIES = {
     "google.genai": Library(
         "google-genai",
         "opentelemetry.instrumentation.google_genai:GoogleGenAiSdkInstrumentor",
+        recovery="google_calls",
         newer=3,
     ),
     "langchain_core": Library(
@@ -76,7 +77,7 @@ LIBRARIES = {
         "llama-index-core",
         "opentelemetry.instrumentation.genai.llama_index:LlamaIndexInstrumentor",
     ),
-    "mcp.shared._otel": Library("mcp", native="mcp_messages"),
+    "mcp": Library("mcp", native="mcp_messages", is_name_anybodys=True),
     "openai": Library(
         "openai",
         "opentelemetry.instrumentation.genai.openai:OpenAIInstrumentor",
@@ -112,21 +113,23 @@ def instrument(module: str, *, content_mode: str | None, providers: Mapping[str,
         instrumentor = _instrumentor(library)
     except ModuleNotFoundError:
         return False
-    if instrumentor.is_instrumented_by_opentelemetry:
-        return False
-    with quiet:
-        import_module(f"{__package__}.logfire_clients").leave(module)
-    with _environment_kept(content_mode):
-        instrumentor.instrument(
-            raise_exception_on_conflict=True, skip_dep_check=is_known_anyway(library), **providers
-        )
+    was_on = instrumentor.is_instrumented_by_opentelemetry
+    if not was_on:
+        with quiet:
+            import_module(f"{__package__}.logfire_clients").leave(module)
+        with _environment_kept(content_mode):
+            instrumentor.instrument(
+                raise_exception_on_conflict=True,
+                skip_dep_check=is_known_anyway(library),
+                **providers,
+            )
     if library.recovery:
         with quiet:
             import_module(f"{__package__}.recovery.{library.recovery}").recover()
     if module == "anthropic":
         # Its own spans would stand inside the instrumentor's, with the same tokens again.
         os.environ.setdefault(_ANTHROPIC_NATIVE, "false")
-    return True
+    return not was_on
 
 
 def uninstrument(module: str) -> None:

@@ -8,11 +8,15 @@ those of an agent framework do for the SDK below.
 
 That holds only where the other's spans come to us. What goes through a provider of its own goes
 elsewhere, and without ours the call would be missing here: then both are kept, each in its place.
+
+The official instrumentors, which we trace with, can be on only once. Where the program switches
+one on with a provider of its own, ours gives way, and its spans are taken from that provider too.
 """
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from opentelemetry import trace
@@ -23,7 +27,7 @@ from packaging.utils import canonicalize_name
 from spanlore.instrumentation.complaint import complain
 from spanlore.instrumentation.libraries import LIBRARIES
 from spanlore.instrumentation.quiet import quiet
-from spanlore.instrumentation.recovery.amending import around, before
+from spanlore.instrumentation.recovery.amending import after, around
 from spanlore.schemas import semconv
 
 # What instrumentors say that they trace, where it is not the distribution of the table's.
@@ -39,8 +43,12 @@ _OF_AMAZONS_MODELS = ("bedrock", "botocore")
 # It has no models, and what is switched on for it carries the trace along, without a span.
 _WITHOUT_MODELS = "mcp"
 
-# The official instrumentors, which are what we trace with; the program's own use of one is ours.
-OFFICIAL = frozenset(library.instrumentor for library in LIBRARIES.values() if library.instrumentor)
+# The libraries by their official instrumentors, which are what we trace with.
+OFFICIAL = {
+    library.instrumentor: module for module, library in LIBRARIES.items() if library.instrumentor
+}
+
+_INSTEAD = "call instrument() without tracer_provider, or leave it to spanlore"
 
 _OPERATIONS = {*semconv.INFERENCE_OPS, semconv.OP_EMBEDDINGS}
 _OPENINFERENCE_KINDS = {"LLM", "EMBEDDING"}
@@ -66,21 +74,36 @@ class OtherTracer:
 
 # By the module of the library; what is switched off is no more there.
 _switched_on: dict[str, list[OtherTracer]] = {}
+# What is taken from providers that are not ours: processors of theirs, each with who makes spans.
+_taken: list[tuple[Any, OtherTracer]] = []
 
 
-def watch() -> None:
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What is done about official instrumentors: take spans of one there, trace a library again."""
+
+    take: Callable[[Any, OtherTracer], None]
+    begin: Callable[[str], None]
+
+
+_ours: Ours
+
+
+def watch(ours: Ours) -> None:
     """Take note of the instrumentors that are on, and of all that are switched on or off."""
+    global _ours  # noqa: PLW0603  # instrumentors are amended once, whoever traces
+    _ours = ours
     # Its import is what calls this, and must not be what this module's own import does.
     from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]  # noqa: PLC0415
         BaseInstrumentor,
     )
 
     around(BaseInstrumentor, "instrument", _switching_on)
-    before(BaseInstrumentor, "uninstrument", _switched_off)
+    after(BaseInstrumentor, "uninstrument", _switched_off)
     for instrumentor in _instrumentors(BaseInstrumentor):
         if instrumentor.is_instrumented_by_opentelemetry:
             with quiet:
-                _note(instrumentor, _tracers(instrumentor.__module__))
+                _note_as_on(instrumentor)
 
 
 def libraries_told(needs: Iterable[str], *, by: str) -> list[str]:
@@ -116,6 +139,12 @@ def is_told(
             return True
     is_call = attributes.get(semconv.OPERATION_NAME) in _OPERATIONS
     return is_call and _is_call_of_another(within, provider)
+
+
+def is_taken(span: Any, processor: Any) -> bool:
+    """Say whether a span that goes through this processor of another's comes to us from there."""
+    scope = getattr(span, "instrumentation_scope", None)
+    return any(of is processor and by.is_scope(scope) for of, by in _taken)
 
 
 def _leads(way: Any, provider: trace.TracerProvider) -> bool:
@@ -160,10 +189,15 @@ def say_that_it_tells(other: str, library: str, *, instead: str) -> None:
 
 
 class _Switching:
-    """A bracket of an instrumentor's start: it may import its library, and it may refuse to."""
+    """A bracket of an instrumentor's start: it may import its library, and it may refuse to.
 
-    def __init__(self, instrumentor: Any) -> None:
+    ``library`` is that of an official one, ``other``, which comes in the place of ours.
+    """
+
+    def __init__(self, instrumentor: Any, other: OtherTracer, library: str | None) -> None:
         self._instrumentor = instrumentor
+        self._other = other
+        self._library = library
         self.result: Any = None
 
     def __enter__(self) -> None:
@@ -171,32 +205,101 @@ class _Switching:
 
     def __exit__(self, *_: object) -> None:
         with quiet:
-            if not self._instrumentor.is_instrumented_by_opentelemetry:
-                _switched_off(self._instrumentor)
+            is_on = self._instrumentor.is_instrumented_by_opentelemetry
+            if not is_on:
+                _forget(self._other.name)
+            if self._library is not None and is_on:
+                _take(self._other, LIBRARIES[self._library].distribution)
+            elif self._library is not None:
+                _ours.begin(self._library)
+
+
+def _note_as_on(instrumentor: Any) -> None:
+    """Take note of one that was switched on before we looked."""
+    other = OtherTracer(_name_of(instrumentor), _tracers(_name_of(instrumentor)))
+    library = _of_official(instrumentor)
+    if library is None:
+        _note(other, libraries_told(instrumentor.instrumentation_dependencies(), by=other.name))
+    elif _goes_elsewhere(other.ways):
+        _note(other, [library])
+        _take(other, LIBRARIES[library].distribution)
 
 
 def _switching_on(instrumentor: Any, **options: Any) -> _Switching | None:
+    ways = tuple(filter(None, (options.get("tracer_provider"), options.get("tracer"))))
+    other, library = OtherTracer(_name_of(instrumentor), ways), _of_official(instrumentor)
+    if library is not None:
+        if not _goes_elsewhere(ways):
+            return None
+        import_module(library)  # so that ours is on by now, and not amid its start
     if instrumentor.is_instrumented_by_opentelemetry:
-        return None
-    ways = (options.get("tracer_provider"), options.get("tracer"))
-    _note(instrumentor, tuple(way for way in ways if way is not None))
-    return _Switching(instrumentor)
+        if library is None or _is_noted(other.name, library):
+            return None
+        instrumentor.uninstrument()
+    told = libraries_told(instrumentor.instrumentation_dependencies(), by=other.name)
+    _note(other, told if library is None else [library])
+    return _Switching(instrumentor, other, library)
 
 
-def _switched_off(instrumentor: Any, **_: Any) -> None:
+def _name_of(instrumentor: Any) -> str:
+    """Return its module; of an official one the package that the class is taken from."""
+    kind = type(instrumentor)
+    for place, _, name in (official.partition(":") for official in OFFICIAL):
+        if kind.__qualname__ == name and f"{kind.__module__}.".startswith(f"{place}."):
+            return place
+    return kind.__module__
+
+
+def _of_official(instrumentor: Any) -> str | None:
+    """Return the library that an official instrumentor is for."""
+    return OFFICIAL.get(f"{_name_of(instrumentor)}:{type(instrumentor).__qualname__}")
+
+
+def _goes_elsewhere(ways: tuple[Any, ...]) -> bool:
+    """Say whether these were chosen by the program, and are not the global provider."""
+    there = trace.get_tracer_provider()
+    is_ours = any(type(way).__module__.startswith(f"{__package__}.") for way in ways)
+    return bool(ways) and not is_ours and not any(_leads(way, there) for way in ways)
+
+
+def _switched_off(result: Any, instrumentor: Any, **_: Any) -> Any:
+    name, library = _name_of(instrumentor), _of_official(instrumentor)
+    was_theirs = library is not None and _is_noted(name, library)
+    _forget(name)
+    if library is not None and was_theirs:
+        _ours.begin(library)
+    return result
+
+
+def _forget(name: str) -> None:
     for module, others in list(_switched_on.items()):
-        others[:] = [other for other in others if other.name != type(instrumentor).__module__]
+        others[:] = [other for other in others if other.name != name]
         if not others:
             del _switched_on[module]
 
 
-def _note(instrumentor: Any, ways: tuple[Any, ...]) -> None:
-    kind = type(instrumentor)
-    if f"{kind.__module__}:{kind.__qualname__}" in OFFICIAL:
-        return
-    needs = instrumentor.instrumentation_dependencies()
-    for module in libraries_told(needs, by=kind.__module__):
-        _switched_on.setdefault(module, []).append(OtherTracer(kind.__module__, ways))
+def _note(other: OtherTracer, modules: Iterable[str]) -> None:
+    for module in modules:
+        _switched_on.setdefault(module, []).append(other)
+
+
+def _is_noted(name: str, library: str) -> bool:
+    return any(other.name == name for other in others_of(library))
+
+
+def _take(other: OtherTracer, library: str) -> None:
+    """Let the spans of the program's own use of an official instrumentor come to us as well."""
+    for way in other.ways:
+        processor = getattr(way, "span_processor", None) or processor_of(way)
+        if not hasattr(processor, "add_span_processor"):
+            complain(
+                f"{other.name} is switched on with a provider that spanlore cannot join: the calls"
+                f" of {library} are missing. For them, {_INSTEAD}."
+            )
+        elif not any(of is processor and by.name == other.name for of, by in _taken):
+            _taken.append((processor, other))
+            _ours.take(processor, other)
+            say_that_it_tells(other.name, library, instead=_INSTEAD)
 
 
 def _instrumentors(kind: type[Any]) -> Iterator[Any]:

@@ -25,6 +25,7 @@ from spanlore.instrumentation import asked_tools, hush
 from spanlore.instrumentation.identity import run_attributes
 from spanlore.instrumentation.journal import Journal, Kind, journal_dir
 from spanlore.instrumentation.late_provider import LateTracerProvider
+from spanlore.instrumentation.other_tracers import OtherTracer, processor_of
 from spanlore.instrumentation.outbox import Outbox
 from spanlore.instrumentation.own_provider import OwnProvider
 from spanlore.instrumentation.quiet import quiet
@@ -33,6 +34,7 @@ from spanlore.instrumentation.revision import revision_of
 from spanlore.instrumentation.sending import sender
 from spanlore.instrumentation.settings import LOGS, TRACES, Settings
 from spanlore.instrumentation.span_bytes import attributes_of, open_span_request, span_request
+from spanlore.instrumentation.spans_elsewhere import SpansElsewhere
 from spanlore.instrumentation.sudden_end import at_sudden_end
 from spanlore.instrumentation.worker_exit import at_worker_exit
 from spanlore.schemas import semconv
@@ -122,6 +124,20 @@ class Pipeline:
             "logger_provider": None if wants_events else NoOpLoggerProvider(),
         }
 
+    def take(self, processor: Any, other: OtherTracer) -> None:
+        """Take the spans of a tracer whose provider, by its processor, is neither ours nor joined.
+
+        Copies of them: what goes elsewhere bears nothing of ours.
+        """
+        processor.add_span_processor(
+            SpansElsewhere(
+                other,
+                self._put_span,
+                is_here=lambda: processor is processor_of(self._choose()),
+                may_carry_content=self._may_carry_content,
+            )
+        )
+
     def captures_content(self) -> bool:
         """Say whether arguments, results and texts may be sent."""
         self._choose()
@@ -151,6 +167,10 @@ class Pipeline:
     def stop(self) -> None:
         """Send what is left, for at most ``STOP_S`` seconds."""
         self.outbox.stop(STOP_S)
+
+    def _put_span(self, span: ReadableSpan) -> None:
+        self.outbox.put(TRACES, span)
+        _note_asked(span)
 
     def _may_carry_content(self) -> bool:
         return self._follows_user or self._captures_content[self._is_ours_alone()]
@@ -228,7 +248,7 @@ class _Spans(SpanProcessor):
             if context.trace_flags & _SAMPLED:
                 self._outbox.put(TRACES, span)
         with quiet:
-            _note_asked(span, context.trace_id)
+            _note_asked(span)
 
     def shutdown(self) -> None:
         with quiet:
@@ -240,11 +260,13 @@ class _Spans(SpanProcessor):
         return False
 
 
-def _note_asked(span: ReadableSpan, trace_id: int) -> None:
+def _note_asked(span: ReadableSpan) -> None:
+    if span.context is None:
+        return
     if span.parent is None:
-        asked_tools.forget(trace_id)
+        asked_tools.forget(span.context.trace_id)
     else:
-        asked_tools.note(trace_id, attributes_of(span).get(semconv.OUTPUT_MESSAGES))
+        asked_tools.note(span.context.trace_id, attributes_of(span).get(semconv.OUTPUT_MESSAGES))
 
 
 class _Records(LogRecordProcessor):

@@ -15,6 +15,7 @@ from spanlore.instrumentation.quiet import quiet
 from spanlore.instrumentation.truth import truth
 
 if TYPE_CHECKING:
+    from spanlore.instrumentation.other_tracers import OtherTracer
     from spanlore.instrumentation.pipeline import Pipeline
     from spanlore.instrumentation.settings import Settings
 
@@ -101,9 +102,13 @@ class _Switch:
         return made
 
     def _watch_others(self, _: str) -> None:
-        from spanlore.instrumentation.other_tracers import watch  # noqa: PLC0415
+        from spanlore.instrumentation.other_tracers import Ours, watch  # noqa: PLC0415
 
-        watch()
+        watch(Ours(take=self._take, begin=self._imported))
+
+    def _take(self, processor: Any, other: "OtherTracer") -> None:
+        if (ours := self.pipeline()) is not None:
+            ours.take(processor, other)
 
     def _imported(self, module: str) -> None:
         if (ours := self.pipeline()) is not None:

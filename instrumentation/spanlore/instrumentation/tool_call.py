@@ -139,7 +139,11 @@ class Call:
     def _record_result(self, invocation: ToolInvocation) -> None:
         ours = pipeline()
         if self.result is not _UNKNOWN and ours is not None and ours.captures_content():
-            _set(invocation, semconv.TOOL_CALL_RESULT, plain_text(self.result))
+            _set(invocation, semconv.TOOL_CALL_RESULT, plain_text(self._told()))
+
+    def _told(self) -> Any:
+        """Return what of the result is told."""
+        return self.result
 
 
 def _agent() -> str | None:

@@ -220,6 +220,8 @@ AGENT_RUNS = Table(
         Column("Steps", "UInt64"),
         Column("ToolCalls", "UInt64"),
         Column("ToolErrors", "UInt64"),
+        # By their ids, spans that tell a call again that the other span tells: it counts once.
+        Column("DuplicateOf", "Map(String, String)"),
         Column("InputTokens", "Nullable(UInt64)"),
         Column("OutputTokens", "Nullable(UInt64)"),
         Column("CostUsd", "Nullable(Float64)"),

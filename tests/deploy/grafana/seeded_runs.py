@@ -10,9 +10,10 @@ from spanlore.schemas import learning_tables, metric_tables, semconv
 from spanlore.schemas.effect_records import effect_row
 from spanlore.schemas.lesson_records import lesson_row
 from spanlore.schemas.store import Store
+from spanlore.schemas.tables import TRACES
 from spanlore.schemas.types import Arm, Effect
 from tests.analyzers.standing_lessons import finding, memory
-from tests.loaded_runs import load_lines
+from tests.loaded_runs import load_lines, load_requests
 from tests.schemas import segments
 
 # Around the time at which the spans are received, so that one time range holds everything.
@@ -23,6 +24,11 @@ QUOTED_USER = "o'neil\\"
 ACME_RUNS = 20
 GLOBEX_RUNS = 4
 LEARNED = RECEIVED - timedelta(hours=1)
+
+# The tools of globex's agent are run by a server, which tells their calls too, and what fails.
+_SERVED_SQL = f"""INSERT INTO {TRACES}
+SELECT * REPLACE (reverse(SpanId) AS SpanId, SpanId AS ParentSpanId, 'server' AS ScopeName)
+FROM {TRACES} WHERE TenantId = 'globex' AND Op = '{semconv.OP_EXECUTE_TOOL}'"""
 
 
 def lines() -> Iterator[dict[str, Any]]:
@@ -91,6 +97,8 @@ def _messages(number: int) -> list[dict[str, Any]]:
 def seed(store: Store, folder: Path) -> None:
     """Store the runs, and three lessons: proposed, given to runs, and measured."""
     load_lines(store, folder, lines())
+    store.command(_SERVED_SQL)
+    load_requests(store, folder)
     seed_self_metrics(store)
     found = finding_row(
         finding("f1"), analyzer_version="1", analysis_id="a1", at=LEARNED, version=1

@@ -3,15 +3,16 @@
 They are OpenAI's, Anthropic's, Google's and Amazon Bedrock's.
 
 What a model answers is in its name and in the request: ``busy-*`` is too busy once and asks to
-come back at once, ``refused-*`` refuses, ``thinking-*`` reasons first. A model that is given tools
-calls the first, and answers when it has the result. Ids and token counts are always the same.
+come back at once, ``refused-*`` refuses, ``thinking-*`` reasons first, ``background-*`` does not
+wait for an agent that it asks. A model that is given tools calls the first, and answers when it has
+the result. Ids and token counts are always the same.
 """
 
 import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.instrumentation.coverage import (
@@ -28,9 +29,8 @@ _TO_HELPER = {
     "description": "Ask.",
     "prompt": "Is it sunny?",
     "subagent_type": "helper",
-    "run_in_background": False,
 }
-_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {"Agent": _TO_HELPER, "Task": _TO_HELPER}
+_TO_AGENTS = ("Agent", "Task")
 _AMAZON_ERRORS = {400: "ValidationException", 429: "ThrottlingException"}
 DOORS = (
     *scripted_openai.DOORS,
@@ -40,11 +40,12 @@ DOORS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ScriptedModels:
-    """Where the models are, as the SDKs' environment variables."""
+    """Where the models are, as the SDKs' environment variables, and what they were ``asked``."""
 
     url: str
+    asked: list[Asked] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
         return {
@@ -66,7 +67,7 @@ class ScriptedModels:
 @contextmanager
 def scripted_models() -> Iterator[ScriptedModels]:
     """Serve while the block runs."""
-    lock, were_busy = threading.Lock(), set[str]()
+    lock, were_busy, models = threading.Lock(), set[str](), ScriptedModels("")
 
     class Door(Quiet):
         def do_POST(self) -> None:  # noqa: N802 - the library calls it so
@@ -75,6 +76,7 @@ def scripted_models() -> Iterator[ScriptedModels]:
                 path = self.path.partition("?")[0]
                 if path.startswith(prefix) and path.endswith(suffix):
                     asked = read(path, body)
+                    models.asked.append(asked)
                     self.send(_refusal(asked) or write(asked, _answer(asked)))
                     return
             self.send(Reply({"error": {"message": f"no script for {self.path}"}}, status=404))
@@ -99,15 +101,21 @@ def scripted_models() -> Iterator[ScriptedModels]:
                 return _error(429, "rate_limit_error", "busy by the script")
         return None
 
-    with serving(Door) as url:
-        yield ScriptedModels(url)
+    with serving(Door) as models.url:
+        yield models
 
 
 def _answer(asked: Asked) -> Answer:
     if asked.tool is not None and not asked.has_tool_result:
-        return Answer(tool=asked.tool, arguments=_ARGUMENTS.get(asked.tool, {"city": "Paris"}))
+        return Answer(tool=asked.tool, arguments=_arguments(asked))
     reasoning = "It is short." if asked.script.startswith("thinking") else None
     return Answer(text="It is sunny.", reasoning=reasoning)
+
+
+def _arguments(asked: Asked) -> Mapping[str, Any]:
+    if asked.tool not in _TO_AGENTS:
+        return {"city": "Paris"}
+    return {**_TO_HELPER, "run_in_background": asked.script.startswith("background")}
 
 
 def _error(status: int, kind: str, message: str) -> Reply:

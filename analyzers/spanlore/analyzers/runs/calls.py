@@ -3,9 +3,13 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from spanlore.analyzers.runs.error_template import ErrorTemplate, error_template
+
+_KNOWN_MORE = ("ToolArguments", "ToolResult", "ToolCallId")
+_FAILURE = ("Failed", "StatusMessage", "ErrorType")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +50,29 @@ class Call:
 
 def calls_of(rows: Iterable[Mapping[str, Any]]) -> list[Call]:
     """Read rows of tool calls (``stored_calls``); the result is ordered by run, then by time."""
-    found = [call_of(row) for row in rows]
+    found = [call_of(row) for row in told_once(rows)]
     return sorted(found, key=lambda call: (call.trace_id, call.start_ns, call.span_id))
+
+
+def told_once(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leave one row of each call, the outermost that tells it, with what only others say of it.
+
+    ``DuplicateOf`` is the outermost's span id on rows of the others. A call failed where the last
+    that tells it did, as the collector counts.
+    """
+    in_time = sorted(rows, key=itemgetter("StartUnixNano"))
+    told = {(row["TraceId"], row["SpanId"]): dict(row) for row in in_time}
+    failed = {place for place, row in told.items() if row["Failed"]}
+    for place, row in list(told.items()):
+        outermost = (row["TraceId"], row.get("DuplicateOf"))
+        if outermost not in told:  # itself, or one that is not here: it has not ended
+            continue
+        call = told[outermost]
+        call |= {name: row[name] for name in _KNOWN_MORE if name in row and not call[name]}
+        if outermost not in failed:
+            call |= {name: row[name] for name in _FAILURE}
+        del told[place]
+    return list(told.values())
 
 
 def with_earlier(calls: Iterable[Call]) -> Iterator[tuple[Call, list[Call]]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spanlore.analyzers.runs.calls import call_of, parsed
+from spanlore.analyzers.runs.calls import call_of, parsed, told_once
 from spanlore.analyzers.runs.conversation import messages_of, text_of
 from spanlore.analyzers.runs.run_trace import Message, ModelCall, Override, RunTrace
 from spanlore.analyzers.runs.tool_schema import tool_of
@@ -40,6 +40,11 @@ TEXT_CHARACTERS_MAX = 2**20
 HISTORY_CHARACTERS_MAX = 2**22
 SEGMENT_CHARACTERS_MAX = 2**10
 
+_KNOWN_MORE = (
+    "Model", "InputTokens", "OutputTokens", "CacheReadTokens", "ReasoningTokens", "MaxTokens",
+    "FinishReasons", "Output",
+)  # fmt: skip
+
 
 def shortened(text: str, name: str = "") -> str:
     """Return SQL for a text (a column, or named SQL) that no span can make endless."""
@@ -50,6 +55,7 @@ def shortened(text: str, name: str = "") -> str:
 _RUNS_SQL = f"""
 SELECT TenantId, TraceId, RootSpanId, UserId, SessionId, TaskType, TaskId, AgentName, AgentVersion,
        Model, HarnessHash, InstructionsHash, ToolDefinitionsHash, Outcome, State, TimeUnknown,
+       DuplicateOf AS Duplicates,
        toUnixTimestamp64Nano(StartedAt) AS StartedNs, toUnixTimestamp64Nano(EndedAt) AS EndedNs
 FROM {RUNS} WHERE TraceId IN %(ids)s {LATEST_RUN}
 """
@@ -156,7 +162,8 @@ def _run_trace(
     defined: _Definitions,
 ) -> RunTrace:
     ordered = sorted(
-        spans, key=lambda one: (one["StartUnixNano"], one["EndUnixNano"], one["SpanId"])
+        ({**one, "DuplicateOf": run["Duplicates"].get(one["SpanId"], "")} for one in spans),
+        key=_began,
     )
     root: Mapping[str, Any] = next(
         (one for one in ordered if one["SpanId"] == run["RootSpanId"]), {}
@@ -183,7 +190,9 @@ def _run_trace(
             name.removeprefix(semconv.SEGMENT_PREFIX): value
             for name, value in root.get("Segments", {}).items()
         },
-        calls=tuple(call_of({**one, **run}) for one in ordered if _is_tool_call(one)),
+        calls=tuple(
+            map(call_of, told_once({**one, **run} for one in ordered if _is_tool_call(one)))
+        ),
         span_errors=tuple(
             f"{one['ErrorType']} {one['StatusMessage']}".strip()
             for one in ordered
@@ -210,11 +219,14 @@ def _is_tool_call(span: Mapping[str, Any]) -> bool:
 
 
 def _model_calls(spans: Sequence[Mapping[str, Any]]) -> Iterator[ModelCall]:
-    inference = {one["SpanId"] for one in spans if one["Op"] in semconv.INFERENCE_OPS}
-    for one in spans:
-        # Right below another inference span it is the same call, seen by a second instrumentation.
-        if one["SpanId"] in inference and one["ParentSpanId"] not in inference:
-            yield _model_call(one)
+    """Yield each call as the outermost that tells it does, with what only others know of it."""
+    calls = {one["SpanId"]: dict(one) for one in spans if one["Op"] in semconv.INFERENCE_OPS}
+    for one in list(calls.values()):
+        if one["DuplicateOf"] in calls:
+            call = calls[one["DuplicateOf"]]
+            call |= {name: one[name] for name in _KNOWN_MORE if call[name] in ("", None)}
+            del calls[one["SpanId"]]
+    yield from map(_model_call, calls.values())
 
 
 def _model_call(span: Mapping[str, Any]) -> ModelCall:

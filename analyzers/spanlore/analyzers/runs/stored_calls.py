@@ -34,7 +34,8 @@ SELECT call.TenantId AS TenantId, call.TraceId AS TraceId, call.SpanId AS SpanId
        call.StatusCode = 'Error' OR call.ErrorType != '' AS Failed,
        call.StatusMessage AS StatusMessage, call.ErrorType AS ErrorType,
        run.TaskType AS TaskType, run.TaskId AS TaskId, run.UserId AS UserId,
-       run.AgentName AS AgentName, run.AgentVersion AS AgentVersion, run.Model AS Model
+       run.AgentName AS AgentName, run.AgentVersion AS AgentVersion, run.Model AS Model,
+       run.DuplicateOf[call.SpanId] AS DuplicateOf
 FROM (
     SELECT TenantId, TraceId, SpanId, StartUnixNano, ToolName,
            {shortened("ToolArguments")}, {shortened("ToolResult")}, StatusCode,
@@ -45,7 +46,7 @@ FROM (
     {LATEST_SPAN}
 ) AS call
 INNER JOIN (
-    SELECT TraceId, TaskType, TaskId, UserId, AgentName, AgentVersion, Model
+    SELECT TraceId, TaskType, TaskId, UserId, AgentName, AgentVersion, Model, DuplicateOf
     FROM {RUNS} WHERE TraceId IN %(ids)s {LATEST_RUN}
 ) AS run ON run.TraceId = call.TraceId
 """

@@ -12,11 +12,14 @@ messages: the turn's last call then has those of all that nothing is known of.
 import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from claude_agent_sdk._internal.transport.subprocess_cli import SubprocessCLITransport
+from opentelemetry import context
+from opentelemetry.context import Context
 from opentelemetry.util.genai.handler import TelemetryHandler
 from opentelemetry.util.genai.invocation import (
     Error,
@@ -50,7 +53,7 @@ _NO_MODEL = "<synthetic>"
 _FINISH_REASONS = {"end_turn": "stop", "stop_sequence": "stop", "tool_use": "tool_call"}
 
 _handler: TelemetryHandler
-_turns: WeakKeyDictionary[Any, "_Turn"] = WeakKeyDictionary()
+_turns: WeakKeyDictionary[Any, "_Turns"] = WeakKeyDictionary()
 
 
 def wrap(handler: TelemetryHandler) -> None:
@@ -72,10 +75,9 @@ def _written(transport: Any, data: str) -> None:
     message = json.loads(data)
     if message.get("type") != "user" or _traces_itself(options.env):
         return
-    turn = _turns.get(transport)
-    if turn is None:
-        turn = _turns[transport] = _Turn(options)
-    turn.hear(_parts(message["message"]["content"]))
+    if transport not in _turns:
+        _turns[transport] = _Turns(options)
+    _turns[transport].hear(_parts(message["message"]["content"]))
 
 
 def _traces_itself(env: Mapping[str, str]) -> bool:
@@ -87,36 +89,41 @@ async def _watched(messages: AsyncGenerator[Any, None], transport: Any) -> Async
     async with aclosing(messages):
         async for message in messages:
             with quiet:
-                if (turn := _turns.get(transport)) is not None and turn.see(message):
-                    del _turns[transport]
+                if (turns := _turns.get(transport)) is not None:
+                    turns.see(message)
             yield message
 
 
 def _closed(transport: Any) -> None:
-    if (turn := _turns.pop(transport, None)) is not None:
-        turn.end(Error(message="", type=semconv.ERROR_TYPE_OTHER))
+    if (turns := _turns.pop(transport, None)) is not None:
+        turns.end(Error(message="", type=semconv.ERROR_TYPE_OTHER))
 
 
-class _Turn:
-    """From what the user said to the result: the agent's span, with all below it.
+class _Turns:
+    """The turns of a program: each from what the user said to the result, as the agent's span.
 
     An agent that a tool of another's is has a conversation and a span of its own, below the tool's.
-    Its last answer is told as the end of its task.
+    Its last answer is told as the end of its task. One in the background goes on when the turn is
+    over; when it is done the program begins a turn by itself, which belongs where the last did.
+    The program of the SDK 0.2.82 tells nothing of what such an agent does.
     """
 
     def __init__(self, options: Any) -> None:
         self._with_content = _handler.should_capture_content()
-        agent = _handler.invoke_local_agent(agent_name=AGENT)
-        self._main = _Conversation(agent, instructions=options.system_prompt)
-        # By the id of the call of the tool that the agent is.
-        self._conversations = {"": self._main}
+        self._instructions = options.system_prompt
+        # By the id of the call of the tool that the agent is; "" is the agent that was asked.
+        self._conversations: dict[str, _Conversation] = {}
+        self._background: set[str] = set()
         self._error: str | None = None
 
     def hear(self, parts: Sequence[MessagePart]) -> None:
+        """Take what the user says, which begins a turn unless one goes on."""
+        if "" not in self._conversations:
+            self._begin(context.get_current())
         self._main.hear(InputMessage(role="user", parts=list(parts)), is_task=True)
 
-    def see(self, message: Mapping[str, Any]) -> bool:
-        """Take a message of the program's; say whether it ends the turn."""
+    def see(self, message: Mapping[str, Any]) -> None:
+        """Take a message of the program's."""
         kind = message.get("type")
         if kind == "system":
             self._see_system(message)
@@ -128,16 +135,28 @@ class _Turn:
             self._of(message).see_part(message["event"])
         elif kind == "result":
             self._see_end(message)
-        return kind == "result"
 
     def end(self, error: Error | None) -> None:
-        """End what goes on, the inmost first."""
-        for conversation in reversed(self._conversations.values()):
-            conversation.end(error)
+        """End all that goes on."""
+        self._end_all_but(set(), error)
+
+    def _begin(self, within: Context) -> None:
+        self._context = within
+        agent = _handler.invoke_local_agent(agent_name=AGENT, context=within)
+        self._main = _Conversation(agent, instructions=self._instructions)
+        self._conversations = {"": self._main, **self._conversations}
+
+    def _go_on(self) -> None:
+        """Begin a turn that nobody asked for: the model is told what it was told before."""
+        told = self._main.told
+        self._begin(self._context)
+        self._main.told = list(told)
 
     def _see_system(self, message: Mapping[str, Any]) -> None:
         subtype = message.get("subtype")
         if subtype == "init":
+            if "" not in self._conversations:
+                self._go_on()
             self._main.agent.conversation_id = message["session_id"]
             self._main.model = message["model"]
             self._main.tools = [
@@ -147,8 +166,19 @@ class _Turn:
             self._main.ask()
         elif subtype == "api_retry":
             self._main.resent()
+        elif subtype == "task_started" and message.get("is_backgrounded"):
+            self._see_background(message)
         elif subtype == "task_notification":
             self._see_end_of_task(message)
+
+    def _see_background(self, message: Mapping[str, Any]) -> None:
+        """An agent in the background begins: its tool is answered before it is."""
+        call_id = message.get("tool_use_id") or "-"
+        self._background.add(call_id)
+        conversation = self._of({**message, "parent_tool_use_id": call_id})
+        asked = InputMessage(role="user", parts=_parts(message.get("prompt") or ""))
+        conversation.hear(asked, is_task=True)
+        conversation.ask()
 
     def _see_answer(self, message: Mapping[str, Any]) -> None:
         conversation = self._of(message)
@@ -179,7 +209,9 @@ class _Turn:
         _finish(tool, Error(message=text, type=semconv.ERROR_TYPE_TOOL) if is_error else None)
 
     def _see_end_of_task(self, message: Mapping[str, Any]) -> None:
-        conversation = self._conversations.pop(message.get("tool_use_id") or "-", None)
+        call_id = message.get("tool_use_id") or "-"
+        self._background.discard(call_id)
+        conversation = self._conversations.pop(call_id, None)
         if conversation is None:
             return
         status, text = message.get("status"), str(message.get("summary") or "")
@@ -188,17 +220,28 @@ class _Turn:
         conversation.end(None if status == "completed" else told)
 
     def _see_end(self, message: Mapping[str, Any]) -> None:
+        """The turn is over, with all but what goes on in the background."""
+        if "" not in self._conversations:
+            return
         text = str(message.get("result") or "") if self._with_content else ""
         total = (message.get("usage") or {}).get("output_tokens") or 0
         self._main.complete(message.get("stop_reason"), total - self._main.output_tokens)
         self._main.answered(text)
         subtype = message.get("subtype")
         named = str(subtype) if subtype != "success" else self._error or semconv.ERROR_TYPE_OTHER
-        self.end(Error(message=text, type=named) if message.get("is_error") else None)
+        error = Error(message=text, type=named) if message.get("is_error") else None
+        self._end_all_but(self._background, error)
+
+    def _end_all_but(self, kept: AbstractSet[str], error: Error | None) -> None:
+        """End what goes on, the inmost first."""
+        for call_id in [each for each in reversed(self._conversations) if each not in kept]:
+            self._conversations.pop(call_id).end(error)
 
     def _of(self, message: Mapping[str, Any]) -> "_Conversation":
         """Return the agent's own conversation, or that of an agent that one of its tools is."""
         parent = message.get("parent_tool_use_id") or ""
+        if not parent and not self._conversations.get(""):
+            self._go_on()
         if parent not in self._conversations:
             running = (each.running.get(parent) for each in self._conversations.values())
             around = next(filter(None, running), self._main.agent)
@@ -222,14 +265,14 @@ class _Conversation:
         self.output_tokens = 0
         self._with_content = _handler.should_capture_content()
         self._instructions = instructions
-        self._told: list[InputMessage] = []
+        self.told: list[InputMessage] = []
         self._call: InferenceInvocation | None = None
         self._id: str | None = None
 
     def hear(self, said: InputMessage, *, is_task: bool) -> None:
         """Take what the model is told next; ``is_task``: it is what the agent was asked for."""
         self._settle()
-        self._told.append(said)
+        self.told.append(said)
         if is_task and self._with_content:
             self.agent.input_messages.append(said)
 
@@ -256,6 +299,7 @@ class _Conversation:
 
     def ask(self) -> InferenceInvocation:
         """Begin a call with all that was told."""
+        self._settle()
         call = _handler.inference(
             _PROVIDER,
             request_model=self.model,
@@ -263,7 +307,7 @@ class _Conversation:
             _attach_to_context=False,
         )
         if self._with_content:
-            call.input_messages = list(self._told)
+            call.input_messages = list(self.told)
             call.tool_definitions = self.tools
             if isinstance(self._instructions, str):
                 call.system_instruction = [TextPart(content=self._instructions)]
@@ -329,7 +373,7 @@ class _Conversation:
         if self._call is None:
             return
         answered = self._call.output_messages
-        self._told += [InputMessage(role="assistant", parts=each.parts) for each in answered]
+        self.told += [InputMessage(role="assistant", parts=each.parts) for each in answered]
         _finish(self._call, error)
         self._call = self._id = None
 

@@ -391,6 +391,7 @@ CREATE TABLE IF NOT EXISTS agent_runs (
     `Steps` UInt64 CODEC(ZSTD(1)),
     `ToolCalls` UInt64 CODEC(ZSTD(1)),
     `ToolErrors` UInt64 CODEC(ZSTD(1)),
+    `DuplicateOf` Map(String, String) CODEC(ZSTD(1)),
     `InputTokens` Nullable(UInt64) CODEC(ZSTD(1)),
     `OutputTokens` Nullable(UInt64) CODEC(ZSTD(1)),
     `CostUsd` Nullable(Float64) CODEC(ZSTD(1)),
