@@ -9,6 +9,7 @@ import pytest
 
 from spanlore.review.desk import Desk
 from spanlore.review.door import Door
+from spanlore.review.erasing import Eraser
 from spanlore.review.exposures import ExposureQueue
 from spanlore.review.request import BODY_BYTES_MAX
 from spanlore.schemas.effect_records import effect_json
@@ -41,7 +42,8 @@ def exposures(store: Store) -> list[tuple[str, str, str]]:
 def every_route() -> list[tuple[str, str, bool]]:
     desk = Desk(lambda: Store.connect("clickhouse://nowhere"))
     queue = ExposureQueue(lambda: Store.connect("clickhouse://nowhere"), on_exposed=desk.exposed)
-    door = Door(desk, queue, access_at(1, token="t"))
+    eraser = Eraser(desk, queue, lambda: Store.connect("clickhouse://nowhere"))
+    door = Door(desk, queue, eraser, access_at(1, token="t"))
     door.close()
     return [(one.method, one.path, one.is_open) for one in door.routes]
 

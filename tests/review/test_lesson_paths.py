@@ -204,7 +204,7 @@ class Paths(RuleBasedStateMachine):
         return [
             Told(one.event, one.by, one.human, one.lesson)
             for one in self.log
-            if one.lesson.lesson_id == lesson_id
+            if one.lesson is not None and one.lesson.lesson_id == lesson_id
         ]
 
     @invariant()
@@ -216,8 +216,9 @@ class Paths(RuleBasedStateMachine):
         """The log, followed from its first entry, leads to the same lessons."""
         found: dict[str, Standing] = {}
         for entry in log.chained(self.log, START):
-            lesson_id = entry.lesson.lesson_id
-            found[lesson_id] = follow(found.get(lesson_id), entry)
+            lesson = entry.lesson
+            assert lesson is not None
+            found[lesson.lesson_id] = follow(found.get(lesson.lesson_id), entry, lesson)
         assert {key: standing.lesson for key, standing in found.items()} == self.stands
 
 

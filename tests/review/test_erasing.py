@@ -1,0 +1,517 @@
+"""Erasing a user from a real store: what goes, what stays, and what is on the disk afterwards."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from spanlore.review import log, shelf
+from spanlore.review.change import Caller
+from spanlore.review.desk import Desk
+from spanlore.review.erasing import Eraser
+from spanlore.review.exposures import Exposure, ExposureQueue
+from spanlore.review.memories import Identity, delivered
+from spanlore.review.refusal import Refused
+from spanlore.schemas import migrate, tables
+from spanlore.schemas.learning_tables import (
+    ERASING,
+    EXPOSURES,
+    FINDINGS,
+    LESSON_NOTES,
+    OVERRIDES,
+    REVOKED_TRACES,
+    RUN_FACTS,
+)
+from spanlore.schemas.lesson_records import latest_lessons
+from spanlore.schemas.metric_tables import SUM
+from spanlore.schemas.semconv import ARM_EXPOSED, DEFAULT_TENANT
+from spanlore.schemas.store import Store, StoreUnreachable
+from spanlore.schemas.types import Lesson
+from tests.review.lessons import HARNESS, MEMORY, approved, effect, memory_lesson
+
+AT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+BY = Caller(by="the operator", peer="127.0.0.1", human=True)
+USER = "Kanarienvogel-7"
+TENANT = "acme"
+# Runs: of the user, of another, of another tenant's user of the same name, and one of another user
+# in which a span names the user.
+MINE, OTHERS, ELSEWHERE, SHARED = (letter * 32 for letter in "abcd")
+
+
+class Scene:
+    """A store in which several users' runs stand, and a desk with lessons of them."""
+
+    def __init__(self, url: str) -> None:
+        connect = partial(Store.connect, url)
+        self.url = url
+        self.store = connect()
+        for table in tables.ALL:
+            self.store.command(f"TRUNCATE TABLE {table.name} SYNC")
+        self.desk = Desk(connect)
+        self.desk.open()
+        self.queue = ExposureQueue(connect, on_exposed=self.desk.exposed)
+        self.queue.start()
+        self.eraser = Eraser(self.desk, self.queue, connect)
+        fill(self.store)
+        learn(self.desk, self.store)
+
+    def close(self) -> None:
+        self.queue.stop(drain_s_max=1)
+        self.desk.close()
+        self.store.close()
+
+    def another_desk(self) -> Desk:
+        """What another door, or this one after a start, knows."""
+        opened = Desk(partial(Store.connect, self.url))
+        opened.open()
+        return opened
+
+    def erase(self, user: str = USER, tenant: str = TENANT) -> dict[str, Any]:
+        return self.eraser.erase(user, tenant, caller=BY)
+
+    def named(self, needle: str = USER) -> dict[str, int]:
+        """Count, by table, the rows that hold a text anywhere."""
+        found = {}
+        for table in tables.ALL:
+            [row] = self.store.query(
+                f"SELECT count() AS n FROM {table.name} "
+                f"WHERE position(toString(tuple(*)), {{needle:String}}) > 0",
+                {"needle": needle},
+            )
+            if row["n"]:
+                found[table.name] = row["n"]
+        return found
+
+    def rows(self) -> dict[str, int]:
+        return {
+            table.name: self.store.query(f"SELECT count() AS n FROM {table.name}")[0]["n"]
+            for table in tables.ALL
+        }
+
+
+def span(trace_id: str, span_id: str, *, tenant: str, user: str, **more: str) -> dict[str, Any]:
+    attributes = {"gen_ai.operation.name": "chat", "user.id": user, "spanlore.tenant.id": tenant}
+    return {
+        "Timestamp": AT,
+        "TraceId": trace_id,
+        "SpanId": span_id,
+        "SpanAttributes": {key: one for key, one in {**attributes, **more}.items() if one},
+    }
+
+
+def run(trace_id: str, *, tenant: str, user: str) -> dict[str, Any]:
+    return {
+        "TenantId": tenant,
+        "TraceId": trace_id,
+        "UserId": user,
+        "SessionId": f"session-{trace_id[:2]}",
+        "StartedAt": AT,
+        "EndedAt": AT,
+        "Version": 1,
+    }
+
+
+def fill(store: Store) -> None:
+    said = {"gen_ai.input.messages": f"I am {USER}, remember me"}
+    instructions = {
+        "gen_ai.system_instructions": f"You serve {USER}",
+        "gen_ai.response.id": "answer",
+    }
+    store.insert(
+        tables.TRACES,
+        [
+            span(MINE, "1", tenant=TENANT, user=USER, **said, **instructions),
+            # A child that names neither tenant nor user.
+            span(MINE, "2", tenant="", user="", **{"gen_ai.tool.call.arguments": USER}),
+            span(
+                OTHERS,
+                "3",
+                tenant=TENANT,
+                user="bob",
+                **{"gen_ai.system_instructions": "You serve all"},
+            ),
+            span(ELSEWHERE, "4", tenant="hooli", user=USER),
+            # Another tenant's span under the user's trace id is that tenant's.
+            span(MINE, "5", tenant="hooli", user="eve"),
+            span(SHARED, "6", tenant=TENANT, user="bob"),
+            span(SHARED, "7", tenant=TENANT, user=USER),
+        ],
+    )
+    store.insert(
+        tables.RUNS,
+        [
+            run(MINE, tenant=TENANT, user=USER),
+            run(OTHERS, tenant=TENANT, user="bob"),
+            run(ELSEWHERE, tenant="hooli", user=USER),
+            run(SHARED, tenant=TENANT, user="bob"),
+        ],
+    )
+    parts = store.query(
+        f"SELECT TraceId, InstructionsHash FROM {tables.TRACES} WHERE SpanId IN ('1', '3') "
+        "ORDER BY SpanId"
+    )
+    store.insert(
+        tables.HARNESS_PARTS,
+        [
+            {
+                "Kind": tables.KIND_INSTRUCTIONS,
+                "RawHash": row["InstructionsHash"],
+                "Content": row["TraceId"],
+                "At": AT,
+            }
+            for row in parts
+        ],
+    )
+    fill_logs(store)
+    fill_learned(store)
+
+
+def fill_logs(store: Store) -> None:
+    evaluation = {
+        "spanlore.tenant.id": TENANT,
+        "gen_ai.evaluation.name": "task_success",
+        "gen_ai.evaluation.explanation": f"{USER} was not content",
+    }
+    event = {"Timestamp": AT, "EventName": "gen_ai.evaluation.result"}
+    store.insert(
+        tables.LOGS,
+        [
+            {**event, "TraceId": MINE, "LogAttributes": evaluation},
+            {**event, "TraceId": OTHERS, "LogAttributes": {"spanlore.tenant.id": TENANT}},
+            {**event, "TraceId": "", "LogAttributes": {"gen_ai.response.id": "answer"}},
+            {**event, "TraceId": "", "LogAttributes": {"gen_ai.response.id": "another"}},
+            {
+                **event,
+                "TraceId": "",
+                "LogAttributes": {"gen_ai.conversation.id": f"session-{MINE[:2]}"},
+            },
+            {
+                **event,
+                "TraceId": "",
+                "LogAttributes": {"enduser.id": USER, "spanlore.tenant.id": TENANT},
+            },
+            {
+                **event,
+                "TraceId": "",
+                "LogAttributes": {"user.id": USER, "spanlore.tenant.id": "hooli"},
+            },
+        ],
+    )
+    point = {"MetricName": "tokens", "TimeUnix": AT}
+    exemplars = {
+        "Exemplars.TraceId": [MINE, OTHERS],
+        "Exemplars.SpanId": ["1", "3"],
+        "Exemplars.FilteredAttributes": [{"said": USER}, {"said": "bob"}],
+        "Exemplars.TimeUnix": [AT, AT],
+        "Exemplars.Value": [1.0, 2.0],
+    }
+    nothing: dict[str, Any] = {name: [] for name in exemplars}
+    theirs = {"user.id": USER, "spanlore.tenant.id": TENANT}
+    of_all = {"spanlore.tenant.id": TENANT}
+    store.insert(
+        SUM,
+        [
+            {**point, "Attributes": theirs, **nothing},
+            {**point, "Attributes": of_all, **exemplars},
+            {**point, "Attributes": {**theirs, "spanlore.tenant.id": "hooli"}, **nothing},
+        ],
+    )
+
+
+def fill_learned(store: Store) -> None:
+    fact = {"Extractor": "tools", "Key": "k", "N": 1, "K": 0}
+    facts = ((MINE, TENANT), (OTHERS, TENANT), (ELSEWHERE, "hooli"), (SHARED, TENANT))
+    store.insert(
+        RUN_FACTS,
+        [{**fact, "TenantId": tenant, "TraceId": one, "Detail": one} for one, tenant in facts],
+    )
+    store.insert(
+        OVERRIDES,
+        [
+            {"TenantId": TENANT, "TraceId": MINE, "UserId": USER, "Original": f"{USER} at 9"},
+            {"TenantId": TENANT, "TraceId": OTHERS, "UserId": "bob", "Original": "9"},
+        ],
+    )
+    store.insert(
+        REVOKED_TRACES, [{"TraceId": ELSEWHERE, "By": "ada", "Reason": "poisoned", "At": AT}]
+    )
+    finding = {"Analyzer": "a", "N": 9, "K": 3, "At": AT, "Reason": ""}
+    own = {"scope": {"level": "user", "key": USER, "tenant": TENANT}}
+    users = [{"user": USER, "tenant": TENANT, "n": 4}, {"user": "bob", "tenant": TENANT, "n": 5}]
+    store.insert(
+        FINDINGS,
+        [
+            {
+                **finding,
+                "FindingId": "own",
+                "Title": f"user {USER} of acme end with 10:00",
+                "Evidence": [MINE],
+                "CounterEvidence": [],
+                "Detail": json.dumps(own),
+            },
+            {
+                **finding,
+                "FindingId": "wide",
+                "Title": "all end with 10:00",
+                "Evidence": [MINE, OTHERS],
+                "CounterEvidence": [SHARED],
+                "Detail": json.dumps(
+                    {"examples": ["10:00 for the bird"], "by_user": users, "n": 9}
+                ),
+            },
+            {
+                **finding,
+                "FindingId": "others",
+                "Title": "bob",
+                "Evidence": [OTHERS],
+                "CounterEvidence": [],
+                "Detail": json.dumps({"examples": ["kept"]}),
+            },
+        ],
+    )
+
+
+OWN = memory_lesson("own", scope_key=USER, body=f"{USER} starts at 10:00.", evidence=(MINE,))
+WIDE = memory_lesson(
+    "wide",
+    "tenant",
+    evidence=(MINE, OTHERS),
+    content={**MEMORY.content, "examples": ["at ten, says the bird"], "promoted_from": ["own"]},
+)
+
+
+def learn(desk: Desk, store: Store) -> None:
+    approved(desk, OWN)
+    approved(desk, WIDE)
+    approved(desk, replace(HARNESS, evidence=(OTHERS,)))
+    exposed = Exposure(
+        tenant=TENANT,
+        user=USER,
+        trace_id=MINE,
+        lesson_id="own",
+        version=3,
+        arm=ARM_EXPOSED,
+        at=AT,
+    )
+    others = replace(exposed, user="bob", trace_id=OTHERS, lesson_id="wide")
+    store.insert(EXPOSURES, [exposed.row(), replace(exposed, lesson_id="wide").row(), others.row()])
+    desk.measure(effect("own"), caller=BY)
+    desk.measure(effect("wide"), caller=BY)
+    store.insert(
+        LESSON_NOTES,
+        [{"At": AT, "LessonId": "own", "Kind": "k", "OtherId": "wide", "Reason": f"as {USER}"}],
+    )
+
+
+@pytest.fixture(scope="module")
+def url(store_server_url: str) -> str:
+    """A database of this file's own."""
+    url = f"{store_server_url}/erasing"
+    migrate.migrate(url)
+    return url
+
+
+@pytest.fixture
+def scene(url: str) -> Iterator[Scene]:
+    with closing(Scene(url)) as made:
+        yield made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """A scene after an erasing, what was said of it, and what stood before."""
+
+    scene: Scene
+    found: list[dict[str, Any]]
+    gone: dict[str, Any]
+    before: dict[str, Lesson]
+    entries: list[dict[str, Any]]
+    other: Desk
+
+
+@pytest.fixture(scope="module")
+def erased(store_server_url: str) -> Iterator[Erased]:
+    """For tests that look and change nothing."""
+    url = f"{store_server_url}/erased"
+    migrate.migrate(url)
+    with closing(Scene(url)) as scene, closing(scene.another_desk()) as other:
+        yield Erased(
+            scene=scene,
+            other=other,
+            before={one.lesson.lesson_id: one.lesson for one in scene.desk.standings()},
+            entries=scene.desk.entries(lesson_id="", limit=99),
+            found=scene.eraser.found(USER, TENANT),
+            gone=scene.erase(),
+        )
+
+
+def test_all_of_a_user_goes_and_all_of_others_stays(erased: Erased) -> None:
+    assert erased.found == [{"tenant": TENANT, "rows": erased.gone["rows"], "lessons": 1}]
+    assert {table: n for table, n in erased.gone["rows"].items() if n} == {
+        "otel_traces": 3,
+        "agent_runs": 1,
+        "otel_logs": 4,
+        "judgements": 1,
+        "otel_metrics_sum": 1,
+        "overrides": 1,
+        "exposures": 2,
+        "run_facts": 2,
+        "harness_parts": 1,
+        "findings": 2,
+        "lesson_notes": 1,
+    }
+    assert (erased.gone["lessons"], erased.gone["lessons_cut"]) == (1, 1)
+    # What still has the name is the other tenant's user, and so is what has the trace id.
+    assert erased.scene.named() == {
+        "otel_traces": 1,
+        "agent_runs": 1,
+        "otel_logs": 1,
+        "otel_metrics_sum": 1,
+    }
+    assert erased.scene.named(MINE).keys() == {"otel_traces", "otel_traces_trace_id_ts"}
+    assert {table: n for table, n in erased.scene.rows().items() if n} == {
+        "otel_traces": 4,
+        "otel_traces_trace_id_ts": 4,
+        "agent_runs": 3,
+        "otel_logs": 3,
+        "judgements": 1,
+        "otel_metrics_sum": 2,
+        "overrides": 1,
+        "exposures": 1,
+        "run_facts": 2,
+        "harness_parts": 1,
+        "findings": 2,
+        "lessons": 8,
+        "effects": 1,
+        "learning_log": 15,
+        "revoked_traces": 1,
+    }
+
+
+def test_nothing_that_was_deleted_is_left_on_the_disk(erased: Erased) -> None:
+    assert erased.gone["old_parts_left"] == 0
+    [row] = erased.scene.store.query(
+        "SELECT count() AS n FROM system.mutations "
+        "WHERE database = currentDatabase() AND match(command, {told:String})",
+        {"told": f"{USER}|{MINE}"},
+    )
+    assert row["n"] == 0
+
+
+def test_a_lesson_of_many_keeps_its_numbers_and_its_life(erased: Erased) -> None:
+    desk, before = erased.scene.desk, erased.before["wide"]
+    after = desk.standing("wide").lesson
+    assert after.evidence == (OTHERS,)
+    assert after.content["examples"] == []
+    assert after.content["promoted_from"] == []
+    assert (after.state, after.body) == (before.state, before.body) == ("verified", MEMORY.body)
+    assert [one["n"] for one in after.evaluations] == [one["n"] for one in before.evaluations]
+    assert latest_lessons(erased.scene.store)["wide"][0] == after
+    assert {one.lesson.lesson_id for one in desk.standings()} == {"wide", "h1"}
+    given = delivered(desk.book, Identity(tenant=TENANT, user=USER), budget_tokens=999)
+    assert "own" not in {one.lesson_id for one in given.items}
+
+
+def test_every_door_knows_the_lessons_as_they_are_after_it(erased: Erased) -> None:
+    stand = erased.scene.desk.standings()
+    erased.other.catch_up()
+    with closing(erased.scene.another_desk()) as fresh:
+        for desk in (erased.other, fresh):
+            assert desk.broken is None
+            assert desk.standings() == stand
+
+
+def test_the_log_says_that_entries_were_erased_and_still_proves_the_rest(erased: Erased) -> None:
+    entries = erased.scene.desk.entries(lesson_id="", limit=99)
+    assert erased.scene.desk.broken is None
+    assert len([one for one in entries if one["erased_by"]]) == erased.gone["log_entries"] == 10
+    assert [one["event"] for one in entries[-2:]] == [log.ERASE, log.ERASED]
+    assert entries[-1]["detail"]["rows"]["otel_traces"] == 3
+    assert USER not in json.dumps(entries)
+    assert MINE not in json.dumps(entries)
+    assert [one["hash"] for one in entries[:-2]] == [one["hash"] for one in erased.entries]
+    assert [one for one in entries if one["lesson_id"] == "h1"] == [
+        one for one in erased.entries if one["lesson_id"] == "h1"
+    ]
+
+
+def test_findings_of_many_keep_their_numbers_without_ids_and_quotes(erased: Erased) -> None:
+    rows = {row["FindingId"]: row for row in erased.scene.store.query(f"SELECT * FROM {FINDINGS}")}
+    assert rows.keys() == {"wide", "others"}
+    wide = rows["wide"]
+    assert (wide["N"], wide["K"], wide["Evidence"]) == (9, 3, [OTHERS])
+    assert wide["CounterEvidence"] == [SHARED]
+    assert json.loads(wide["Detail"]) == {
+        "by_user": [{"n": 5, "tenant": TENANT, "user": "bob"}],
+        "examples": [],
+        "n": 9,
+    }
+    assert json.loads(rows["others"]["Detail"]) == {"examples": ["kept"]}
+
+
+def test_an_exemplar_of_theirs_leaves_the_metric_of_all(erased: Erased) -> None:
+    [row] = erased.scene.store.query(
+        f"SELECT `Exemplars.TraceId` AS t, `Exemplars.FilteredAttributes` AS a FROM {SUM} "
+        "WHERE notEmpty(`Exemplars.TraceId`)"
+    )
+    assert (row["t"], row["a"]) == (["", OTHERS], [{}, {"said": "bob"}])
+
+
+DIES_IN = {
+    "rewriting the log": "spanlore.review.log.rewrite",
+    "deleting replaced entries": "spanlore.review.log.drop_replaced",
+    "deleting rows": "spanlore.review.erased_rows.Erasure.delete_rows",
+    "writing down that it ended": "spanlore.review.desk.Desk.note_erased",
+}
+
+
+@pytest.mark.parametrize(
+    "dies_in",
+    [
+        "rewriting the log",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in list(DIES_IN)[1:]),
+    ],
+)
+def test_an_erasing_that_dies_is_finished_by_asking_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, dies_in: str
+) -> None:
+    def dies(*_: Any, **__: Any) -> None:
+        raise StoreUnreachable("the store went away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DIES_IN[dies_in], dies)
+        with pytest.raises(StoreUnreachable):
+            scene.erase()
+    # As after a crash: a new door reads the store as it was left.
+    with closing(scene.another_desk()) as again:
+        assert again.broken is None
+        eraser = Eraser(again, scene.queue, partial(Store.connect, scene.url))
+        eraser.erase(USER, TENANT, caller=BY)
+        assert again.broken is None
+        assert {one.lesson.lesson_id for one in again.standings()} == {"wide", "h1"}
+        revoked = again.happen("wide", "revoke", caller=BY, detail={})
+        assert revoked.lesson.state == "revoked"
+    assert scene.named().keys() == {
+        "otel_traces",
+        "agent_runs",
+        "otel_logs",
+        "otel_metrics_sum",
+    }
+    assert shelf.read(scene.store).broken is None
+    assert scene.rows()[ERASING] == 0
+
+
+def test_who_is_not_there_cannot_be_erased_nor_who_is_in_several_tenants(scene: Scene) -> None:
+    with pytest.raises(Refused, match="nothing here names a user nobody") as refused:
+        scene.erase("nobody", "*")
+    assert refused.value.status == 404
+    with pytest.raises(Refused, match="in the tenants acme, hooli: name one"):
+        scene.erase(USER, "*")
+    with pytest.raises(Refused, match=f"user {USER} of tenant {DEFAULT_TENANT}"):
+        scene.erase(USER, DEFAULT_TENANT)
+    assert scene.rows()[tables.TRACES] == 7
