@@ -53,10 +53,11 @@ WHERE (TenantId, TraceId) IN (SELECT {_TENANTS} AS TenantId, TraceId FROM ({_TRA
 
 # What of the user's is looked for in the tables: pairs of a tenant and an id, by kind.
 _IDS_SQL: Final[Mapping[str, str]] = {
+    # Every trace in which a span names them, also others' runs. It is noted first, so that of a
+    # run that comes in between the whole goes, and not the spans alone that name them.
+    _NAMED: f"SELECT DISTINCT TenantId, TraceId AS Id FROM {tables.TRACES} WHERE {_OF_USER}",
     _USER: "SELECT {tenant:String} AS TenantId, {user:String} AS Id",
     _TRACE: f"SELECT {_TENANTS} AS TenantId, TraceId AS Id FROM ({_TRACES_SQL})",
-    # Traces of others' runs in which a span names them.
-    _NAMED: f"SELECT DISTINCT TenantId, TraceId AS Id FROM {tables.TRACES} WHERE {_OF_USER}",
     _SESSION: f"""SELECT {_TENANTS} AS TenantId, SessionId AS Id FROM (
     SELECT DISTINCT SessionId FROM ({_RUNS}) WHERE SessionId != '' AND {_OF_USER}
         AND SessionId NOT IN (SELECT SessionId FROM ({_RUNS}) WHERE NOT ({_OF_USER})))""",
@@ -80,12 +81,14 @@ def _attributes(*maps: str) -> str:
 _BY_TRACE: Final = "(TenantId, TraceId) IN (<trace>)"
 _BY_USER: Final = "(TenantId, UserId) IN (<user>)"
 _OF_EITHER: Final = f"{_BY_TRACE} OR {_BY_USER}"
+# Not the spans of a run that begins meanwhile, the rest of which would stay.
+_SPANS_GO: Final = f"{_BY_TRACE} OR ({_BY_USER} AND (TenantId, TraceId) IN (<named>))"
 _BY_LESSON: Final = "LessonId IN (SELECT Id FROM (<lesson>))"
 _LOG_SAYS: Final = "(TenantId, LogAttributes['{}']) IN (<{}>)"
 # A trace id of theirs under which no span of others stands.
 _NO_LONGER_A_TRACE: Final = f"""TraceId IN (SELECT Id FROM (<trace>)) AND TraceId NOT IN (
     SELECT TraceId FROM {tables.TRACES}
-    WHERE TraceId IN (SELECT Id FROM (<trace>)) AND NOT ({_OF_EITHER}))"""
+    WHERE TraceId IN (SELECT Id FROM (<trace>)) AND NOT ({_SPANS_GO}))"""
 
 # By table, which rows go. Spans go before what goes because they have gone.
 _GOES: Final[Mapping[str, str]] = {
@@ -101,14 +104,14 @@ _GOES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         metric_tables.BY_KIND.values(), _attributes("Attributes", "ResourceAttributes")
     ),
-    tables.RUNS: _OF_EITHER,
-    tables.TRACES: _OF_EITHER,
+    tables.RUNS: _BY_TRACE,
+    tables.TRACES: _SPANS_GO,
     tables.TRACE_TIMES: _NO_LONGER_A_TRACE,
     learning_tables.REVOKED_TRACES: _NO_LONGER_A_TRACE,
     tables.HARNESS_PARTS: f"""toString(RawHash) IN (SELECT Id FROM (<harness>))
     AND toString(RawHash) NOT IN (
         SELECT toString(arrayJoin([InstructionsHash, ToolDefinitionsHash])) FROM {tables.TRACES}
-        WHERE NOT ({_OF_EITHER}))""",
+        WHERE NOT ({_SPANS_GO}))""",
 }
 _EXEMPLAR_TABLES: Final = tuple(
     table.name
