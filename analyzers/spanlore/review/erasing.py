@@ -62,11 +62,11 @@ class Eraser:
             raise conflict("another user is being erased: try again when that is done")
         try:
             with closing(self._connect()) as store:
-                return self._erased(store, user, tenant, caller)
+                return self._erased(store, user, tenant, caller=caller)
         finally:
             self._alone.release()
 
-    def _erased(self, store: Store, user: str, tenant: str, caller: Caller) -> dict[str, Any]:
+    def _erased(self, store: Store, user: str, tenant: str, *, caller: Caller) -> dict[str, Any]:
         here = _tenants(store, user, tenant)
         if not here:
             where = "" if tenant == EVERY_TENANT else f" of tenant {tenant}"

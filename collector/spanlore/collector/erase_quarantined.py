@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from spanlore.collector import record
-from spanlore.collector.record import BadRecordError, Record
+from spanlore.collector.record import BadRecordError
 from spanlore.collector.segment import write_private
 from spanlore.collector.wire import varint
 
@@ -45,7 +45,11 @@ def erase_quarantined(
         except BadRecordError:
             unread.append(path)
             continue
-        kept = [one for one in records if not _is_theirs(one, user, tenant, ids)]
+        kept = [
+            one
+            for one in records
+            if one.tenant not in ("", tenant) or not _names(one.body, user, ids)
+        ]
         erased += len(records) - len(kept)
         if not kept:
             path.with_suffix(".json").unlink(missing_ok=True)
@@ -53,10 +57,6 @@ def erase_quarantined(
         elif len(kept) < len(records):
             write_private(path, b"".join(data[one.start : one.end] for one in kept))
     return ErasedFiles(records=erased, unread=tuple(unread))
-
-
-def _is_theirs(found: Record, user: str, tenant: str, ids: AbstractSet[bytes]) -> bool:
-    return found.tenant in ("", tenant) and _names(found.body, user, ids)
 
 
 def _names(data: bytes, user: str, ids: AbstractSet[bytes]) -> bool:
