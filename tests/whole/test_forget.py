@@ -1,6 +1,10 @@
 """`spanlore forget` on a running spanlore, down to the bytes on its disk."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +22,14 @@ from spanlore.schemas.learning_tables import EXPOSURES, LEARNING_LOG, LESSONS, R
 from spanlore.schemas.store import Store
 from spanlore.schemas.types import Lesson
 from tests.collector.otlp_requests import new_ids, spans_of, traces
-from tests.collector.waiting import wait_until
-from tests.deploy.command_line import Ended, run_cli
+from tests.deploy.command_line import Ended, environment, run_cli
+from tests.waiting import wait_until
 from tests.whole.stored_bytes import files_holding
 from tests.whole.test_lessons import FREE_PORTS, PASSED, memory
 
 pytestmark = pytest.mark.slow
 
+PROTOBUF = {"content-type": "application/x-protobuf"}
 USER = "canary-user-5f31"
 OTHER = "canary-user-5f31-b"  # the name is a part of another's
 TENANT, ELSEWHERE = "acme", "hooli"
@@ -173,6 +178,8 @@ def test_a_user_is_erased_down_to_the_bytes_and_nobody_else(place: Place) -> Non
     gone = place.document("forget", "--user", USER, "--tenant", TENANT)
     assert gone["rows"][tables.RUNS] >= 6
     assert gone["old_parts_left"] == 0
+    assert any("journals" in one for one in gone["not_reached"])
+    assert not any(str(place.data_dir) in one for one in gone["not_reached"])
     assert place.of(USER, TENANT) == dict.fromkeys(stays[OTHER, TENANT], 0)
     assert {who: place.of(*who) for who in stays} == stays
     assert place.document("runs", "--user", USER, "--tenant", TENANT) == []
@@ -202,10 +209,39 @@ def test_the_log_of_decisions_still_holds_and_says_what_was_erased(place: Place)
     assert copies == {"a": 0, "b": 0}
 
 
+def test_on_a_terminal_it_asks_first_and_no_means_no(place: Place) -> None:
+    trace_id, body = run_of("canary-asked")
+    send(place, body)
+    command = [sys.executable, "-m", "spanlore.cli", "forget", "--user", "canary-asked"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*command, "--data-dir", str(place.data_dir)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(),
+    ) as asking:
+        os.close(theirs)
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += os.read(ours, 4096)
+        os.write(ours, b"n\n")
+        assert asking.wait(60) == 1
+    os.close(ours)
+    assert tables.TRACES.encode() in shown
+    assert place.query(f"SELECT TraceId FROM {tables.RUNS} WHERE TraceId = '{trace_id}'")
+
+
 def test_who_is_not_there_is_an_error_that_says_so(place: Place) -> None:
     ended = place.said("forget", "--user", "nobody-at-all", "--yes")
     assert (ended.code, ended.out) == (1, "")
     assert "nothing here names a user nobody-at-all" in ended.err
+
+
+def send(place: Place, body: bytes) -> None:
+    url = f"{place.running.http_url}/v1/traces"
+    sent = httpx.post(url, content=body, headers=PROTOBUF, trust_env=False, timeout=60)
+    assert sent.status_code == 200, sent.text
 
 
 def run_of(user: str) -> tuple[str, bytes]:
@@ -234,9 +270,7 @@ class Sending(Thread):
         with httpx.Client(trust_env=False, timeout=60) as client:
             while not self.stopping.is_set():
                 trace_id, body = run_of(self._user)
-                sent = client.post(
-                    self._url, content=body, headers={"content-type": "application/x-protobuf"}
-                )
+                sent = client.post(self._url, content=body, headers=PROTOBUF)
                 if sent.status_code == 200:
                     self.acknowledged.append(trace_id)
 
