@@ -158,6 +158,7 @@ def test_every_door_knows_the_lessons_as_they_are_after_it(erased: Erased) -> No
 def test_the_log_says_that_entries_were_erased_and_still_proves_the_rest(erased: Erased) -> None:
     entries = erased.scene.desk.entries(lesson_id="", limit=99)
     assert erased.scene.desk.broken is None
+    assert erased.scene.desk.erased_entries == erased.gone["log_entries"]
     assert len([one for one in entries if one["erased_by"]]) == erased.gone["log_entries"] == 10
     assert [one["event"] for one in entries[-2:]] == [log.ERASE, log.ERASED]
     assert entries[-1]["detail"]["rows"]["otel_traces"] == 3

@@ -190,7 +190,7 @@ def test_what_an_entry_says_can_be_erased_and_the_chain_still_holds(store: Store
         assert fault is None
         assert [one["LessonId"] for one in held] == ["m0", "", "m2", ""]
         assert [one["ErasedBy"] for one in held] == [0, 4, 0, 0]
-        log.drop_replaced(store, {2: 4})
+        log.drop_replaced(store)
     [left] = store.query(f"SELECT * FROM {LEARNING_LOG} WHERE Seq = 2")
     assert (left["Lesson"], left["Commitment"]) == ("", entries[1].commitment)
     assert left["Salt"] != entries[1].salt

@@ -202,6 +202,8 @@ def test_the_log_of_decisions_still_holds_and_says_what_was_erased(place: Place)
     found = place.document("lessons", "log")
     assert found["verified"]
     assert {one["event"] for one in found["entries"]} >= {"erase", "erased"}
+    assert found["erased_entries"] > 0
+    assert f"{found['erased_entries']} entries were erased" in place.said("lessons", "log").out
     [copies] = place.query(
         f"SELECT (SELECT count() FROM {LESSONS} WHERE position(Body, '{REMEMBERED}') > 0) AS a, "
         f"(SELECT count() FROM {LEARNING_LOG} WHERE position(Lesson, '{REMEMBERED}') > 0) AS b"

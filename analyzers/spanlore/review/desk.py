@@ -82,6 +82,7 @@ class Desk:
         self._book = Book(())
         self._looked_at = float("-inf")
         self._store_error: str | None = None
+        self.erased_entries = 0
 
     @property
     def book(self) -> Book:
@@ -142,7 +143,8 @@ class Desk:
     def entries(self, *, lesson_id: str, limit: int) -> list[dict[str, Any]]:
         """Verify the whole log as it is in the store; return the JSON of its last entries.
 
-        With a ``lesson_id`` those of that lesson. What was found is ``broken`` afterwards.
+        With a ``lesson_id`` those of that lesson. What was found is ``broken`` afterwards, and how
+        many entries no longer say all they did ``erased_entries``.
         """
         with self._lock:
             if self._shelf.broken is None:
@@ -254,8 +256,7 @@ class Desk:
             scrub, seq = self._written_down(whose, caller)
             drop_copies(scrub)
             log.rewrite(self._store, scrub.rows, erased_by=seq)
-            fresh = dict.fromkeys((row["Seq"] for row in scrub.rows), seq)
-            log.drop_replaced(self._store, {**scrub.standing, **fresh})
+            log.drop_replaced(self._store)
             self._memories = {}
             self._take(shelf.read(self._store))
             self._settle()
@@ -421,10 +422,12 @@ class Desk:
     def _verify(self) -> None:
         """Follow the hashes of the whole log; where they do not hold, take it for broken."""
         head, broken = log.START, None
+        self.erased_entries = 0
         for page in log.pages(self._store):
             rows, broken = log.verify(page, head)
             if broken is not None:
                 break
+            self.erased_entries += sum(row["ErasedBy"] > 0 for row in rows)
             head = log.Head(rows[-1]["Seq"], rows[-1]["Hash"])
         ours = self._shelf.head
         known = ours == log.START or ours in log.tail(self._store, ours.seq)

@@ -261,6 +261,7 @@ class Door:
             "verified": broken is None,
             "broken_at": broken.seq if broken else None,
             "broken_because": broken.reason if broken else None,
+            "erased_entries": self._desk.erased_entries,
         }
 
     def _status(self, request: Request) -> Document:

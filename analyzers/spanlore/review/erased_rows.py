@@ -53,10 +53,10 @@ WHERE (TenantId, TraceId) IN (SELECT {_TENANTS} AS TenantId, TraceId FROM ({_TRA
 
 # What of the user's is looked for in the tables: pairs of a tenant and an id, by kind.
 _IDS_SQL: Final[Mapping[str, str]] = {
-    # Every trace in which a span names them, also others' runs. It is noted first, so that of a
-    # run that comes in between the whole goes, and not the spans alone that name them.
-    _NAMED: f"SELECT DISTINCT TenantId, TraceId AS Id FROM {tables.TRACES} WHERE {_OF_USER}",
     _USER: "SELECT {tenant:String} AS TenantId, {user:String} AS Id",
+    # Every trace in which a span names them, also others' runs. It is noted before the
+    # next, so that of a run that comes in between the whole goes, and not these spans alone.
+    _NAMED: f"SELECT DISTINCT TenantId, TraceId AS Id FROM {tables.TRACES} WHERE {_OF_USER}",
     _TRACE: f"SELECT {_TENANTS} AS TenantId, TraceId AS Id FROM ({_TRACES_SQL})",
     _SESSION: f"""SELECT {_TENANTS} AS TenantId, SessionId AS Id FROM (
     SELECT DISTINCT SessionId FROM ({_RUNS}) WHERE SessionId != '' AND {_OF_USER}

@@ -75,14 +75,16 @@ _TAIL_SQL: Final = f"""
 SELECT Seq, Hash FROM {LEARNING_LOG} WHERE Seq >= {{seq:UInt64}} ORDER BY Seq LIMIT 3
 """
 _AT_SQL: Final = f"SELECT Seq, Hash FROM {LEARNING_LOG} WHERE Seq IN %(seqs)s ORDER BY Seq"
-_ERASINGS_SQL: Final = f"SELECT Seq, Detail FROM {LEARNING_LOG} WHERE Seq IN %(seqs)s"
+_ERASINGS_SQL: Final = f"""
+SELECT Seq, Detail FROM {LEARNING_LOG} WHERE Seq IN %(seqs)s AND Event = 'erase'
+"""
 _ERASED_AFTER_SQL: Final = f"""
 SELECT Seq FROM {LEARNING_LOG} WHERE Seq > {{seq:UInt64}} AND Event IN ('erase', 'erased') LIMIT 1
 """
 _DROP_SQL: Final = f"""
-ALTER TABLE {LEARNING_LOG}
-DELETE WHERE ErasedBy < transform(Seq, %(seqs)s, %(erased_by)s, toUInt64(0))
-SETTINGS mutations_sync = 2
+ALTER TABLE {LEARNING_LOG} DELETE WHERE (Seq, Hash, ErasedBy) NOT IN (
+    SELECT Seq, Hash, max(ErasedBy) FROM {LEARNING_LOG} GROUP BY Seq, Hash
+) SETTINGS mutations_sync = 2
 """
 
 Row = Mapping[str, Any]
@@ -300,14 +302,9 @@ def rewrite(store: Store, rows: Sequence[Row], *, erased_by: int) -> None:
         store.insert(LEARNING_LOG, [{**row, "ErasedBy": erased_by} for row in rows])
 
 
-def drop_replaced(store: Store, standing: Mapping[int, int]) -> None:
-    """Delete the rows in whose place others stand: number -> the ``ErasedBy`` that stands.
-
-    Raises StoreError.
-    """
-    if standing:
-        said = {"seqs": list(standing), "erased_by": list(standing.values())}
-        store.command(_DROP_SQL, said)
+def drop_replaced(store: Store) -> None:
+    """Delete the rows in whose place others stand, of a log that holds. Raises StoreError."""
+    store.command(_DROP_SQL)
 
 
 def latest_rows(store: Store, *, lesson_id: str, limit: int) -> list[dict[str, Any]]:

@@ -17,22 +17,17 @@ __all__ = ["LogScrub"]
 class LogScrub:
     """Goes through the rows of a log in order; ``rows`` are to stand in their entries' places.
 
-    ``erased`` counts the entries that tell of nothing any more, ``lesson_ids`` are the lessons of
-    which ``rows`` are, and ``standing`` tells of rewritten entries which ``ErasedBy`` stands.
+    ``lesson_ids`` are the lessons of which these are.
     """
 
     whose: Whose
     rows: list[dict[str, Any]] = field(default_factory=list)
-    erased: int = 0
     lesson_ids: set[str] = field(default_factory=set)
-    standing: dict[int, int] = field(default_factory=dict)
     _hashes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def read(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Read rows that hold (``log.verify``)."""
         for row in rows:
-            if row["ErasedBy"]:
-                self.standing[row["Seq"]] = row["ErasedBy"]
             entry = log.entry_of_row(row)
             if entry.lesson is not None and self._is_of_them(row, entry.lesson):
                 draft = self._draft(entry, entry.lesson)
@@ -52,7 +47,6 @@ class LogScrub:
     def _draft(self, entry: Entry, lesson: Lesson) -> Draft:
         by = cleaned(entry.by, self.whose)
         if lesson.lesson_id in self.whose.lesson_ids:
-            self.erased += 1
             return _draft_of(entry, by=by, lesson=None, detail={})
         fresh = without(lesson, self.whose)
         hashes = self._hashes.setdefault(lesson.lesson_id, {})

@@ -1,6 +1,7 @@
 """Files of a data directory, beside the store's own, that name somebody."""
 
 import mmap
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,11 @@ def files_naming(data_dir: Path, user: str) -> list[Path]:
     """Return the files that hold a user's name; none for a name as short as any text has it."""
     if len(user) < _CHARACTERS_MIN:
         return []
-    return sorted(path for path in _files(data_dir) if _holds(path, user.encode()))
+    name = user.encode()
+    word = rb"(?<![\w@+.\-])" + re.escape(name) + rb"(?![\w@+\-]|\.\w)"
+    value = re.escape(b"\x0a" + bytes([len(name) % 128]) + name)  # as OTLP writes a text
+    pattern = re.compile(word + b"|" + value)
+    return sorted(path for path in _files(data_dir) if _holds(path, pattern))
 
 
 def _files(data_dir: Path) -> Iterator[Path]:
@@ -26,9 +31,9 @@ def _files(data_dir: Path) -> Iterator[Path]:
             yield entry
 
 
-def _holds(path: Path, needle: bytes) -> bool:
+def _holds(path: Path, pattern: re.Pattern[bytes]) -> bool:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return data.find(needle) >= 0
+            return pattern.search(data) is not None
     except (ValueError, OSError):  # empty, or gone meanwhile
         return False
