@@ -196,9 +196,10 @@ def test_a_user_is_erased_down_to_the_bytes_and_nobody_else(place: Place) -> Non
     ended = place.said("forget", "--user", OTHER)
     assert ended.code == 0, ended.err
     assert files_holding(place.data_dir, [USER]) == {USER: []}
+    assert_the_log_holds_and_says_what_was_erased(place)
 
 
-def test_the_log_of_decisions_still_holds_and_says_what_was_erased(place: Place) -> None:
+def assert_the_log_holds_and_says_what_was_erased(place: Place) -> None:
     found = place.document("lessons", "log")
     assert found["verified"]
     assert {one["event"] for one in found["entries"]} >= {"erase", "erased"}
