@@ -649,5 +649,5 @@ CREATE TABLE IF NOT EXISTS erasing (
 )
 ENGINE = MergeTree
 ORDER BY (Erasure, Kind, TenantId, Id)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1;
 
