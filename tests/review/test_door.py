@@ -2,6 +2,7 @@ import json
 import socket
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ import pytest
 
 from spanlore.review.desk import Desk
 from spanlore.review.door import Door
+from spanlore.review.erasing import Eraser
 from spanlore.review.exposures import ExposureQueue
 from spanlore.review.request import BODY_BYTES_MAX
 from spanlore.schemas.effect_records import effect_json
 from spanlore.schemas.learning_tables import EXPOSURES
 from spanlore.schemas.lesson_records import lesson_json
 from spanlore.schemas.store import Store
+from spanlore.schemas.tables import TRACES
+from spanlore.schemas.tokens import ERASE, create_token
 from tests.review.door_process import DoorProcess
 from tests.review.lessons import HARNESS, MEMORY, effect, memory_lesson, offered
 from tests.review.own_access import access_at
@@ -41,7 +45,8 @@ def exposures(store: Store) -> list[tuple[str, str, str]]:
 def every_route() -> list[tuple[str, str, bool]]:
     desk = Desk(lambda: Store.connect("clickhouse://nowhere"))
     queue = ExposureQueue(lambda: Store.connect("clickhouse://nowhere"), on_exposed=desk.exposed)
-    door = Door(desk, queue, access_at(1, token="t"))
+    eraser = Eraser(desk, queue, lambda: Store.connect("clickhouse://nowhere"))
+    door = Door(desk, queue, eraser, access_at(1, token="t"))
     door.close()
     return [(one.method, one.path, one.is_open) for one in door.routes]
 
@@ -314,3 +319,34 @@ def test_lessons_with_any_text_come_back_as_they_went(door: DoorProcess) -> None
     door.post("/v1/proposals", **offered(odd))
     assert door.get("/v1/lessons/m1")["body"] == odd.body
     assert door.get("/v1/log")["verified"] is True
+
+
+def test_a_token_for_erasing_erases_in_its_own_tenant(
+    store: Store, door: DoorProcess, tmp_path: Path
+) -> None:
+    at = datetime.now(UTC)
+    rows = [
+        {
+            "Timestamp": at,
+            "TraceId": trace * 32,
+            "SpanId": trace,
+            "SpanAttributes": {"user.id": "ann", "spanlore.tenant.id": tenant},
+        }
+        for trace, tenant in (("a", "acme"), ("b", "hooli"))
+    ]
+    store.insert(TRACES, rows)
+    _, token = create_token(tmp_path, tenant="acme", scopes=[ERASE])
+
+    def asked(verb: str, **params: str) -> Any:
+        headers = {"authorization": f"Bearer {token}"}
+        return door.stranger.request(verb, "/v1/users", params=params, headers=headers)
+
+    assert asked("DELETE", user="ann", tenant="hooli").status_code == 403
+    assert [one["tenant"] for one in asked("GET", user="ann").json()] == ["acme"]
+    refused = door.client.request("DELETE", "/v1/users", params={"user": "ann"})
+    assert (refused.status_code, "acme, hooli" in refused.json()["error"]) == (409, True)
+    assert asked("DELETE").status_code == 400
+    gone = asked("DELETE", user="ann").json()
+    assert (gone["tenant"], gone["rows"]["otel_traces"]) == ("acme", 1)
+    assert asked("DELETE", user="ann").status_code == 404
+    assert [row["TenantId"] for row in store.query(f"SELECT TenantId FROM {TRACES}")] == ["hooli"]

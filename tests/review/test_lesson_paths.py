@@ -11,7 +11,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from spanlore.review import log
 from spanlore.review.log import PROPOSE, START, Draft
+from spanlore.review.log_scrub import LogScrub
 from spanlore.review.memories import memory
+from spanlore.review.scrub import Whose, says_of
 from spanlore.review.shelf import Standing, follow
 from spanlore.schemas.lesson_state import (
     MEASURED,
@@ -32,11 +34,25 @@ NAMES = ("ada", "policy", " ")
 ENDS: tuple[EventKind, ...] = ("reject", "roll_back", "supersede", "expire", "revoke")
 GOES_ON: tuple[EventKind, ...] = ("roll_out", "quarantine", "release")
 FORGED: Mapping[str, Any] = {"human": True, "by": "eve", "decision": "approve"}
+# Of a run that all lessons rest on, of a text in which one wording differs from another, of one who
+# approved.
+WHOSE = (
+    Whose(tenant="acme", user="nobody", trace_ids=frozenset({"a" * 32})),
+    Whose(tenant="acme", user="another", trace_ids=frozenset()),
+    Whose(tenant="acme", user="ada", trace_ids=frozenset(), lesson_ids=frozenset({"l1"})),
+)
 CONTENTS = (
     memory_lesson("a"),
     memory_lesson("a", body="another"),
     memory_lesson("a", "tenant"),
     replace(HARNESS, lesson_id="a"),
+)
+# With those that cannot be told from each other once somebody is erased.
+WORDINGS = (
+    *CONTENTS,
+    memory_lesson("a", evidence=("b" * 32,)),
+    memory_lesson("a", evidence=("b" * 32, "a" * 32)),
+    memory_lesson("a", body="(erased)"),
 )
 
 
@@ -123,7 +139,7 @@ class Paths(RuleBasedStateMachine):
         self.stands: dict[str, Lesson] = {}
         self.log: list[Draft] = []
 
-    @rule(target=lessons, content=st.sampled_from(CONTENTS), verdict=st.sampled_from(VERDICTS))
+    @rule(target=lessons, content=st.sampled_from(WORDINGS), verdict=st.sampled_from(VERDICTS))
     def begin(self, content: Lesson, verdict: str) -> str:
         lesson_id = f"l{len(self.stands)}"
         self.propose(replace(content, lesson_id=lesson_id))
@@ -132,7 +148,7 @@ class Paths(RuleBasedStateMachine):
 
     @rule(
         lesson_id=lessons,
-        content=st.sampled_from(CONTENTS),
+        content=st.sampled_from(WORDINGS),
         title=st.sampled_from(["t", "u"]),
         state=st.sampled_from(["proposed", "quarantined"]),
     )
@@ -204,7 +220,7 @@ class Paths(RuleBasedStateMachine):
         return [
             Told(one.event, one.by, one.human, one.lesson)
             for one in self.log
-            if one.lesson.lesson_id == lesson_id
+            if one.lesson is not None and one.lesson.lesson_id == lesson_id
         ]
 
     @invariant()
@@ -216,9 +232,37 @@ class Paths(RuleBasedStateMachine):
         """The log, followed from its first entry, leads to the same lessons."""
         found: dict[str, Standing] = {}
         for entry in log.chained(self.log, START):
-            lesson_id = entry.lesson.lesson_id
-            found[lesson_id] = follow(found.get(lesson_id), entry)
+            lesson = entry.lesson
+            assert lesson is not None
+            found[lesson.lesson_id] = follow(found.get(lesson.lesson_id), entry, lesson)
         assert {key: standing.lesson for key, standing in found.items()} == self.stands
+        for whose in WHOSE:
+            assert_it_holds_without(self.log, whose)
+
+
+def assert_it_holds_without(drafts: list[Draft], whose: Whose) -> None:
+    """Whoever is erased: every entry may still follow the one before, and none tells of them."""
+    rows = {
+        entry.seq: {
+            **log.entry_row(entry),
+            "AtNano": log.micros(entry.at) * 1000,
+            "Replacement": "",
+        }
+        for entry in log.chained(drafts, START)
+    }
+    scrub = LogScrub(whose)
+    scrub.read(rows.values())
+    for row in scrub.rows:
+        rows[row["Seq"]] = {**rows[row["Seq"]], **row, "ErasedBy": len(rows) + 1}
+        rows[row["Seq"]]["Replacement"] = scrub.commitments()[str(row["Seq"])]
+    assert log.verify(list(rows.values()))[1] is None
+    stands: dict[str, Standing] = {}
+    for row in rows.values():
+        assert not says_of(f"{row['By']}\n{row['Detail']}\n{row['Lesson']}", whose)
+        entry = log.entry_of_row(row)
+        if (lesson := entry.lesson) is not None:
+            stands[lesson.lesson_id] = follow(stands.get(lesson.lesson_id), entry, lesson)
+    assert not whose.lesson_ids & stands.keys()
 
 
 TestPaths = Paths.TestCase

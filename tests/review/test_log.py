@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,7 +35,8 @@ def rows(count: int) -> list[dict[str, Any]]:
     found = []
     for entry in log.chained(drafts(count), START):
         row = log.entry_row(entry)
-        found.append({**row, "AtNano": log.micros(row.pop("At")) * 1000})
+        at_nano = log.micros(row.pop("At")) * 1000
+        found.append({**row, "AtNano": at_nano, "Replacement": ""})
     return found
 
 
@@ -53,6 +54,9 @@ def test_a_whole_chain_holds() -> None:
     ("column", "value"),
     [
         ("AtNano", 1_000),
+        ("Salt", "00"),
+        ("Commitment", "f" * 64),
+        ("ErasedBy", 5),
         ("By", "eve"),
         ("Human", 0),
         ("Event", "approve"),
@@ -76,6 +80,7 @@ def test_an_entry_that_was_edited_is_found_whatever_was_edited(column: str, valu
 def test_an_edited_entry_with_a_fitting_hash_is_found_at_the_next() -> None:
     changed = rows(5)
     changed[2]["By"] = "eve"
+    changed[2]["Commitment"] = log.commitment(changed[2])
     changed[2]["Hash"] = log.entry_hash(changed[2])
     fault = broken(changed)
     assert fault is not None
@@ -101,6 +106,7 @@ def test_a_torn_chain_is_found_where_it_is_torn(how: str) -> None:
 def test_a_fork_is_found_before_either_of_its_entries() -> None:
     forked = rows(4)
     other = {**forked[2], "By": "eve"}
+    other["Commitment"] = log.commitment(other)
     other["Hash"] = log.entry_hash(other)
     held, fault = log.verify([*forked[:3], other, forked[3]])
     assert [row["Seq"] for row in held] == [1, 2]
@@ -160,3 +166,54 @@ def test_pages_go_through_a_long_log_and_keep_a_fork_on_one(
     log.append(store, entries)
     store.insert(LEARNING_LOG, [log.entry_row(replace(entries[1], by="eve"))])
     assert [[row["Seq"] for row in page] for page in log.pages(store)] == [[1, 2, 2], [3, 4], [5]]
+
+
+def erasing(of: Mapping[int, Mapping[str, Any]]) -> Draft:
+    """The entry that commits to what stands in the place of others."""
+    committed = {str(seq): log.commitment(row) for seq, row in of.items()}
+    return replace(
+        drafts(1)[0], event=log.ERASE, lesson=None, version=0, detail={log.REWRITTEN: committed}
+    )
+
+
+def test_what_an_entry_says_can_be_erased_and_the_chain_still_holds(store: Store) -> None:
+    entries = log.chained(drafts(3), START)
+    log.append(store, entries)
+    emptied = replace(drafts(2)[1], lesson=None, version=0, detail={}, peer="")
+    row = log.rewritten(entries[1], emptied)
+    [erase] = log.chained([erasing({2: row})], entries[-1].head)
+    log.append(store, [erase])
+    log.rewrite(store, [row], erased_by=4)
+    for _ in range(2):  # while the row that says more still stands beside it, and after
+        [page] = log.pages(store)
+        held, fault = log.verify(page)
+        assert fault is None
+        assert [one["LessonId"] for one in held] == ["m0", "", "m2", ""]
+        assert [one["ErasedBy"] for one in held] == [0, 4, 0, 0]
+        log.drop_replaced(store)
+    [left] = store.query(f"SELECT * FROM {LEARNING_LOG} WHERE Seq = 2")
+    assert (left["Lesson"], left["Commitment"]) == ("", entries[1].commitment)
+    assert left["Salt"] != entries[1].salt
+
+
+FORGED: dict[str, Mapping[str, Any]] = {
+    "other words": {"By": "eve"},
+    "more words": {"Detail": '{"detail":{"n":2},"peer":""}'},
+    "by another entry": {"ErasedBy": 3},
+    "by none": {"ErasedBy": 9},
+}
+
+
+@pytest.mark.parametrize("how", FORGED)
+def test_nothing_but_what_the_erasing_committed_to_stands_in_an_entrys_place(
+    store: Store, how: str
+) -> None:
+    entries = log.chained(drafts(3), START)
+    log.append(store, entries)
+    row = log.rewritten(entries[1], replace(drafts(2)[1], detail={}))
+    log.append(store, log.chained([erasing({2: row})], entries[-1].head))
+    store.insert(LEARNING_LOG, [{**row, "ErasedBy": 4, **FORGED[how]}])
+    [page] = log.pages(store)
+    fault = broken(page)
+    assert fault is not None
+    assert fault.seq == 2

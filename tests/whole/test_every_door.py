@@ -12,7 +12,7 @@ import pytest
 from spanlore.collector import grpc_door, http_door
 from spanlore.collector.signals import SIGNALS
 from spanlore.schemas.credentials import Login
-from spanlore.schemas.tokens import INGEST, SCOPES, create_token
+from spanlore.schemas.tokens import ADMIN, ERASE, INGEST, READ, SCOPES, create_token
 from spanlore.store_server.access import METHODS, OPEN_PATHS, QUERY_PATHS
 from tests.collector.certificates import Authority, options
 from tests.collector.collector_process import PROTOBUF, CollectorProcess, unary
@@ -117,6 +117,32 @@ def test_no_route_of_the_review_door_answers_without_a_credential(
         for verb, path, _ in routes:
             answer = door.client.request(verb, path.replace("{lesson_id}", "m1"), content=b"{}")
             assert answer.status_code not in (401, 403, 405), (verb, path)
+
+
+def test_no_route_of_the_review_door_answers_to_the_wrong_scope(
+    store_url: str, tmp_path: Path
+) -> None:
+    opens = {ERASE: set[str](), READ: set[str](), ADMIN: set[str](), INGEST: set[str]()}
+    with DoorProcess(tmp_path, store_url, "--require-token") as door:
+        tokens = {scope: create_token(tmp_path, tenant="*", scopes=[scope])[1] for scope in SCOPES}
+        for (scope, token), (verb, path, _) in itertools.product(tokens.items(), every_route()):
+            answer = door.stranger.request(
+                verb,
+                path.replace("{lesson_id}", "m1"),
+                headers={"authorization": f"Bearer {token}"},
+                content=b"{}",
+            )
+            if answer.status_code != 403:
+                opens[scope].add(f"{verb} {path}")
+    routes = {f"{verb} {path}" for verb, path, _ in every_route()}
+    erasing = {"GET /v1/users", "DELETE /v1/users"}
+    reading = {one for one in routes if one.startswith("GET ")} - erasing
+    assert opens == {
+        ERASE: erasing,
+        READ: reading,
+        ADMIN: routes - erasing - reading,
+        INGEST: set(),
+    }
 
 
 @pytest.mark.parametrize("is_beyond_loopback", [False, True])

@@ -8,7 +8,7 @@ from spanlore.review.refusal import Refused, unavailable
 from spanlore.schemas.credentials import EVERY_TENANT
 from spanlore.schemas.doorway import Doorway
 from spanlore.schemas.keyring import Keyring, NotPermitted, Unauthenticated
-from spanlore.schemas.tokens import READ, TokensError
+from spanlore.schemas.tokens import ERASE, READ, TokensError
 
 __all__ = ["Access"]
 
@@ -32,9 +32,9 @@ class Access:
             raise Refused(HTTPStatus.FORBIDDEN, reason)
 
     def tenant(self, headers: Mapping[str, str], *scopes: str, is_open: bool) -> str:
-        """Give the tenant that memories may be given of, ``*`` for every one.
+        """Give the tenant that memories may be given of, or users erased of; ``*`` for every one.
 
-        Who asks for memories may do so for one tenant; all else here is of every tenant. Raises
+        Who asks for that may do so for one tenant; all else here is of every tenant. Raises
         Refused (401, 403, 503).
         """
         authorization = headers.get("authorization", "")
@@ -43,6 +43,8 @@ class Access:
                 if not (authorization or self.memories_need_token):
                     return EVERY_TENANT
                 return self.keyring.tenant(authorization, READ)
+            if scopes == (ERASE,):
+                return self.keyring.tenant(authorization, ERASE)
             self.keyring.every_tenant(authorization, *scopes)
         except Unauthenticated as error:
             challenge = (b"www-authenticate", b"Bearer")

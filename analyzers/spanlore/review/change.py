@@ -52,14 +52,14 @@ class Change:
     caller: Caller
     at: datetime
     drafts: list[Draft] = field(default_factory=list)
-    _changed: dict[str, Draft] = field(default_factory=dict)
+    _changed: dict[str, tuple[Lesson, int]] = field(default_factory=dict)
 
     def lesson(self, lesson_id: str) -> Lesson:
         """Return a lesson as it is by now. Raises Refused (404)."""
-        found = self._changed.get(lesson_id) or self.standings.get(lesson_id)
+        found, _ = self._found(lesson_id)
         if found is None:
             raise not_found(f"there is no lesson {lesson_id}; see `spanlore lessons list`")
-        return found.lesson
+        return found
 
     def propose(self, proposal: Proposal) -> None:
         """Propose a lesson (again), and evaluate it where that says anything new.
@@ -121,24 +121,30 @@ class Change:
         self._draft(kind, after, detail=said, caller=by)
 
     def _is_delivered(self, lesson_id: str) -> bool:
-        found = self._changed.get(lesson_id) or self.standings.get(lesson_id)
-        return found is not None and found.lesson.state in DELIVERED
+        found, _ = self._found(lesson_id)
+        return found is not None and found.state in DELIVERED
+
+    def _found(self, lesson_id: str) -> tuple[Lesson | None, int]:
+        """Return a lesson as it is by now and its version; none has the version 0."""
+        standing = self.standings.get(lesson_id)
+        before = (standing.lesson, standing.version) if standing else (None, 0)
+        return self._changed.get(lesson_id, before)
 
     def _draft(
         self, event: str, after: Lesson, *, detail: Mapping[str, Any], caller: Caller
     ) -> None:
-        before = self._changed.get(after.lesson_id) or self.standings.get(after.lesson_id)
+        _, version = self._found(after.lesson_id)
         draft = Draft(
             at=self.at,
             by=caller.by,
             human=caller.human,
             event=event,
             lesson=after,
-            version=before.version + 1 if before else 1,
+            version=version + 1,
             detail=detail,
             peer=caller.peer,
         )
-        self._changed[after.lesson_id] = draft
+        self._changed[after.lesson_id] = (after, draft.version)
         self.drafts.append(draft)
 
 

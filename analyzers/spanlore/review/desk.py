@@ -12,6 +12,7 @@ intact part vouches for and of which nothing later, in the log or in ``lessons``
 """
 
 import logging
+import secrets
 import threading
 import time
 from collections import Counter
@@ -23,9 +24,11 @@ from typing import Any, Final
 from spanlore.review import log, shelf
 from spanlore.review.change import Caller, Change, Proposal
 from spanlore.review.exposures import first_exposures
-from spanlore.review.log import Break, Draft
+from spanlore.review.log import ERASE, ERASED, REWRITTEN, Break, Draft
+from spanlore.review.log_scrub import LogScrub
 from spanlore.review.memories import Book, Memory, memory
 from spanlore.review.refusal import Refused, bad_request, conflict, not_found, unavailable
+from spanlore.review.scrub import Whose, is_theirs
 from spanlore.review.shelf import Shelf, Standing
 from spanlore.schemas.effect_records import effect_json
 from spanlore.schemas.learning_tables import REVOKED_TRACES
@@ -49,6 +52,8 @@ HARMFUL_EFFECT: Final = "spanlore (harmful effect)"
 _TRIES_MAX: Final = 5  # of one change, when another door is faster each time
 _LOOK_EVERY_S: Final = 3.0
 _CLOSE_S_MAX: Final = 1.0
+_TOKEN_BYTES: Final = 8
+_TOO_BUSY: Final = "another review door writes this store all the time: stop one of them"
 
 Standings = Mapping[str, Standing]
 
@@ -72,10 +77,12 @@ class Desk:
         self._store: Store
         self._shelf = Shelf()
         self._owed: dict[str, list[dict[str, Any]]] = {}
+        self._owed_token = ""
         self._memories: dict[tuple[str, int], Memory] = {}
         self._book = Book(())
         self._looked_at = float("-inf")
         self._store_error: str | None = None
+        self.erased_entries = 0
 
     @property
     def book(self) -> Book:
@@ -136,7 +143,8 @@ class Desk:
     def entries(self, *, lesson_id: str, limit: int) -> list[dict[str, Any]]:
         """Verify the whole log as it is in the store; return the JSON of its last entries.
 
-        With a ``lesson_id`` those of that lesson. What was found is ``broken`` afterwards.
+        With a ``lesson_id`` those of that lesson. What was found is ``broken`` afterwards, and how
+        many entries no longer say all they did ``erased_entries``.
         """
         with self._lock:
             if self._shelf.broken is None:
@@ -236,6 +244,71 @@ class Desk:
 
         return self._change(caller, make)[lesson_id]
 
+    def erase(
+        self, whose: Whose, *, caller: Caller, drop_copies: Callable[[LogScrub], None]
+    ) -> LogScrub:
+        """Let the log and the lessons say nothing of a user any more; return what was rewritten.
+
+        ``drop_copies`` deletes the rows in ``lessons`` and ``effects`` of the lessons that it is
+        given, before the log is rewritten, from which what stays of them is made again.
+        """
+        with self._lock:
+            scrub, seq = self._written_down(whose, caller)
+            drop_copies(scrub)
+            log.rewrite(self._store, scrub.rows, erased_by=seq)
+            log.drop_replaced(self._store)
+            self._memories = {}
+            self._take(shelf.read(self._store))
+            self._settle()
+        return scrub
+
+    def note_erased(self, detail: Mapping[str, Any], *, caller: Caller) -> int:
+        """Write down that an erasing has ended, and what went; return the entry's number."""
+        with self._lock:
+            for _ in range(_TRIES_MAX):
+                self._sync()
+                if self._append([self._of_erasing(ERASED, detail, caller)]):
+                    return self._shelf.head.seq
+        raise unavailable(_TOO_BUSY)
+
+    def _written_down(self, whose: Whose, caller: Caller) -> tuple[LogScrub, int]:
+        """Write down what is to stand in the place of which entries, and give that one's number.
+
+        The log is followed from its first entry, and must hold.
+        """
+        for _ in range(_TRIES_MAX):
+            self._sync()
+            theirs = {
+                key for key, one in self._shelf.standings.items() if is_theirs(one.lesson, whose)
+            }
+            scrub = LogScrub(replace(whose, lesson_ids=frozenset(theirs)))
+            head = log.START
+            for page in log.pages(self._store):
+                rows, broken = log.verify(page, head)
+                if broken is not None:
+                    self._take(self._read_anew())
+                    self._need_a_whole_log()
+                scrub.read(rows)
+                head = log.Head(rows[-1]["Seq"], rows[-1]["Hash"])
+            if head != self._shelf.head:
+                continue
+            detail = {REWRITTEN: scrub.commitments()}
+            if not scrub.rows or self._append([self._of_erasing(ERASE, detail, caller)]):
+                return scrub, self._shelf.head.seq
+        raise unavailable(_TOO_BUSY)
+
+    def _of_erasing(self, event: str, detail: Mapping[str, Any], caller: Caller) -> Draft:
+        return Draft(
+            at=self._clock(),
+            by=caller.by,
+            human=caller.human,
+            event=event,
+            lesson=None,
+            version=0,
+            detail=detail,
+            peer=caller.peer,
+        )
+
     def exposed(self, first: Mapping[str, str]) -> None:
         """Roll out the approved memories of lesson id -> a run that was given it.
 
@@ -312,9 +385,7 @@ class Desk:
                 make(change)
                 if not change.drafts or self._append(change.drafts):
                     return self._shelf.standings
-            raise unavailable(
-                "another review door writes this store all the time: stop one of them"
-            )
+            raise unavailable(_TOO_BUSY)
 
     def _append(self, drafts: Sequence[Draft]) -> bool:
         entries = log.chained(drafts, self._shelf.head)
@@ -322,8 +393,9 @@ class Desk:
             return False
         standings = dict(self._shelf.standings)
         for entry in entries:
-            lesson_id = entry.lesson.lesson_id
-            standings[lesson_id] = shelf.followed(standings.get(lesson_id), entry)
+            if (lesson := entry.lesson) is not None:
+                before = standings.get(lesson.lesson_id)
+                standings[lesson.lesson_id] = shelf.followed(before, entry, lesson)
         owed = shelf.written_rows(entries)
         self._take(Shelf(standings=standings, head=entries[-1].head, owed=owed))
         self._settle()
@@ -338,17 +410,24 @@ class Desk:
         if found[: len(known)] != known or (known and [h.seq for h in found].count(ours.seq) > 1):
             self._take(self._read_anew())
         elif len(found) > len(known):
-            self._take(shelf.read(self._store, self._shelf))
+            if log.is_erased_after(self._store, ours.seq):
+                # What another door erases is in memory here, and entries were rewritten.
+                self._memories = {}
+                self._take(self._read_anew())
+            else:
+                self._take(shelf.read(self._store, self._shelf))
         self._need_a_whole_log()
         self._settle()
 
     def _verify(self) -> None:
         """Follow the hashes of the whole log; where they do not hold, take it for broken."""
         head, broken = log.START, None
+        self.erased_entries = 0
         for page in log.pages(self._store):
             rows, broken = log.verify(page, head)
             if broken is not None:
                 break
+            self.erased_entries += sum(row["ErasedBy"] > 0 for row in rows)
             head = log.Head(rows[-1]["Seq"], rows[-1]["Hash"])
         ours = self._shelf.head
         known = ours == log.START or ours in log.tail(self._store, ours.seq)
@@ -389,6 +468,7 @@ class Desk:
             _log.error("the learning log is broken: %s", fresh.broken)
         for table, rows in fresh.owed.items():
             self._owed.setdefault(table, []).extend(rows)
+            self._owed_token = secrets.token_hex(_TOKEN_BYTES) if rows else self._owed_token
         ready: dict[tuple[str, int], Memory] = {}
         for lesson_id, standing in fresh.standings.items():
             key = (lesson_id, standing.version)
@@ -403,7 +483,8 @@ class Desk:
         """Write the rows that are owed; those that cannot be written now stay owed."""
         try:
             for table, rows in self._owed.items():
-                self._store.insert(table, rows)
+                # The store would take rows that it had before, and that were deleted, for a copy.
+                self._store.insert(table, rows, token=self._owed_token)
                 rows.clear()
             self._store_error = None
         except StoreError as error:

@@ -8,6 +8,10 @@ not be, a token is required for it too, as beyond loopback: with the scope ``rea
 whose memories they are or of every one. On all of them a Host that is not ours or a foreign Origin
 is refused first, so that no web page can ask.
 
+To look at what would be erased of a user, or to erase it, takes the review token or one with the
+scope ``erase``, of their tenant or of every one; no other scope does, and that one opens nothing
+else.
+
 Memories are answered on the event loop from what is in memory; nothing there waits for the store
 or for a change. All else runs on threads.
 """
@@ -25,7 +29,9 @@ from typing import Any, Final
 
 from spanlore.review import lesson_request
 from spanlore.review.access import Access
+from spanlore.review.change import Caller
 from spanlore.review.desk import Desk
+from spanlore.review.erasing import Eraser
 from spanlore.review.exposures import ExposureQueue, exposures_of
 from spanlore.review.memories import delivered
 from spanlore.review.refusal import Refused, unavailable
@@ -35,7 +41,7 @@ from spanlore.schemas.effect_records import effect_json
 from spanlore.schemas.lesson_records import lesson_json
 from spanlore.schemas.lesson_state import NEXT, TransitionRefused
 from spanlore.schemas.store import StoreError
-from spanlore.schemas.tokens import ADMIN, READ
+from spanlore.schemas.tokens import ADMIN, ERASE, READ
 
 __all__ = ["Door", "Route"]
 
@@ -44,7 +50,9 @@ _log = logging.getLogger(__name__)
 _WRITERS: Final = 4
 _READERS: Final = 2
 _BODIES_MAX: Final = 16  # being read or worked on at once
+_ERASERS: Final = 2
 _ANSWER_S_MAX: Final = 60.0
+_ERASING_S_MAX: Final = 3_600.0  # every part that holds a row of theirs is written anew
 _ENTRIES_DEFAULT: Final = 100
 _ENTRIES_MAX: Final = 10_000
 _SCOPES: Final = ("user", "tenant", "global")
@@ -59,6 +67,7 @@ class Route:
     """A method and a path (``{name}`` stands for one segment) and what answers it.
 
     ``threads`` runs the answer, None the event loop. ``is_open``: on loopback it needs no token.
+    ``erases``: it takes a token for erasing.
     """
 
     method: str
@@ -66,10 +75,14 @@ class Route:
     answer: Callable[[Request], Document]
     threads: ThreadPoolExecutor | None
     is_open: bool = False
+    erases: bool = False
+    answer_s_max: float = _ANSWER_S_MAX
 
     @property
     def scope(self) -> str:
         """What a token must be for."""
+        if self.erases:
+            return ERASE
         return READ if self.method == "GET" else ADMIN
 
     def names(self, path: str) -> dict[str, str] | None:
@@ -82,13 +95,17 @@ class Route:
 class Door:
     """The ASGI callable."""
 
-    def __init__(self, desk: Desk, exposures: ExposureQueue, access: Access) -> None:
+    def __init__(
+        self, desk: Desk, exposures: ExposureQueue, eraser: Eraser, access: Access
+    ) -> None:
         self._desk = desk
+        self._eraser = eraser
         self._exposures = exposures
         self._access = access
         self._bodies = asyncio.Semaphore(_BODIES_MAX)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
+        self._erasers = ThreadPoolExecutor(_ERASERS, thread_name_prefix="erase")
         write, read = self._writers, self._readers
         self.routes = (
             Route(
@@ -111,12 +128,24 @@ class Door:
             Route(method="POST", path="/v1/revocations", answer=self._revocation, threads=write),
             Route(method="GET", path="/v1/log", answer=self._entries, threads=write),
             Route(method="GET", path="/v1/status", answer=self._status, threads=write),
+            *(
+                Route(
+                    method=method,
+                    path="/v1/users",
+                    answer=answer,
+                    threads=self._erasers,
+                    erases=True,
+                    answer_s_max=_ERASING_S_MAX,
+                )
+                for method, answer in (("GET", self._erasable), ("DELETE", self._erasing))
+            ),
         )
 
     def close(self) -> None:
         """Let the threads go, once nobody asks any more."""
         self._writers.shutdown(wait=False)
         self._readers.shutdown(wait=False)
+        self._erasers.shutdown(wait=False)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -147,15 +176,15 @@ class Door:
             return route.answer(request)
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(_ANSWER_S_MAX), self._bodies:
+            async with asyncio.timeout(route.answer_s_max), self._bodies:
                 if route.method == "POST":
                     body = await read_body(request.headers, receive)
                     request = replace(request, body=body)
                 return await loop.run_in_executor(route.threads, route.answer, request)
         except TimeoutError as error:
             raise unavailable(
-                f"there was no answer within {_ANSWER_S_MAX:g} s, for the store or others before "
-                "you take long; it may still be done: ask for the lesson before you try again"
+                f"there was no answer within {route.answer_s_max:g} s, for the store or others "
+                "before you take long; it may still be done: ask what stands before you try again"
             ) from error
 
     def _route(self, request: Request) -> tuple[Route, Request]:
@@ -232,11 +261,21 @@ class Door:
             "verified": broken is None,
             "broken_at": broken.seq if broken else None,
             "broken_because": broken.reason if broken else None,
+            "erased_entries": self._desk.erased_entries,
         }
 
     def _status(self, request: Request) -> Document:
         request.parameters(frozenset())
         return {**self._desk.status(), "exposures": self._exposures.counts()}
+
+    def _erasable(self, request: Request) -> Document:
+        user, tenant, _ = request.erasing()
+        return self._eraser.found(user, tenant)
+
+    def _erasing(self, request: Request) -> Document:
+        user, tenant, by = request.erasing()
+        caller = Caller(by=by, peer=request.peer, human=True)
+        return self._eraser.erase(user, tenant, caller=caller)
 
 
 def _standing_json(standing: Standing) -> dict[str, Any]:

@@ -29,6 +29,7 @@ _BATCH_MAX: Final = 2_000
 _BATCH_WAIT_S: Final = 0.2  # a burst of answers becomes one insert
 _AGAIN_S: Final = 1.0
 _STOPPING_AGAIN_S: Final = 0.1
+_LOOK_S: Final = 0.05
 
 _FIRST_SQL: Final = f"""
 SELECT LessonId, argMin(TraceId, At) AS First FROM {EXPOSURES}
@@ -140,6 +141,15 @@ class ExposureQueue:
                 "dropped": self._dropped,
             }
 
+    def drained(self, wait_s_max: float) -> bool:
+        """Wait until what was put before this call is written; say whether it is."""
+        deadline = time.monotonic() + wait_s_max
+        with self._lock:
+            done = self._written + self._dropped + len(self._waiting)
+        while self._settled() < done and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+        return self._settled() >= done
+
     def stop(self, *, drain_s_max: float) -> None:
         """Write what waits, for at most ``drain_s_max`` seconds."""
         self._give_up_at = time.monotonic() + drain_s_max
@@ -158,6 +168,10 @@ class ExposureQueue:
                 self._write(batch)
         if self._store is not None:
             self._store.close()
+
+    def _settled(self) -> int:
+        with self._lock:
+            return self._written + self._dropped
 
     def _is_done(self) -> bool:
         with self._lock:

@@ -51,7 +51,7 @@ class Disconnected(Exception):
 class Request:
     """A request: ``path`` is unquoted, header names are lower case, ``named`` is from the path.
 
-    ``tenant`` is the one whose memories it may ask for.
+    ``tenant`` is the one whose memories it may ask for, and whose users it may erase.
     """
 
     method: str
@@ -118,10 +118,22 @@ class Request:
         )
         return identity, budget, self._trace_id(found.get("trace_id"))
 
-    def _tenant(self, asked: str) -> str:
-        """Return whose memories are asked for; a token of one tenant need not say. Raises 403."""
+    def erasing(self) -> tuple[str, str, str]:
+        """Return the user who is to be erased, of which tenant, and who says so.
+
+        The tenant may be EVERY_TENANT, where the one they are in is meant. Raises Refused.
+        """
+        found = self.parameters(frozenset({"user", "tenant", "by"}))
+        user = found.get("user", "")
+        if not user:
+            raise bad_request("say whom: user is the id that the spans name")
+        by = who({"by": found.get("by") or "spanlore forget"})
+        return user, self._tenant(found.get("tenant", ""), otherwise=EVERY_TENANT), by
+
+    def _tenant(self, asked: str, *, otherwise: str = DEFAULT_TENANT) -> str:
+        """Return whose tenant is asked for; a token of one tenant need not say. Raises 403."""
         if self.tenant == EVERY_TENANT:
-            return asked or DEFAULT_TENANT
+            return asked or otherwise
         if asked not in ("", self.tenant):
             message = f"the token is the tenant {self.tenant}'s, and not {asked}'s"
             raise Refused(HTTPStatus.FORBIDDEN, message)

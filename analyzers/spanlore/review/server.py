@@ -20,6 +20,7 @@ from typing import Final
 from spanlore.review.access import Access
 from spanlore.review.desk import Desk
 from spanlore.review.door import Door
+from spanlore.review.erasing import Eraser
 from spanlore.review.exposures import ExposureQueue
 from spanlore.review.lock import locked
 from spanlore.schemas.bounded_http import BoundedServer, HttpBounds
@@ -144,7 +145,8 @@ async def _serve(arguments: Arguments, listener: socket.socket, parts: _Parts) -
         keyring=keyring,
         memories_need_token=arguments.require_token or not is_loopback(arguments.host),
     )
-    door = Door(parts.desk, parts.exposures, access)
+    eraser = Eraser(parts.desk, parts.exposures, lambda: Store.connect(arguments.store_url))
+    door = Door(parts.desk, parts.exposures, eraser, access)
     server = BoundedServer(door, _BOUNDS, grace_s=_GRACE_S, tls=parts.tls)
     reading_on = asyncio.create_task(_read_on(parts.desk))
     serving = asyncio.create_task(server.serve(sockets=[listener]))

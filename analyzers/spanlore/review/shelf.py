@@ -7,6 +7,9 @@ the store, however it came there, approves what was not evaluated.
 The rows of ``lessons`` and ``effects`` are copies. Those that a crash kept from being written are
 made again; one that says more than the log, or other things, breaks the log: entries were taken
 off its end, or somebody else wrote the row.
+
+An entry that an erasing has rewritten holds by the same rules; only that it worded a lesson anew
+can no longer be seen where the words that were new are gone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,7 +41,11 @@ WHERE (LessonId, Version) IN (SELECT LessonId, max(Version) FROM {LESSONS} GROUP
 _EFFECTS_SQL: Final = f"""
 SELECT DISTINCT LessonId, toUnixTimestamp64Micro(At) AS Micros FROM {EFFECTS}
 """
-_NAMED_SQL: Final = f"SELECT DISTINCT LessonId FROM {LEARNING_LOG} WHERE Seq > {{after:UInt64}}"
+# With the lessons of entries that an erasing behind the break is said to have rewritten.
+_NAMED_SQL: Final = f"""
+SELECT DISTINCT LessonId FROM {LEARNING_LOG}
+WHERE Seq > {{after:UInt64}} OR ErasedBy > {{after:UInt64}}
+"""
 
 Rows = Mapping[str, list[dict[str, Any]]]
 
@@ -73,25 +80,25 @@ class Shelf:
     owed: Rows = field(default_factory=dict)
 
 
-def follow(standing: Standing | None, entry: Entry) -> Standing:
-    """Return the lesson's standing after an entry. Raises Unvouched."""
+def follow(standing: Standing | None, entry: Entry, lesson: Lesson) -> Standing:
+    """Return the lesson's standing after an entry that tells of it. Raises Unvouched."""
     before = standing.lesson if standing else None
     if entry.version != (standing.version if standing else 0) + 1:
-        raise Unvouched(f"entry {entry.seq} skips a version of lesson {entry.lesson.lesson_id}")
+        raise Unvouched(f"entry {entry.seq} skips a version of lesson {lesson.lesson_id}")
     try:
-        after = _after(before, entry)
+        after = _after(before, entry, lesson)
     except (ValueError, TransitionRefused, Unvouched) as error:
         raise Unvouched(f"entry {entry.seq} may not be: {error}") from error
-    if after != entry.lesson:
+    if after != lesson:
         raise Unvouched(f"entry {entry.seq} is not what {entry.event} makes of the lesson")
-    return followed(standing, entry)
+    return followed(standing, entry, lesson)
 
 
-def followed(standing: Standing | None, entry: Entry) -> Standing:
+def followed(standing: Standing | None, entry: Entry, lesson: Lesson) -> Standing:
     """Return the standing after an entry that is known to follow from it."""
     approved_seq = standing.approved_seq if standing else 0
     return Standing(
-        lesson=entry.lesson,
+        lesson=lesson,
         version=entry.version,
         seq=entry.seq,
         approved_seq=entry.seq if entry.event == "approve" else approved_seq,
@@ -113,12 +120,13 @@ def read(store: Store, since: Shelf | None = None) -> Shelf:
         if isinstance(entry, Break):
             broken = entry
             break
-        try:
-            standing = follow(standings.get(entry.lesson.lesson_id), entry)
-        except Unvouched as error:
-            broken = Break(entry.seq, str(error))
-            break
-        standings[entry.lesson.lesson_id] = standing
+        if (lesson := entry.lesson) is not None:
+            try:
+                standing = follow(standings.get(lesson.lesson_id), entry, lesson)
+            except Unvouched as error:
+                broken = Break(entry.seq, str(error))
+                break
+            standings[lesson.lesson_id] = standing
         head = entry.head
         for table, rows in written_rows([entry]).items():
             owed[table] += [row for row in rows if not copies.hold(table, row)]
@@ -135,6 +143,8 @@ def written_rows(entries: Iterable[Entry]) -> Rows:
     """Return table -> the rows that entries call for."""
     rows: dict[str, list[dict[str, Any]]] = {LESSONS: [], EFFECTS: []}
     for entry in entries:
+        if entry.lesson is None:
+            continue
         row = lesson_row(entry.lesson, at=entry.at, version=entry.version, by=entry.by)
         rows[LESSONS].append(row)
         if entry.event == "measure":
@@ -190,12 +200,14 @@ def _entries(store: Store, head: Head) -> Iterator[Entry | Break]:
             return
 
 
-def _after(before: Lesson | None, entry: Entry) -> Lesson:
+def _after(before: Lesson | None, entry: Entry, lesson: Lesson) -> Lesson:
     """Return what the rules make of a lesson by an entry's event."""
-    lesson = entry.lesson
     if entry.event == PROPOSE:
         state = "quarantined" if lesson.state == "quarantined" else "proposed"
         fresh = replace(lesson, state=state, evaluations=(), approvals=())
+        # The words that were new in it may be gone.
+        if entry.erased_by and before is not None and lesson in (before, fresh):
+            return lesson
         after = proposed(before, fresh)
         if after is None:
             raise Unvouched("it was proposed before")

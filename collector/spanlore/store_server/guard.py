@@ -20,6 +20,7 @@ _DECISIONS: Final = frozenset(
         learning_tables.ANALYSES,
         learning_tables.EFFECTS,
         learning_tables.FINDINGS,
+        learning_tables.ERASING,
         learning_tables.LEARNING_LOG,
         learning_tables.LESSONS,
         learning_tables.REVOKED_TRACES,

@@ -39,6 +39,7 @@ _COMMANDS = {
     "findings": _Command("findings:findings_command", "List what the analyzers saw."),
     "lessons": _Command("lessons:lessons_command", "Read, approve, apply and measure lessons."),
     "memory": _Command("memory:memory_command", "What an agent would be given now."),
+    "forget": _Command("forget:forget_command", "Erase a user: runs, and what was learned."),
     "doctor": _Command("doctor:doctor_command", "What is traced here, what is not, and why."),
     "sql": _Command("sql:sql_command", "Ask the store directly."),
     "token": _Command("token:token_command", "Let others in, and shut them out again."),

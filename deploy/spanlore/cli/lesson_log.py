@@ -51,7 +51,9 @@ def log_command(lesson_id: str | None, *, limit: int, as_json: bool, data_dir: P
             "compare it with a backup before you trust what comes after"
         )
     if not as_json:
-        click.echo("the chain of hashes is whole")
+        erased = found["erased_entries"]
+        more = f"; {erased} entries were erased, nothing else was changed" if erased else ""
+        click.echo(f"the chain of hashes is whole{more}")
 
 
 def _print(entries: list[dict[str, Any]]) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ReviewDesk",
     "effect",
+    "erasable",
+    "erase",
     "event",
     "lessons",
     "log",
@@ -32,6 +34,7 @@ __all__ = [
 
 _TIMEOUT_S = 65.0  # the door itself gives up after 60
 _STATUS_TIMEOUT_S = 5.0
+_ERASING_TIMEOUT_S = 3_605.0
 _SAID_CHARACTERS_MAX = 500
 _REQUEST_BYTES_MAX = 2 << 20  # half of what the door takes at once
 _LOG_ENTRIES = 100
@@ -147,6 +150,24 @@ def revoke_traces(
     """
     body = {"trace_ids": list(trace_ids), "by": by, "reason": reason}
     return [_kept(one) for one in _ask(running, "POST", "/v1/revocations", body=body)["lessons"]]
+
+
+def erasable(running: Running, user: str, *, tenant: str | None) -> list[dict[str, Any]]:
+    """Return what is there of a user, by tenant: ``tenant``, ``rows`` of tables, ``lessons``.
+
+    Raises CannotReach, CommandFailed.
+    """
+    question = {"user": user} | ({"tenant": tenant} if tenant else {})
+    path = f"/v1/users?{urlencode(question)}"
+    found: list[dict[str, Any]] = _ask(running, "GET", path, timeout_s=_ERASING_TIMEOUT_S)
+    return found
+
+
+def erase(running: Running, user: str, *, tenant: str, by: str) -> dict[str, Any]:
+    """Have a user of a tenant erased; return what went. Raises CommandFailed, CannotReach."""
+    path = f"/v1/users?{urlencode({'user': user, 'tenant': tenant, 'by': by})}"
+    gone: dict[str, Any] = _ask(running, "DELETE", path, timeout_s=_ERASING_TIMEOUT_S)
+    return gone
 
 
 def memories(running: Running, question: Mapping[str, str]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ EFFECTS = "effects"
 LEARNING_LOG = "learning_log"
 RUN_FACTS = "run_facts"
 REVOKED_TRACES = "revoked_traces"
+ERASING = "erasing"
 
 # Condition over ``TraceId``: nothing is learned from a trace that somebody revoked.
 NOT_REVOKED = f"TraceId NOT IN (SELECT TraceId FROM {REVOKED_TRACES})"
@@ -221,7 +222,9 @@ LESSON_NOTES_TABLE = Table(
 )
 
 # Who changed what the agent knows, when and why. Each entry holds the hash of the one before, and
-# the lesson as it stood after: the rows of ``lessons`` can be made again from it.
+# the lesson as it stood after: the rows of ``lessons`` can be made again from it. ``Commitment`` is
+# the salted hash of what an entry says, so that this may be erased and the chain still holds:
+# ``ErasedBy`` is the number of the entry by which it was, 0 for one that says all it ever said.
 LEARNING_LOG_TABLE = Table(
     name=LEARNING_LOG,
     columns=(
@@ -235,6 +238,9 @@ LEARNING_LOG_TABLE = Table(
         Column("ContentHash", "String"),
         Column("Detail", "String"),
         Column("Lesson", "String", codec="ZSTD(3)"),
+        Column("Salt", "String"),
+        Column("Commitment", "String"),
+        Column("ErasedBy", "UInt64"),
         Column("PreviousHash", "String"),
         Column("Hash", "String"),
     ),
@@ -258,6 +264,21 @@ REVOKED_TRACES_TABLE = Table(
     settings=DURABLE,
 )
 
+# What an erasing is about while it lasts: statements that delete name this table instead of users
+# and traces, because the engine keeps their text. ``Erasure`` tells erasings apart.
+ERASING_TABLE = Table(
+    name=ERASING,
+    columns=(
+        Column("Erasure", "String"),
+        Column("Kind", LOW),
+        Column("TenantId", "String"),
+        Column("Id", "String"),
+    ),
+    engine="MergeTree",
+    order_by="(Erasure, Kind, TenantId, Id)",
+    settings=DURABLE,
+)
+
 ALL = (
     FINDINGS_TABLE,
     LESSONS_TABLE,
@@ -269,4 +290,5 @@ ALL = (
     LESSON_NOTES_TABLE,
     LEARNING_LOG_TABLE,
     REVOKED_TRACES_TABLE,
+    ERASING_TABLE,
 )

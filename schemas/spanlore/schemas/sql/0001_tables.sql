@@ -622,6 +622,9 @@ CREATE TABLE IF NOT EXISTS learning_log (
     `ContentHash` String CODEC(ZSTD(1)),
     `Detail` String CODEC(ZSTD(1)),
     `Lesson` String CODEC(ZSTD(3)),
+    `Salt` String CODEC(ZSTD(1)),
+    `Commitment` String CODEC(ZSTD(1)),
+    `ErasedBy` UInt64 CODEC(ZSTD(1)),
     `PreviousHash` String CODEC(ZSTD(1)),
     `Hash` String CODEC(ZSTD(1))
 )
@@ -637,5 +640,15 @@ CREATE TABLE IF NOT EXISTS revoked_traces (
 )
 ENGINE = ReplacingMergeTree(At)
 ORDER BY TraceId
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS erasing (
+    `Erasure` String CODEC(ZSTD(1)),
+    `Kind` LowCardinality(String) CODEC(ZSTD(1)),
+    `TenantId` String CODEC(ZSTD(1)),
+    `Id` String CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+ORDER BY (Erasure, Kind, TenantId, Id)
 SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1;
 
