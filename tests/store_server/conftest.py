@@ -18,7 +18,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreProcess]:
 def migrated(served: StoreProcess) -> StoreProcess:
     """The same process, with spanlore's own tables."""
     login = served.admin
-    migrate.migrate(f"clickhouse://{login.user}:{login.password}@127.0.0.1:{served.port}/spanlore")
+    migrate.migrate(served.database_url(login))
     return served
 
 

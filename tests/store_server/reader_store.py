@@ -130,7 +130,7 @@ def reader_store(folder: Path, *, tenant: str) -> Iterator[ReaderStore]:
     watched.mkdir()
     with StoreProcess(data_dir) as process, socket.create_server(("127.0.0.1", 0)) as listener:
         admin = process.admin
-        url = f"clickhouse://{admin.user}:{admin.password}@127.0.0.1:{process.port}/spanlore"
+        url = process.database_url(admin)
         migrate.migrate(url)
         for seed in _SEEDS.split(";"):
             process.ask(seed, database="spanlore")

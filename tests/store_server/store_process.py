@@ -28,6 +28,9 @@ class StoreProcess(ServerProcess):
         self.local_port: int = self.ready["local_port"]
         self.url = f"http://127.0.0.1:{self.port}"
 
+    def database_url(self, login: Login, database: str = "spanlore") -> str:
+        return f"clickhouse://{login.user}:{login.password}@127.0.0.1:{self.port}/{database}"
+
     def http(self, login: Login | None = None) -> httpx.Client:
         user = login or self.admin
         return httpx.Client(

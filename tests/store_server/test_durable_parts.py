@@ -28,31 +28,14 @@ def traced(tmp_path: Path, calls: SystemCalls) -> Iterator[StoreProcess]:
 def test_row_29_a_part_is_synced_to_its_last_name_before_the_insert_is_answered(
     traced: StoreProcess, calls: SystemCalls
 ) -> None:
-    login = traced.admin
-    url = f"clickhouse://{login.user}:{login.password}@127.0.0.1:{traced.port}/spanlore"
-    migrate.migrate(url)
-    with Store.connect(url) as store:
+    migrate.migrate(traced.database_url(traced.admin))
+    with Store.connect(traced.database_url(traced.admin)) as store:
         store.insert(tables.TRACES, [{"TraceId": "a", "SpanId": "b"}], token="once")
-        [path] = store.query(
-            f"SELECT path FROM system.parts WHERE table = '{tables.TRACES}' AND active"
-        )
+        part = active_part(store)
     assert traced.stop() == 0
-    part = Path(path["path"])
     folder, name = re.escape(str(part.parent)), part.name
-    draft = f"{folder}/tmp_insert_{name}"  # noqa: S108 - the engine's name for it
     lines = calls.lines()
-    renamed = position(lines, rf'rename\("{draft}/?", "{folder}/{name}/?"')
-    written = {
-        found[1]
-        for line in lines[:renamed]
-        if (found := re.search(rf'"{draft}/([\w.]+)", O_WRONLY', line))
-    }
-    synced = {
-        found[1]
-        for line in lines[:renamed]
-        if (found := re.search(rf"sync\(\d+<{draft}/([\w.]+)>", line))
-    }
-    assert {"data.bin", "checksums.txt", "count.txt"} <= written <= synced
+    renamed = synced_before_renamed(lines, part, "tmp_insert_")
     of_the_part = position(lines, rf"sync\(\d+<{folder}/{name}>")
     of_the_table = max(
         number for number, line in enumerate(lines) if re.search(rf"sync\(\d+<{folder}>", line)
@@ -63,6 +46,21 @@ def test_row_29_a_part_is_synced_to_its_last_name_before_the_insert_is_answered(
         if number > of_the_part and "HTTP/1.1 200" in line
     )
     assert renamed < of_the_part < of_the_table < answered
+
+
+@needs_strace
+def test_row_29_a_merged_part_is_synced_before_those_that_it_replaces_go(
+    traced: StoreProcess, calls: SystemCalls
+) -> None:
+    migrate.migrate(traced.database_url(traced.admin))
+    with Store.connect(traced.database_url(traced.admin)) as store:
+        for span_id in ("a", "b"):
+            store.insert(tables.TRACES, [{"TraceId": "a", "SpanId": span_id}], token=span_id)
+        store.command(f"OPTIMIZE TABLE {tables.TRACES} FINAL")
+        part = active_part(store)
+    assert traced.stop() == 0
+    assert re.search(r"_1_2_[1-9]$", part.name)
+    synced_before_renamed(calls.lines(), part, "tmp_merge_")
 
 
 def test_row_33_a_part_that_cannot_be_read_is_named_at_the_start(tmp_path: Path) -> None:
@@ -81,6 +79,23 @@ def test_row_33_a_part_that_cannot_be_read_is_named_at_the_start(tmp_path: Path)
         said = "".join(store.said)
     assert "a part of the store is damaged" in said
     assert "default.kept: broken-on-start_all_1_1_0" in said
+
+
+def active_part(store: Store) -> Path:
+    [row] = store.query(f"SELECT path FROM system.parts WHERE table = '{tables.TRACES}' AND active")
+    return Path(row["path"])
+
+
+def synced_before_renamed(lines: list[str], part: Path, draft: str) -> int:
+    """Check that all files of a part were synced before it got its name; give where it did."""
+    folder, name = re.escape(str(part.parent)), part.name
+    draft = f"{folder}/{draft}{name}"
+    renamed = position(lines, rf'rename\("{draft}/?", "{folder}/{name}/?"')
+    before = "\n".join(lines[:renamed])
+    written = set(re.findall(rf'"{draft}/([\w.]+)", O_WRONLY', before))
+    synced = set(re.findall(rf"sync\(\d+<{draft}/([\w.]+)>", before))
+    assert {"data.bin", "checksums.txt", "count.txt"} <= written <= synced
+    return renamed
 
 
 def position(lines: list[str], pattern: str) -> int:

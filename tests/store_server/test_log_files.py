@@ -31,11 +31,9 @@ def request(trace_id: int) -> ExportTraceServiceRequest:
 @pytest.fixture(scope="module")
 def url(served: StoreProcess) -> Iterator[str]:
     admin = served.admin
-    migrate.migrate(
-        f"clickhouse://{admin.user}:{admin.password}@127.0.0.1:{served.port}/{DATABASE}"
-    )
+    migrate.migrate(served.database_url(admin, DATABASE))
     ingest = served.ingest
-    yield f"clickhouse://{ingest.user}:{ingest.password}@127.0.0.1:{served.port}/{DATABASE}"
+    yield served.database_url(ingest, DATABASE)
     served.ask(f"DROP DATABASE {DATABASE} SYNC")
 
 
@@ -174,7 +172,7 @@ def test_a_data_directory_may_have_letters_of_any_language(
 ) -> None:
     with StoreProcess(tmp_path / "ž ü") as process:
         login = process.admin
-        url = f"clickhouse://{login.user}:{login.password}@127.0.0.1:{process.port}/spanlore"
+        url = process.database_url(login)
         migrate.migrate(url)
         without_sending(monkeypatch)
         with Store.connect(url) as store:

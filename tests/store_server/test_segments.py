@@ -46,7 +46,7 @@ def log_segment(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def database(served: StoreProcess) -> Iterator[str]:
     login = served.admin
     name = "segments"
-    migrate.migrate(f"clickhouse://{login.user}:{login.password}@127.0.0.1:{served.port}/{name}")
+    migrate.migrate(served.database_url(login, name))
     yield name
     served.ask(f"DROP DATABASE {name} SYNC")
 
