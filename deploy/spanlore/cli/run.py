@@ -13,6 +13,7 @@ import click
 from spanlore.cli.connection import find_running
 from spanlore.cli.datadir import data_dir_option
 from spanlore.cli.errors import CannotReach
+from spanlore.instrumentation.switch import is_disabled
 
 __all__ = ["run_command"]
 
@@ -37,11 +38,13 @@ _ENDPOINTS = (
 def run_command(*, service: str | None, data_dir: Path | None, command: tuple[str, ...]) -> None:
     """Run a program, traced: `spanlore run -- python app.py`.
 
-    COMMAND takes this process's place: its output, signals and exit code are its own. Exit codes
+    COMMAND takes this process's place: its output, signals and exit code are its own. Every Python
+    it starts is traced that has spanlore installed; one that has not says so on stderr. Exit codes
     of this command: 126 it cannot be run, 127 it is not there.
     """
     environment = {**os.environ, **_settings(os.environ, service=service, data_dir=data_dir)}
     environment["PYTHONPATH"] = _python_path(os.environ.get("PYTHONPATH", ""))
+    environment |= _stderr_here()
     sys.stdout.flush()
     sys.stderr.flush()
     for name in _IGNORED_BY_PYTHON:
@@ -77,6 +80,14 @@ def _settings(
     if not environment.get("SPANLORE_DELIVERY_URL"):
         told["SPANLORE_DELIVERY_URL"] = running.review_url
     return told
+
+
+def _stderr_here() -> dict[str, str]:
+    """Return what lets a Python that cannot be traced say so here; nothing where none is to be."""
+    if is_disabled() or sys.stderr is None:
+        return {}
+    here = os.fstat(sys.stderr.fileno())
+    return {"SPANLORE_RUN_STDERR": f"{here.st_dev}:{here.st_ino}"}
 
 
 def _python_path(standing: str) -> str:
