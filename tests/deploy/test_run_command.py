@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from spanlore.cli.datadir import held, write_run_file
+from spanlore.cli.run import fate_of_spans
 from spanlore.instrumentation import import_hook
+from spanlore.instrumentation.settings import Asked, settings
 from spanlore.schemas import credentials
 from tests.instrumentation.traced import Collector, collector, dead_url, environment, run_command
 
@@ -104,8 +106,25 @@ def test_where_nothing_runs_one_line_says_so_and_the_program_runs(tmp_path: Path
     )
     assert (ended.code, ended.out) == (0, "5\n")
     (line,) = ended.err.splitlines()
-    assert line.startswith("spanlore run: ")
+    assert line.startswith("spanlore run: no spanlore is running ")
     assert "start it: spanlore up" in line
+    assert "not traced" not in line
+
+
+def test_the_fate_of_spans_where_no_spanlore_runs_is_said_as_it_is(
+    tmp_path: Path, there: Collector
+) -> None:
+    def fate(url: str, **more: str) -> str:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, **more}
+        return fate_of_spans(settings(env, Asked(), run_file=lambda: None), tmp_path)
+
+    kept = f"kept in the journal ({tmp_path}/journal), and `spanlore ship` sends them"
+    assert fate(dead_url()) == f"until then spans are {kept}"
+    assert "spans are lost" in fate(dead_url(), SPANLORE_JOURNAL="off")
+    assert (
+        fate(there.url)
+        == f"until then spans go to what listens on port {there.url.rpartition(':')[2]}"
+    )
 
 
 @pytest.fixture
@@ -169,7 +188,7 @@ def test_a_broken_spanlore_is_told_from_a_missing_one(tmp_path: Path, bare_pytho
 
 
 def test_where_tracing_is_switched_off_nothing_is_said(tmp_path: Path, bare_python: str) -> None:
-    env = {"SPANLORE_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": dead_url()}
+    env = {"SPANLORE_DISABLED": "true"}
     ended = run_command(*SPANLORE, "run", bare_python, "-c", "print(5)", env=env, folder=tmp_path)
     assert (ended.code, ended.out, ended.err) == (0, "5\n", "")
 
