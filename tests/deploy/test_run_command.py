@@ -23,6 +23,7 @@ from tests.instrumentation.traced import Collector, collector, dead_url, environ
 
 SPANLORE = (sys.executable, "-m", "spanlore.cli")
 SITECUSTOMIZE = Path(import_hook.__file__).parent / "program" / "sitecustomize.py"
+OLDER_PYTHONS = ("python3.10", "python3.9", "python3.8", "python3.7", "python3.6")
 SHOW = """
 import json, os, sys
 names = ("OTEL_SERVICE_NAME", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL",
@@ -193,14 +194,34 @@ def test_where_tracing_is_switched_off_nothing_is_said(tmp_path: Path, bare_pyth
     assert (ended.code, ended.out, ended.err) == (0, "5\n", "")
 
 
-def test_a_python_too_old_is_told_so_and_can_read_what_tells_it() -> None:
+def test_a_python_too_old_can_read_what_tells_it_so() -> None:
     text = SITECUSTOMIZE.read_text()
-    ast.parse(text, feature_version=(3, 7))
-    assert "from __future__ import annotations" in text
-    required = metadata("spanlore")["Requires-Python"]
+    tree = ast.parse(text, feature_version=(3, 6))
+    unions = [node for node in ast.walk(tree) if isinstance(node, ast.BinOp)]
+    assert not any(isinstance(node.op, ast.BitOr) for node in unions)  # `A | B` of types, run
     said = re.search(r"^_PYTHON_MIN = \((\d+), (\d+)\)$", text, re.MULTILINE)
     assert said
-    assert required == f">={said[1]}.{said[2]}"
+    assert metadata("spanlore")["Requires-Python"] == f">={said[1]}.{said[2]}"
+
+
+def is_there(python: str) -> bool:
+    """Say whether it runs; a version manager's stand-in for what is not there does not."""
+    try:
+        return subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def test_a_python_too_old_is_told_so(tmp_path: Path) -> None:
+    old = next(filter(is_there, OLDER_PYTHONS), None)
+    if old is None:
+        pytest.skip(f"none of {', '.join(OLDER_PYTHONS)} is here")
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": dead_url()}
+    ended = run_command(*SPANLORE, "run", old, "-c", "print(5)", env=env, folder=tmp_path)
+    assert (ended.code, ended.out) == (0, "5\n")
+    (line,) = ended.err.splitlines()
+    assert line.startswith("spanlore run: not traced: ")
+    assert line.endswith("and spanlore needs 3.11")
 
 
 @pytest.mark.parametrize("kind", ["script", "module", "console"])

@@ -5,8 +5,6 @@ this one were not there. Every Python that the program starts reads it, also one
 environment, also one too old for spanlore.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from contextlib import suppress
@@ -51,7 +49,7 @@ def _say_once(line: str) -> None:
         os.write(_STDERR, os.fsencode(line))
 
 
-def _shadowed() -> ModuleSpec | None:
+def _shadowed() -> "ModuleSpec | None":  # read by older Pythons too
     elsewhere = [entry for entry in sys.path if not _is_here(entry)]
     return PathFinder.find_spec("sitecustomize", elsewhere)
 
