@@ -1,10 +1,12 @@
 """A run as a tree in the terminal: every span is there, however the spans hang together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from spanlore.cli.run_tree import print_run
+from spanlore.cli.runs import print_runs
 from spanlore.schemas.runs import SpanNode
 from spanlore.schemas.types import Run
 
@@ -100,3 +102,25 @@ def test_spans_that_lead_back_to_themselves_are_listed_with_a_word(
     assert said[1], out
     for each in ring:
         assert said[2].count(each.name) == 1
+
+
+def test_a_count_that_is_not_known_is_a_dash_and_no_nought(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = shown(
+        capsys,
+        [span("a", tokens=(100, None)), span("b", tokens=(None, 7)), span("c", tokens=(1_000, 0))],
+    )
+    assert "100 → – tokens" in out
+    assert "– → 7 tokens" in out
+    assert "1,000 → 0 tokens" in out
+
+
+def test_the_counts_of_a_run_are_told_from_unknown_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    run = replace(RUN, input_tokens=5)
+    assert "tokens 5 in, – out" in shown(capsys, [], run)
+    print_runs([run, replace(run, input_tokens=None, output_tokens=1_000)])
+    listed = capsys.readouterr().out
+    assert "5 in, – out" in listed
+    assert "– in, 1,000 out" in listed
+    assert "tokens" not in shown(capsys, [])

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from spanlore.cli.output import clean
+from spanlore.cli.output import clean, count
 from spanlore.schemas.runs import SpanNode
 from spanlore.schemas.types import Run
 
-__all__ = ["print_run"]
+__all__ = ["print_run", "token_counts"]
 
 _PIPE_WIDTH = 120
 _SHOWN_CHARACTERS = 160
@@ -61,6 +61,13 @@ def _grow(
     return sorted(chain.from_iterable(children.values()), key=lambda span: span.start_ns)
 
 
+def token_counts(run: Run) -> str | None:
+    """Say how many tokens went in and came out; None where neither is known."""
+    if run.input_tokens is None and run.output_tokens is None:
+        return None
+    return f"{count(run.input_tokens)} in, {count(run.output_tokens)} out"
+
+
 def _add(above: Tree, line: Text, span: SpanNode, *, full: bool) -> Tree:
     branch = above.add(line)
     for detail in _details(span, full=full):
@@ -85,8 +92,8 @@ def _summary(run: Run) -> Text:
         facts.append("times unknown")
     else:
         facts.append(f"started {run.started_at:%Y-%m-%d %H:%M:%S} UTC")
-    if run.input_tokens is not None:
-        facts.append(f"tokens {run.input_tokens:,} in, {run.output_tokens or 0:,} out")
+    if tokens := token_counts(run):
+        facts.append(f"tokens {tokens}")
     if run.cost_usd is not None:
         facts.append(f"cost ${run.cost_usd:.4f}")
     text.append(clean("\n" + ", ".join(facts)), style="not bold")
@@ -99,8 +106,8 @@ def _line(span: SpanNode, *, start_ns: int) -> Text:
     if not span.time_unknown:
         text.append(f"  +{_duration(span.start_ns - start_ns)}", style="dim")
         text.append(f"  {_duration(max(span.end_ns - span.start_ns, 0))}", style="not bold")
-    if span.input_tokens is not None:
-        tokens = f"  {span.input_tokens:,} → {span.output_tokens or 0:,} tokens"
+    if (span.input_tokens, span.output_tokens) != (None, None):
+        tokens = f"  {count(span.input_tokens)} → {count(span.output_tokens)} tokens"
         text.append(tokens, style="dim")
     if span.incomplete:
         text.append("  not ended", style="yellow")
