@@ -21,9 +21,12 @@ NESTING_MAX = 4
 POSITIONAL_MAX = 3
 
 # The only places where any exception is caught: around our own code inside the user's process,
-# and around one analyzer, one extractor's look at one run, and one run, in the
-# job. "file::function".
+# where what is thrown into a generator goes on into the one it stands for, and around one analyzer,
+# one extractor's look at one run, and one run, in the job. "file::function".
 BROAD_EXCEPTS = {
+    "instrumentation/spanlore/instrumentation/tool_function.py::_async_generator",
+    "instrumentation/spanlore/instrumentation/tool_function.py::_generator",
+    "instrumentation/spanlore/instrumentation/tool_function.py::step_through",
     "instrumentation/spanlore/instrumentation/quiet.py::__exit__",
     "analyzers/spanlore/analyzers/analysis.py::_told",
     "analyzers/spanlore/analyzers/extraction.py::_extract",

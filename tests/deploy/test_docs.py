@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = {name: (ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md")}
 README = DOCUMENTS["README.md"]
 FENCES = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
-INTERNAL = {"SPANLORE_STORE_ENVIRONMENT"}
+INTERNAL = {"SPANLORE_RUN_STDERR", "SPANLORE_STORE_ENVIRONMENT"}
 
 
 def example_lines() -> list[str]:

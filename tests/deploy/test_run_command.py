@@ -1,20 +1,29 @@
 """`spanlore run`: a program in its own place, traced, with everything else its own."""
 
+import ast
 import json
+import re
 import signal
 import subprocess
 import sys
+import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 
 from spanlore.cli.datadir import held, write_run_file
+from spanlore.cli.run import fate_of_spans
+from spanlore.instrumentation import import_hook
+from spanlore.instrumentation.settings import Asked, settings
 from spanlore.schemas import credentials
 from tests.instrumentation.traced import Collector, collector, dead_url, environment, run_command
 
 SPANLORE = (sys.executable, "-m", "spanlore.cli")
+SITECUSTOMIZE = Path(import_hook.__file__).parent / "program" / "sitecustomize.py"
+OLDER_PYTHONS = ("python3.10", "python3.9", "python3.8", "python3.7", "python3.6")
 SHOW = """
 import json, os, sys
 names = ("OTEL_SERVICE_NAME", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL",
@@ -98,8 +107,121 @@ def test_where_nothing_runs_one_line_says_so_and_the_program_runs(tmp_path: Path
     )
     assert (ended.code, ended.out) == (0, "5\n")
     (line,) = ended.err.splitlines()
-    assert line.startswith("spanlore run: ")
+    assert line.startswith("spanlore run: no spanlore is running ")
     assert "start it: spanlore up" in line
+    assert "not traced" not in line
+
+
+def test_the_fate_of_spans_where_no_spanlore_runs_is_said_as_it_is(
+    tmp_path: Path, there: Collector
+) -> None:
+    def fate(url: str, **more: str) -> str:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, **more}
+        return fate_of_spans(settings(env, Asked(), run_file=lambda: None), tmp_path)
+
+    kept = f"kept in the journal ({tmp_path}/journal), and `spanlore ship` sends them"
+    assert fate(dead_url()) == f"until then spans are {kept}"
+    assert "spans are lost" in fate(dead_url(), SPANLORE_JOURNAL="off")
+    assert (
+        fate(there.url)
+        == f"until then spans go to what listens on port {there.url.rpartition(':')[2]}"
+    )
+
+
+@pytest.fixture
+def bare_python(tmp_path: Path) -> str:
+    """Make an environment without spanlore, as a project has where spanlore came by pipx."""
+    place = tmp_path / "v"
+    venv.create(place, symlinks=True)
+    return str(place / "bin" / "python")
+
+
+NOT_INSTALLED = (
+    "spanlore run: not traced: spanlore is not installed for {python}; "
+    "run: {python} -m pip install spanlore\n"
+)
+
+
+def test_a_python_without_spanlore_says_that_it_is_not_traced(
+    tmp_path: Path, bare_python: str
+) -> None:
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": dead_url()}
+    program = "import sys; print(5); print('mine', file=sys.stderr); sys.exit(7)"
+    ended = run_command(*SPANLORE, "run", bare_python, "-c", program, env=env, folder=tmp_path)
+    assert (ended.code, ended.out) == (7, "5\n")
+    assert ended.err == NOT_INSTALLED.format(python=bare_python) + "mine\n"
+
+
+@pytest.mark.parametrize("is_parent_traced", [True, False])
+def test_a_child_without_spanlore_says_it_once(
+    tmp_path: Path, bare_python: str, is_parent_traced: bool
+) -> None:
+    grandchild = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(5)'])"
+    parent = f"import subprocess; subprocess.run([{bare_python!r}, '-c', {grandchild!r}])"
+    python = sys.executable if is_parent_traced else bare_python
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": dead_url()}
+    ended = run_command(*SPANLORE, "run", python, "-c", parent, env=env, folder=tmp_path)
+    assert (ended.code, ended.out) == (0, "5\n")
+    assert ended.err == NOT_INSTALLED.format(python=bare_python)
+
+
+def test_what_a_program_reads_of_its_children_is_theirs_alone(
+    tmp_path: Path, bare_python: str
+) -> None:
+    program = (
+        "import subprocess; both = subprocess.STDOUT;"
+        f"print(subprocess.check_output([{bare_python!r}, '-c', 'print(5)'], stderr=both))"
+    )
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": dead_url()}
+    ended = run_command(*SPANLORE, "run", sys.executable, "-c", program, env=env, folder=tmp_path)
+    assert (ended.code, ended.out, ended.err) == (0, "b'5\\n'\n", "")
+
+
+def test_a_broken_spanlore_is_told_from_a_missing_one(tmp_path: Path, bare_python: str) -> None:
+    (tmp_path / "broken" / "spanlore").mkdir(parents=True)
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": dead_url(), "PYTHONPATH": str(tmp_path / "broken")}
+    ended = run_command(*SPANLORE, "run", bare_python, "-c", "print(5)", env=env, folder=tmp_path)
+    assert (ended.code, ended.out) == (0, "5\n")
+    assert ended.err == (
+        f"spanlore run: not traced: spanlore cannot be imported by {bare_python}; "
+        f"see why: {bare_python} -c 'import spanlore.auto'\n"
+    )
+
+
+def test_where_tracing_is_switched_off_nothing_is_said(tmp_path: Path, bare_python: str) -> None:
+    env = {"SPANLORE_DISABLED": "true"}
+    ended = run_command(*SPANLORE, "run", bare_python, "-c", "print(5)", env=env, folder=tmp_path)
+    assert (ended.code, ended.out, ended.err) == (0, "5\n", "")
+
+
+def test_a_python_too_old_can_read_what_tells_it_so() -> None:
+    text = SITECUSTOMIZE.read_text()
+    tree = ast.parse(text, feature_version=(3, 6))
+    unions = [node for node in ast.walk(tree) if isinstance(node, ast.BinOp)]
+    assert not any(isinstance(node.op, ast.BitOr) for node in unions)  # `A | B` of types, run
+    said = re.search(r"^_PYTHON_MIN = \((\d+), (\d+)\)$", text, re.MULTILINE)
+    assert said
+    assert metadata("spanlore")["Requires-Python"] == f">={said[1]}.{said[2]}"
+
+
+def is_there(python: str) -> bool:
+    """Say whether it runs; a version manager's stand-in for what is not there does not."""
+    try:
+        return subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def test_a_python_too_old_is_told_so(tmp_path: Path) -> None:
+    old = next(filter(is_there, OLDER_PYTHONS), None)
+    if old is None:
+        pytest.skip(f"none of {', '.join(OLDER_PYTHONS)} is here")
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": dead_url()}
+    ended = run_command(*SPANLORE, "run", old, "-c", "print(5)", env=env, folder=tmp_path)
+    assert (ended.code, ended.out) == (0, "5\n")
+    (line,) = ended.err.splitlines()
+    assert line.startswith("spanlore run: not traced: ")
+    assert line.endswith("and spanlore needs 3.11")
 
 
 @pytest.mark.parametrize("kind", ["script", "module", "console"])

@@ -38,8 +38,13 @@ def test_the_token_alone_is_on_stdout(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_meant_and_what_is_not_there_is_said(tmp_path: Path) -> None:
-    for wrong in (["--scope", "write"], ["--expires", "soon"], ["--tenant", ""]):
+    too_long = ["--expires", "999999999999999d"]
+    for wrong in (["--scope", "write"], ["--expires", "soon"], too_long, ["--tenant", ""]):
         assert run_cli("token", "create", *wrong, "--data-dir", tmp_path).code == 2
+    ended = run_cli("token", "create", "--expires", "0s", "--data-dir", tmp_path)
+    assert (ended.code, ended.out) == (2, "")
+    assert "--expires: 0s is over at once; say for how long it is good: 12h, 90d" in ended.err
+    assert not (tmp_path / "tokens.json").exists()
     ended = run_cli("token", "revoke", "00000000", "--data-dir", tmp_path / "none")
     assert (ended.code, "spanlore token list" in ended.err) == (1, True)
     (tmp_path / "tokens.json").write_text("{")

@@ -17,7 +17,9 @@ _HEAD = """
     BRACKETS = {
         ("quiet.py", "__enter__"), ("quiet.py", "__exit__"), ("agent_run.py", "__init__"),
         ("tool_call.py", "__init__"), ("tool_call.py", "__enter__"), ("tool_call.py", "__exit__"),
-        ("tool_call.py", "call_now"), ("tool_call.py", "call_later"), ("outcome.py", "finish"),
+        ("tool_function.py", "call_now"), ("tool_function.py", "call_later"),
+        ("tool_function.py", "step_through"), ("tool_function.py", "__enter__"),
+        ("tool_function.py", "__exit__"), ("outcome.py", "finish"),
         ("threads.py", "start_with_context"), ("threads.py", "submit_with_context"),
         ("sudden_end.py", "write_and_leave"), ("sudden_end.py", "on_sigterm"),
         ("amending.py", "call"), ("bracket.py", "__init__"), ("bracket.py", "__enter__"),

@@ -35,11 +35,23 @@ PROGRAM = """
     async def gives_later(value):
         return value
 
+    @tool
+    def yields(value):
+        yield value
+
+    @tool
+    async def yields_later(value):
+        yield value
+
+    async def later():
+        return [await gives_later(GIVEN), *[each async for each in yields_later(GIVEN)]]
+
     def program():
         seen = []
         with run("assistant", user="ann", segments={"zone": "utc"}) as current:
             seen.append(gives(GIVEN) is GIVEN)
-            seen.append(asyncio.run(gives_later(GIVEN)) is GIVEN)
+            seen.append(asyncio.run(later()) == [GIVEN, GIVEN])
+            seen.append(list(yields(GIVEN)) == [GIVEN])
             try:
                 fails()
             except OfTheProgram as error:

@@ -22,6 +22,7 @@ __all__ = [
     "HOST",
     "Running",
     "find_running",
+    "listens",
     "read_credentials",
     "with_login",
 ]
@@ -154,7 +155,7 @@ def _from_environment(data_dir: Path, store_url: str) -> Running:
 
 def _from_default_ports(data_dir: Path) -> Running:
     known = (data_dir / credentials.FILE_NAME).exists()
-    if not known or not _listens(DEFAULT_STORE_PORT):
+    if not known or not listens(DEFAULT_STORE_PORT):
         raise NotRunning(
             f"no spanlore is running (looked in {data_dir} and on port {DEFAULT_STORE_PORT}); "
             "start it: spanlore up --detach"
@@ -181,7 +182,8 @@ def _known_credentials(data_dir: Path) -> Credentials | None:
     return read_credentials(data_dir) if (data_dir / credentials.FILE_NAME).exists() else None
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Say whether somebody takes connections on that port of this machine."""
     try:
         with socket.create_connection((HOST, port), timeout=_CONNECT_TIMEOUT_S):
             return True

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-__all__ = ["clean", "note", "one_line", "print_json", "print_row", "print_table"]
+__all__ = ["clean", "count", "note", "one_line", "print_json", "print_row", "print_table"]
 
 _PIPE_WIDTH = 200
 
@@ -39,6 +39,11 @@ def clean(text: str) -> str:
 def one_line(text: str) -> str:
     """Return clean text on one line, its white space single."""
     return " ".join(clean(text).split())
+
+
+def count(number: int | None) -> str:
+    """Return a number with its thousands apart, and a dash for None, which is not nought."""
+    return _cell(None if number is None else f"{number:,}")
 
 
 def print_json(document: object) -> None:

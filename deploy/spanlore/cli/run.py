@@ -7,14 +7,18 @@ import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
-from spanlore.cli.connection import find_running
-from spanlore.cli.datadir import data_dir_option
-from spanlore.cli.errors import CannotReach
+from spanlore.cli.connection import find_running, listens
+from spanlore.cli.datadir import data_dir_option, default_data_dir
+from spanlore.cli.errors import CannotReach, NotRunning
+from spanlore.instrumentation.journal import journals_dir
+from spanlore.instrumentation.settings import TRACES, Asked, Settings, settings
+from spanlore.instrumentation.switch import is_disabled
 
-__all__ = ["run_command"]
+__all__ = ["fate_of_spans", "run_command"]
 
 # As a shell says it: not found, found but not to be run.
 _EXIT_NOT_FOUND = 127
@@ -37,11 +41,13 @@ _ENDPOINTS = (
 def run_command(*, service: str | None, data_dir: Path | None, command: tuple[str, ...]) -> None:
     """Run a program, traced: `spanlore run -- python app.py`.
 
-    COMMAND takes this process's place: its output, signals and exit code are its own. Exit codes
+    COMMAND takes this process's place: its output, signals and exit code are its own. Every Python
+    it starts is traced that has spanlore installed; one that has not says so on stderr. Exit codes
     of this command: 126 it cannot be run, 127 it is not there.
     """
     environment = {**os.environ, **_settings(os.environ, service=service, data_dir=data_dir)}
     environment["PYTHONPATH"] = _python_path(os.environ.get("PYTHONPATH", ""))
+    environment |= _stderr_here()
     sys.stdout.flush()
     sys.stderr.flush()
     for name in _IGNORED_BY_PYTHON:
@@ -66,10 +72,14 @@ def _settings(
     is_named = any(environment.get(name) for name in _ENDPOINTS)
     try:
         running = find_running(data_dir)
-    except CannotReach as error:
-        if not is_named:
-            click.echo(f"spanlore run: not traced: {error.format_message()}", err=True)
+    except NotRunning as error:
+        if not is_named and not is_disabled():
+            asked = settings(os.environ, Asked(), run_file=lambda: None)
+            fate = fate_of_spans(asked, data_dir or default_data_dir())
+            click.echo(f"spanlore run: {error.format_message()}; {fate}", err=True)
         return told
+    except CannotReach:
+        return told  # what cannot be opened is not what takes spans; the program looks itself
     if not is_named:
         # Not OpenTelemetry's variables: exporters of the program's own go where they did.
         is_grpc = environment.get("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc"
@@ -77,6 +87,25 @@ def _settings(
     if not environment.get("SPANLORE_DELIVERY_URL"):
         told["SPANLORE_DELIVERY_URL"] = running.review_url
     return told
+
+
+def fate_of_spans(asked: Settings, data_dir: Path) -> str:
+    """Say where a program's spans go while no spanlore of the user's runs."""
+    port = urlsplit(asked.targets[TRACES].url).port
+    if port is not None and listens(port):
+        return f"until then spans go to what listens on port {port}"
+    if not asked.keeps_journal:
+        return "until then spans are lost, for SPANLORE_JOURNAL keeps none"
+    folder = journals_dir(data_dir.absolute())
+    return f"until then spans are kept in the journal ({folder}), and `spanlore ship` sends them"
+
+
+def _stderr_here() -> dict[str, str]:
+    """Return what lets a Python that cannot be traced say so here; nothing where none is to be."""
+    if is_disabled() or sys.stderr is None:
+        return {}
+    here = os.fstat(sys.stderr.fileno())
+    return {"SPANLORE_RUN_STDERR": f"{here.st_dev}:{here.st_ino}"}
 
 
 def _python_path(standing: str) -> str:

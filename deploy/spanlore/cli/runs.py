@@ -14,7 +14,7 @@ from spanlore.cli.datadir import data_dir_option
 from spanlore.cli.errors import CannotReach, CommandFailed
 from spanlore.cli.options import period
 from spanlore.cli.output import note, print_json, print_table
-from spanlore.cli.run_tree import print_run
+from spanlore.cli.run_tree import print_run, token_counts
 
 if TYPE_CHECKING:
     from spanlore.schemas.types import Run
@@ -86,9 +86,6 @@ def print_runs(runs: "Sequence[Run]") -> None:
 
 
 def _cells(run: "Run") -> tuple[object, ...]:
-    tokens = None
-    if run.input_tokens is not None:
-        tokens = f"{run.input_tokens:,} in, {run.output_tokens or 0:,} out"
     return (
         run.trace_id[:12],
         run.agent,
@@ -101,7 +98,7 @@ def _cells(run: "Run") -> tuple[object, ...]:
         run.steps,
         run.tool_calls,
         run.tool_errors or "",
-        tokens,
+        token_counts(run),
         None if run.cost_usd is None else f"${run.cost_usd:.4f}",
     )
 

@@ -13,6 +13,7 @@ from spanlore.cli.datadir import data_dir_option, default_data_dir
 from spanlore.cli.errors import CannotReach
 from spanlore.cli.output import note, print_json, print_table
 from spanlore.instrumentation.answer import Send
+from spanlore.instrumentation.journal import journals_dir
 from spanlore.instrumentation.left_behind import LeftFile, left_files
 from spanlore.instrumentation.sending import sender
 from spanlore.instrumentation.settings import TRACES, Asked, Settings, settings_here
@@ -81,7 +82,7 @@ def _running(data_dir: Path | None) -> Running | None:
 
 def journals_left(data_dir: Path) -> Iterator[LeftFile]:
     """Yield what programs that are gone left, each locked until it is removed or released."""
-    journals = data_dir / "journal"
+    journals = journals_dir(data_dir)
     for folder in sorted(journals.iterdir()) if journals.is_dir() else ():
         yield from left_files(folder)
 

@@ -8,6 +8,7 @@ import click
 
 from spanlore.cli.datadir import data_dir_option, default_data_dir, make_data_dir
 from spanlore.cli.errors import CannotReach, CommandFailed
+from spanlore.cli.options import period
 from spanlore.cli.output import note, print_json, print_table
 from spanlore.schemas.full_disk import reason
 from spanlore.schemas.tokens import (
@@ -127,12 +128,11 @@ def _directory(data_dir: Path | None) -> Path:
 def _expiry(expires: str | None) -> datetime | None:
     if expires is None:
         return None
-    from spanlore.schemas.runs import parse_since
-
-    try:
-        return datetime.now(UTC).replace(microsecond=0) + parse_since(expires)
-    except (ValueError, OverflowError) as error:
-        raise click.BadParameter(str(error), param_hint="--expires") from error
+    good_for = period(expires, "--expires")
+    if not good_for:
+        message = f"{expires} is over at once; say for how long it is good: 12h, 90d"
+        raise click.BadParameter(message, param_hint="--expires")
+    return datetime.now(UTC).replace(microsecond=0) + good_for
 
 
 def _shown(token: Token) -> dict[str, Any]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from spanlore.instrumentation.parent_process import child_environment
     from spanlore.instrumentation.said import approval, feedback, judge, override
     from spanlore.instrumentation.switch import init
-    from spanlore.instrumentation.tool_call import tool
+    from spanlore.instrumentation.tool_function import tool
 
 __all__ = [
     "CurrentRun",
@@ -53,7 +53,7 @@ _HOMES = {
     "lessons_for": "delivery",
     "override": "said",
     "run": "agent_run",
-    "tool": "tool_call",
+    "tool": "tool_function",
 }
 
 

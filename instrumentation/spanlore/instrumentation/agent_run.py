@@ -42,6 +42,9 @@ def run(  # noqa: PLR0913  # what a run is known by
     SPANLORE_TASK_ID, SPANLORE_SESSION, SPANLORE_HARNESS_VERSION, SPANLORE_VARIANT). ``variant`` is
     the arm of an experiment of yours; ``retry_of`` the run that this one tries again.
 
+    In a generator's body it stays current for the caller between the steps, as every context
+    variable does: make that generator a `tool`, or let the run stand around its loop.
+
     An exception marks the run as failed and goes on untouched. Where nothing is traced the ids of
     ``current`` are zeros and the rest works.
     """

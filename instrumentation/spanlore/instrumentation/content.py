@@ -24,13 +24,38 @@ _CUT = "…"
 
 def json_text(value: Any) -> str:
     """Return the value as JSON; what is too long, too deep or no data is cut or named."""
-    plain = _Writer().plain(value, 0)
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _json(_Writer().plain(value, 0))
 
 
 def plain_text(value: Any) -> str:
     """Return text as it is, within the limit, and everything else as JSON."""
+    if isinstance(value, ListText):
+        return str(value)
     return _Writer().text(value) if isinstance(value, str) else json_text(value)
+
+
+class ListText:
+    """A list that comes item by item: each is written down as it comes, and none is held."""
+
+    def __init__(self) -> None:
+        self._writer = _Writer()
+        self._written: list[Any] = []
+        self._left_out = 0
+
+    def add(self, item: Any) -> None:
+        """Write it down where there is room, and count it where there is none."""
+        if self._left_out or not self._writer.has_room():
+            self._left_out += 1
+        else:
+            self._written.append(self._writer.plain(item, 1))
+
+    def __str__(self) -> str:
+        more = [f"{_CUT} {self._left_out} more"] if self._left_out else []
+        return _json([*self._written, *more])
+
+
+def _json(plain: Any) -> str:
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class _Writer:
@@ -68,7 +93,7 @@ class _Writer:
     def mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         written: dict[str, Any] = {}
         for key, each in value.items():
-            if not self._has_room():
+            if not self.has_room():
                 written[_CUT] = f"{len(value) - len(written)} more"
                 break
             written[self.text(str(key))] = self.plain(each, depth + 1)
@@ -77,7 +102,7 @@ class _Writer:
     def sequence(self, value: Any, depth: int) -> list[Any]:
         written: list[Any] = []
         for each in value:
-            if not self._has_room():
+            if not self.has_room():
                 written.append(f"{_CUT} {len(value) - len(written)} more")
                 break
             written.append(self.plain(each, depth + 1))
@@ -92,7 +117,7 @@ class _Writer:
             return self.plain(dump(value), depth + 1)
         return f"<{kind.__module__}.{kind.__qualname__}>"
 
-    def _has_room(self) -> bool:
+    def has_room(self) -> bool:
         return self._nodes > 0 and self._characters > 0
 
 

@@ -77,12 +77,17 @@ class Record:
     end: int
 
 
+def journals_dir(data_dir: Path) -> Path:
+    """Return the folder of all services' journals."""
+    return data_dir / "journal"
+
+
 def journal_dir(data_dir: Path, service: str) -> Path:
     """Return the folder of a service; its name is told from others that would read alike."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", service)[:64].lstrip(".")
     if plain != service or not plain:
         plain = f"{plain}-{sha256(service.encode('utf-8', 'replace')).hexdigest()[:8]}"
-    return data_dir / "journal" / plain
+    return journals_dir(data_dir) / plain
 
 
 class Journal:

@@ -1,81 +1,27 @@
-"""`tool`: a function that an agent calls, as a span with its arguments and its result."""
+"""A call of a tool as a span with its arguments and its result, however it is carried out."""
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping
+from contextvars import Token
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, Self, cast
 
+from opentelemetry import context
+from opentelemetry.context import Context
 from opentelemetry.trace import get_current_span
 from opentelemetry.util.genai.invocation import ToolInvocation
 from opentelemetry.util.genai.utils import bind_arguments
 
 from spanlore.instrumentation import asked_tools
-from spanlore.instrumentation.content import json_text, plain_text
+from spanlore.instrumentation.content import ListText, json_text, plain_text
 from spanlore.instrumentation.identity import current_run
 from spanlore.instrumentation.outcome import finish
 from spanlore.instrumentation.quiet import quiet
 from spanlore.instrumentation.switch import pipeline
 from spanlore.schemas import semconv
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 _Function = Callable[..., Any]
 _UNKNOWN = object()
 _INSTANCES = ("self", "cls")
-
-
-@overload
-def tool(function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
-
-
-@overload
-def tool(*, name: str | None = None) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
-
-
-def tool(function: _Function | None = None, /, *, name: str | None = None) -> Any:
-    """Trace a function as a tool: ``@tool`` or ``@tool(name="create_event")``.
-
-    For functions and coroutine functions; what they return is returned, the same object, and what
-    they raise is raised. Generators and classes are left as they are. Arguments and result are
-    recorded as JSON, bounded, where content may be (`init`).
-    """
-    if function is None:
-        return functools.partial(_traced, name=name)
-    return _traced(function, name=name)
-
-
-def _traced(function: Any, *, name: str | None) -> Any:
-    if isinstance(function, staticmethod | classmethod):
-        return type(function)(_traced(function.__func__, name=name))
-    if not _can_be_traced(function):
-        return function
-    known = str(name or getattr(function, "__name__", type(function).__name__))
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def call_later(*args: Any, **kwargs: Any) -> Any:
-            with Call(known, function, args, kwargs) as call:
-                call.result = await function(*args, **kwargs)
-            return call.result
-
-        return call_later
-
-    @functools.wraps(function)
-    def call_now(*args: Any, **kwargs: Any) -> Any:
-        with Call(known, function, args, kwargs) as call:
-            call.result = function(*args, **kwargs)
-        return call.result
-
-    return call_now
-
-
-def _can_be_traced(function: Any) -> bool:
-    return callable(function) and not (
-        inspect.isclass(function)
-        or inspect.isgeneratorfunction(function)
-        or inspect.isasyncgenfunction(function)
-    )
 
 
 class Call:
@@ -121,6 +67,13 @@ class Call:
             self._record_result(self._invocation)
         finish(self._invocation, error)
 
+    def stand_aside(self) -> Context | None:
+        """Be no longer what is current; give the context that is where the function goes on."""
+        if self._invocation is None:
+            return None
+        self._invocation.suspend()
+        return self._invocation.context
+
     def _begin(self) -> None:
         ours = pipeline()
         if ours is None:
@@ -144,6 +97,73 @@ class Call:
     def _told(self) -> Any:
         """Return what of the result is told."""
         return self.result
+
+
+class SteppedCall:
+    """A call of a generator: it goes on from the first step to the end, with pauses between.
+
+    Its result is the list of what was yielded. ``inside`` stands around every step.
+    """
+
+    __slots__ = ("_call", "_yielded", "inside")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._yielded: ListText | None = None
+        self.inside = _Inside()
+
+    def __enter__(self) -> Self:
+        self._call.__enter__()
+        with quiet:
+            self.inside.context = self._call.stand_aside()
+            self._call.result = self._yielded = ListText()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, GeneratorExit):
+            self._call.__exit__(None, None, None)  # closed by who needs no more of it
+        else:
+            self._call.__exit__(kind, error, trace)
+
+    def note(self, item: Any) -> None:
+        """Write down of what is yielded what may be recorded, as it is now."""
+        ours = pipeline()
+        if self._yielded is not None and ours is not None and ours.captures_content():
+            self._yielded.add(item)
+
+
+class _Inside:
+    """What is current while a generator's own code runs, and there alone.
+
+    That is the span of its call, or what it opened itself and has not closed.
+    """
+
+    __slots__ = ("_token", "context")
+
+    def __init__(self) -> None:
+        self.context: Context | None = None
+        self._token: Token[Context] | None = None
+
+    def __enter__(self) -> None:
+        with quiet:
+            self._token = context.attach(self.context) if self.context is not None else None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with quiet:
+            if self._token is not None:
+                self.context = context.get_current()
+                # `context.detach` logs where an abandoned step is closed in another context.
+                self._token.var.reset(self._token)
 
 
 def _agent() -> str | None:

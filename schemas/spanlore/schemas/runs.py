@@ -17,6 +17,7 @@ from spanlore.schemas.types import Run
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SINCE = re.compile(r"(\d+)([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_PERIOD_S_MAX = 5_000 * _UNIT_S["w"]  # times before and after stay those of a calendar
 
 _RUN_FIELDS = """TraceId AS trace_id, nullIf(AgentName, '') AS agent, TenantId AS tenant,
     nullIf(UserId, '') AS user, nullIf(TaskType, '') AS task, nullIf(TaskId, '') AS task_id,
@@ -70,7 +71,11 @@ def parse_since(text: str) -> timedelta:
     if not found:
         message = f"not a span of time: {text!r}; write for example 30m, 12h, 7d or 2w"
         raise ValueError(message)
-    return timedelta(seconds=int(found[1]) * _UNIT_S[found[2]])
+    seconds = int(found[1]) * _UNIT_S[found[2]]
+    if seconds > _PERIOD_S_MAX:
+        most = f"{_PERIOD_S_MAX // _UNIT_S['w']}w"
+        raise ValueError(f"too long a span of time: {text!r}; write at most {most}")
+    return timedelta(seconds=seconds)
 
 
 def list_runs(store: Store, wanted: RunFilter, *, now: datetime) -> list[Run]:
