@@ -156,6 +156,22 @@ def test_trace_text_cannot_move_the_terminal(data_dir: Path, tmp_path: Path) -> 
     assert run["started_at"] is None
 
 
+def test_an_outcome_that_is_known_later_judges_the_run_that_is_there(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    line = {"run_id": "same", "agent": "late", "messages": [{"role": "user", "content": "hi"}]}
+    path = tmp_path / "late.jsonl"
+    seen = []
+    for outcome in (None, "pass", "fail"):
+        path.write_text(json.dumps(line | ({"outcome": {"label": outcome}} if outcome else {})))
+        assert said(data_dir, "import", str(path)).code == 0
+        runs = document(data_dir, "runs", "--agent", "late")
+        seen.append([(run["trace_id"], run["outcome"]) for run in runs])
+    [(trace_id, unjudged)] = seen[0]
+    assert unjudged is None
+    assert seen[1:] == [[(trace_id, "pass")], [(trace_id, "fail")]]
+
+
 def test_findings_and_lessons_can_be_read_after_learning(data_dir: Path, tmp_path: Path) -> None:
     tools = resources.files("spanlore.demo") / "tools.json"
     (tmp_path / "tools.json").write_text(tools.read_text())

@@ -32,7 +32,7 @@ __all__ = ["import_command"]
 
 _NOT_YET = ("atif", "otlp-json")
 _FLUSH_S_MAX = 300.0
-_SHOWN_BAD_LINES_MAX = 20
+_SHOWN_LINES_MAX = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +70,8 @@ def import_command(
     """Bring recorded runs in, through OTLP.
 
     FILE holds one run a line: the trajectory format, or OpenAI chat messages. Importing the same
-    lines again adds nothing. A line that is no run is reported and the others are imported; the
-    exit code is then 1.
+    lines again adds nothing, and with an outcome that was not known before adds the judgement. A
+    line that is no run is reported and the others are imported; the exit code is then 1.
     """
     if format_name in _NOT_YET:
         raise click.UsageError(
@@ -85,6 +85,7 @@ def import_command(
     except OSError as error:
         raise CannotReach(f"cannot read {error.filename}: {error.strerror}") from error
     flushed = _wait(target)
+    _note_first([str(one) for one in report.remarks], of=report.remarked)
     if as_json:
         print_json(_document(report, target, flushed=flushed))
     else:
@@ -214,6 +215,7 @@ def _document(report: Report, target: _Target, *, flushed: bool) -> dict[str, ob
         "judgements": report.judgements,
         "bad_lines": report.bad_lines,
         "duplicate_lines": report.duplicates,
+        "remarks": report.remarks,
         "rejected_spans": report.rejected_spans,
         "rejected_judgements": report.rejected_judgements,
         "rejection_reasons": report.reasons,
@@ -223,6 +225,13 @@ def _document(report: Report, target: _Target, *, flushed: bool) -> dict[str, ob
     }
 
 
+def _note_first(lines: Sequence[str], *, of: int) -> None:
+    for line in lines[:_SHOWN_LINES_MAX]:
+        note(line)
+    if of > _SHOWN_LINES_MAX:
+        note(f"… and {of - _SHOWN_LINES_MAX:,} more such lines (--json lists them)")
+
+
 def _say(report: Report, target: _Target) -> None:
     click.echo(
         f"{report.runs:,} runs ({report.spans:,} spans, {report.judgements:,} judgements) sent to "
@@ -230,10 +239,7 @@ def _say(report: Report, target: _Target) -> None:
     )
     if report.duplicates:
         note(f"{report.duplicates:,} lines are the same as earlier ones and were sent once")
-    for line in report.bad_lines[:_SHOWN_BAD_LINES_MAX]:
-        note(str(line))
-    if report.bad > _SHOWN_BAD_LINES_MAX:
-        note(f"… and {report.bad - _SHOWN_BAD_LINES_MAX:,} more bad lines (--json lists them)")
+    _note_first([str(one) for one in report.bad_lines], of=report.bad)
     if report.rejected_spans or report.rejected_judgements:
         note(
             f"{target.endpoint.address} did not take {report.rejected_spans:,} spans and "

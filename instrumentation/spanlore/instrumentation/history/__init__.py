@@ -8,7 +8,7 @@ from spanlore.instrumentation.history.endpoint import (
     endpoint_from_environment,
     parse_endpoint,
 )
-from spanlore.instrumentation.history.files import BadLine
+from spanlore.instrumentation.history.files import BadLine, Remark
 from spanlore.instrumentation.history.formats import Format, NotImportable
 from spanlore.instrumentation.history.importing import Report, detect_format, import_files
 from spanlore.instrumentation.history.sending import Refused, Sender, Unreachable
@@ -19,6 +19,7 @@ __all__ = [
     "Format",
     "NotImportable",
     "Refused",
+    "Remark",
     "Report",
     "Sender",
     "Unreachable",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spanlore.instrumentation.history import json_text
 from spanlore.instrumentation.history.batches import batches, check_size
-from spanlore.instrumentation.history.files import BadLine, Line, read_lines
+from spanlore.instrumentation.history.files import BadLine, Line, Remark, read_lines
 from spanlore.instrumentation.history.formats import (
     Format,
     NotImportable,
@@ -20,6 +20,7 @@ from spanlore.instrumentation.history.sending import Sender
 from spanlore.instrumentation.history.trajectory import Trajectory, trajectory_of
 
 BAD_LINES_KEPT_MAX = 10_000
+REMARKS_KEPT_MAX = 10_000
 REASONS_KEPT_MAX = 20
 
 
@@ -28,6 +29,7 @@ class Report:
     """What an import did so far. ``duplicates`` counts lines that an earlier line equals.
 
     ``bad`` counts the lines that were not imported, of which ``bad_lines`` keeps the first;
+    ``remarked`` what there is to say of lines that were, of which ``remarks`` keeps the first;
     ``reasons`` are the receiver's for what it rejected, each once; ``seconds`` is wall time.
     """
 
@@ -38,6 +40,8 @@ class Report:
     rejected_spans: int = 0
     rejected_judgements: int = 0
     reasons: list[str] = field(default_factory=list)
+    remarked: int = 0
+    remarks: list[Remark] = field(default_factory=list)
     bad: int = 0
     bad_lines: list[BadLine] = field(default_factory=list)
     seconds: float = 0.0
@@ -90,18 +94,73 @@ def import_files(
 def _runs(
     files: Sequence[tuple[Path, Format]], *, report: Report, on_bytes: Callable[[int], None]
 ) -> Iterator[Trajectory]:
-    """Yield each different run of the files, noting in ``report`` the lines that are none."""
-    seen: set[bytes] = set()
+    """Yield each different run of the files, noting in ``report`` the lines that are none.
+
+    A run whose outcome an earlier line told otherwise comes again.
+    """
+    seen = _Seen()
+    for line, run in _found(files, on_bytes):
+        if isinstance(run, BadLine):
+            _note_bad(report, run)
+        elif seen.has(run):
+            report.duplicates += 1
+        else:
+            for remark in seen.remarks(run):
+                _note(report, Remark(*line, remark))
+            seen.add(run, line)
+            yield run
+
+
+def _found(
+    files: Sequence[tuple[Path, Format]], on_bytes: Callable[[int], None]
+) -> Iterator[tuple[tuple[str, int], Trajectory | BadLine]]:
+    """Yield (file, number of the line) with each run of the line, or what is wrong with it."""
     for path, file_format in files:
         for line in read_lines(path, on_bytes=on_bytes):
-            for run in [line] if isinstance(line, BadLine) else runs_of(line, file_format):
-                if isinstance(run, BadLine):
-                    _note_bad(report, run)
-                elif run.trace_id in seen:
-                    report.duplicates += 1
-                else:
-                    seen.add(run.trace_id)
-                    yield run
+            if isinstance(line, BadLine):
+                yield (line.file, line.line), line
+                continue
+            for run in runs_of(line, file_format):
+                yield (line.file, line.number), run
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The runs of an import so far: the verdict told last of each, and where each name stands."""
+
+    verdicts: dict[bytes, bytes] = field(default_factory=dict)
+    named: dict[tuple[object, ...], tuple[bytes, str]] = field(default_factory=dict)
+
+    def has(self, run: Trajectory) -> bool:
+        """Whether a line said all this of the run already, and none said otherwise since."""
+        return self.verdicts.get(run.trace_id) == run.verdict
+
+    def remarks(self, run: Trajectory) -> Iterator[str]:
+        """Say how the run goes against an earlier line."""
+        if run.trace_id in self.verdicts:
+            yield "the same run as an earlier line, with another outcome: the later one stands"
+        earlier = self.named.get(_name(run))
+        if run.run_id is not None and earlier is not None and earlier[0] != run.trace_id:
+            yield (
+                f'the run_id "{run.run_id}" stands in {earlier[1]} with other content, so these '
+                "are two runs; give each its own run_id, or import the recording that is whole"
+            )
+
+    def add(self, run: Trajectory, line: tuple[str, int]) -> None:
+        self.verdicts[run.trace_id] = run.verdict
+        if run.run_id is not None:
+            self.named[_name(run)] = (run.trace_id, f"{line[0]}:{line[1]}")
+
+
+def _name(run: Trajectory) -> tuple[object, ...]:
+    """Return what a recording means by one run: trials of it are others."""
+    return run.tenant_id, run.task_id, run.run_id, run.trial
+
+
+def _note(report: Report, remark: Remark) -> None:
+    report.remarked += 1
+    if len(report.remarks) < REMARKS_KEPT_MAX:
+        report.remarks.append(remark)
 
 
 def _note_bad(report: Report, line: BadLine) -> None:
