@@ -372,6 +372,19 @@ def test_a_source_that_is_not_known_is_kept_in_the_explanation() -> None:
     assert told["spanlore.import.outcome.by"] == 7
 
 
+def test_a_label_that_says_nothing_is_no_judgement_and_kept() -> None:
+    line = {"messages": [{"role": "user"}], "outcome": {"label": "meh", "by": 7}}
+    assert judgement_of(run_of(line)) is None
+    told = attributes(spans(line)[0])
+    assert told["spanlore.import.outcome.label"] == "meh"
+    assert told["spanlore.import.outcome.by"] == 7
+
+
+@pytest.mark.parametrize("label", ["yes", "NO", "Resolved"])
+def test_a_label_that_the_store_knows_is_known_here(label: str) -> None:
+    assert judgement_of(run_of({"messages": [{"role": "user"}], "outcome": label})) is not None
+
+
 def test_a_run_without_an_outcome_has_no_judgement() -> None:
     assert judgement_of(run_of({"messages": [{"role": "user"}]})) is None
 

@@ -117,6 +117,27 @@ def test_a_bad_line_is_named_and_the_exit_code_is_one(runs: Path) -> None:
     }
 
 
+def test_an_unknown_outcome_is_named_with_its_line_and_the_known_and_not_counted(
+    runs: Path,
+) -> None:
+    lines = [
+        RUN,
+        *({**RUN, "run_id": word, "outcome": {"label": word}} for word in ("error", "meh")),
+    ]
+    runs.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    with receiver() as state:
+        result = _import(runs, "--endpoint", state.address)
+        document = json.loads(_import(runs, "--endpoint", state.address, "--json").stdout)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("3 runs (6 spans, 1 judgements)")
+    assert f'{runs}:2: the outcome "error" is not known, so the run is not judged' in result.stderr
+    assert "write one of pass, passed, success" in result.stderr
+    assert [(one["line"], one["file"]) for one in document["remarks"]] == [
+        (2, str(runs)),
+        (3, str(runs)),
+    ]
+
+
 def test_a_pattern_a_shell_left_alone_is_expanded(runs: Path) -> None:
     with receiver() as state:
         assert _import(runs.with_name("*.jsonl"), "--endpoint", state.address).exit_code == 0

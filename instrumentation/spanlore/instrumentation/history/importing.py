@@ -16,8 +16,10 @@ from spanlore.instrumentation.history.formats import (
     split_runs,
     trajectory_object,
 )
+from spanlore.instrumentation.history.outcomes import LABELS
 from spanlore.instrumentation.history.sending import Sender
 from spanlore.instrumentation.history.trajectory import Trajectory, trajectory_of
+from spanlore.schemas import semconv
 
 BAD_LINES_KEPT_MAX = 10_000
 REMARKS_KEPT_MAX = 10_000
@@ -105,7 +107,7 @@ def _runs(
         elif seen.has(run):
             report.duplicates += 1
         else:
-            for remark in seen.remarks(run):
+            for remark in (*seen.remarks(run), *_label_remarks(run)):
                 _note(report, Remark(*line, remark))
             seen.add(run, line)
             yield run
@@ -155,6 +157,15 @@ class _Seen:
 def _name(run: Trajectory) -> tuple[object, ...]:
     """Return what a recording means by one run: trials of it are others."""
     return run.tenant_id, run.task_id, run.run_id, run.trial
+
+
+def _label_remarks(run: Trajectory) -> Iterator[str]:
+    if run.unknown_label is not None:
+        yield (
+            f'the outcome "{run.unknown_label}" is not known, so the run is not judged (it keeps '
+            f"the word as {semconv.IMPORT_EXTRA_PREFIX}outcome.label); write one of "
+            f"{', '.join(LABELS)}, or a score from 0 to 1"
+        )
 
 
 def _note(report: Report, remark: Remark) -> None:

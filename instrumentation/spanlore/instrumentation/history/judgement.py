@@ -39,7 +39,7 @@ def judgement_of(run: Trajectory) -> LogRecord | None:
     """Return the event that says how the run came out, None where the recording does not say."""
     outcome = members_of(run.outcome)
     label, score = label_and_score(outcome)
-    if label is None and score is None:
+    if run.unknown_label is not None or (label is None and score is None):
         return None
     source = json_text.text_of(outcome.get("source"))
     known = _SOURCES.get((source or "").strip().lower())

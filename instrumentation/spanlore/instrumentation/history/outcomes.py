@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spanlore.instrumentation.history import json_text
-from spanlore.schemas.outcome import FAILED, PASSED
+from spanlore.schemas.outcome import FAILED, PASSED, outcome_of
 
 LABELS = {
     **dict.fromkeys((*PASSED, "succeeded", "resolved"), "pass"),
@@ -28,6 +28,12 @@ def label_and_score(outcome: Mapping[str, Any]) -> tuple[str | None, float | Non
         return {1.0: "pass", 0.0: "fail"}.get(-1.0 if score is None else score), score
     text = json_text.text_of(given)
     return LABELS.get((text or "").strip().lower(), text), score
+
+
+def unknown_label(outcome: Any) -> str | None:
+    """Return the label of an outcome that says neither pass nor fail, None of any other."""
+    label, score = label_and_score(members_of(outcome))
+    return None if label is None or outcome_of(label, score) else label
 
 
 def _number(value: Any) -> float | None:

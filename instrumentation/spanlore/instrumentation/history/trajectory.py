@@ -8,6 +8,7 @@ from typing import Any
 
 from spanlore.instrumentation.history import json_text
 from spanlore.instrumentation.history.messages import Message, ToolCall, message_of
+from spanlore.instrumentation.history.outcomes import members_of, unknown_label
 from spanlore.instrumentation.history.times import Timeline, parse_time, timeline
 
 # Members of a line that say how the run went: they may come, or change, after what it did.
@@ -30,8 +31,9 @@ class Trajectory:
     """One run. ``messages`` is the conversation; what stands before it is ``instructions``.
 
     ``tool_uses`` are in the order of their calls, an answer without a call where it stands.
-    ``verdict`` is a digest of how the run went. ``extra`` holds the members of the line that the
-    format does not know.
+    ``verdict`` is a digest of how the run went, ``unknown_label`` the outcome's label where it
+    says neither pass nor fail. ``extra`` holds the members of the line that the format does not
+    know, and those of an outcome that says nothing.
     """
 
     trace_id: bytes
@@ -51,6 +53,7 @@ class Trajectory:
     times: Timeline
     outcome: Any
     verdict: bytes
+    unknown_label: str | None
     extra: Mapping[str, Any]
 
 
@@ -63,9 +66,13 @@ def trajectory_of(value: Any, run: Mapping[str, Any]) -> Trajectory:
     """
     did, went = _parted(value)
     trace_id = _digest(did)
+    outcome = run.get("outcome")
+    unknown = unknown_label(outcome)
     messages = [message_of(each) for each in run["messages"]]
     conversation = tuple(dropwhile(_is_instruction, messages))
     extra = {name: each for name, each in run.items() if name not in ("messages", "outcome")}
+    if unknown is not None:
+        extra.update({f"outcome.{name}": each for name, each in members_of(outcome).items()})
     agent = _members(extra, "agent", first="name", second="version")
     task = _members(extra, "task", first="type", second="id")
     trial = extra.get("trial")
@@ -89,8 +96,9 @@ def trajectory_of(value: Any, run: Mapping[str, Any]) -> Trajectory:
             started_ns=_time(extra, "started_at"),
             ended_ns=_time(extra, "ended_at"),
         ),
-        outcome=run.get("outcome"),
+        outcome=outcome,
         verdict=_digest(went),
+        unknown_label=unknown,
         extra=extra,
     )
 
