@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from spanlore.analyzers.registry import installed_analyzers
 from spanlore.cli.connection import find_running
 from spanlore.collector.seal import QUIET_S, seal_waiting
 from spanlore.schemas.store import Store
@@ -172,10 +173,16 @@ def test_an_outcome_that_is_known_later_judges_the_run_that_is_there(
     assert seen[1:] == [[(trace_id, "pass")], [(trace_id, "fail")]]
 
 
-def test_findings_and_lessons_can_be_read_after_learning(data_dir: Path, tmp_path: Path) -> None:
-    tools = resources.files("spanlore.demo") / "tools.json"
-    (tmp_path / "tools.json").write_text(tools.read_text())
-    report = document(data_dir, "learn", "--repo", str(tmp_path))
+@pytest.fixture(scope="module")
+def learnt(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return what a round of learning reports, which all lessons and findings are of."""
+    repo = tmp_path_factory.mktemp("repo")
+    (repo / "tools.json").write_text((resources.files("spanlore.demo") / "tools.json").read_text())
+    return document(data_dir, "learn", "--repo", str(repo))
+
+
+def test_findings_and_lessons_can_be_read_after_learning(data_dir: Path, learnt: Any) -> None:
+    report = learnt
     findings = document(data_dir, "findings")
     assert [one["finding_id"] for one in findings] == [
         one["finding_id"] for one in report["findings"]
@@ -188,6 +195,37 @@ def test_findings_and_lessons_can_be_read_after_learning(data_dir: Path, tmp_pat
     assert lessons[0]["lesson_id"] in shown.out
     assert "--- a/tools.json" in shown.out
     assert "95 % interval" in said(data_dir, "findings").out
+
+
+def test_a_filter_that_nothing_passes_says_so_and_not_that_there_is_nothing(
+    data_dir: Path, learnt: Any
+) -> None:
+    stored = [one["analyzer"] for one in [*learnt["findings"], *learnt["held_back"]]]
+    silent = next(one.name for one in installed_analyzers() if one.name not in stored)
+    found = said(data_dir, "findings", "--analyzer", silent)
+    told = f"none of {len(stored)} findings is of {silent}: spanlore findings\n"
+    assert (found.code, found.out) == (0, told)
+    listed = said(data_dir, "lessons", "list", "--state", "harmful", "--scope", "user")
+    number = len(document(data_dir, "lessons", "list"))
+    told = f"none of {number} lessons is of state harmful, scope user: spanlore lessons list\n"
+    assert number > 0
+    assert (listed.code, listed.out) == (0, told)
+
+
+@pytest.mark.parametrize(
+    ("command", "known"),
+    [
+        (["findings", "--analyzer", "nope"], "tool_argument_misuse"),
+        (["lessons", "list", "--state", "nope"], "rolled_out"),
+        (["lessons", "list", "--scope", "nope"], "tenant"),
+    ],
+)
+def test_a_filter_that_cannot_be_is_a_usage_error_that_names_the_known(
+    data_dir: Path, command: list[str], known: str
+) -> None:
+    ended = said(data_dir, *command)
+    assert ended.code == 2
+    assert known in ended.err
 
 
 def test_a_dry_run_writes_nothing(data_dir: Path) -> None:
