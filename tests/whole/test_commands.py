@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,28 @@ def test_a_persons_verdict_goes_before_the_environments_and_may_change(data_dir:
     assert (again["outcome"], again["outcome_score"]) == ("fail", 0.0)
     count = "SELECT count() FROM judgements FINAL WHERE Source = 'human' FORMAT TSV"
     assert said(data_dir, "sql", count).out.strip() == "1"
+
+
+def test_the_beginning_of_several_ids_is_said_to_be_that_with_some_of_them(data_dir: Path) -> None:
+    ids = sorted(run["trace_id"] for run in document(data_dir, "runs", "--limit", "400"))
+    first = next(one for one, other in pairwise(ids) if one[0] == other[0])
+    for command in (("runs", "show", first[0]), ("judge", first[0], "pass")):
+        ended = said(data_dir, *command)
+        assert ended.code == 1
+        assert f"several runs begin with {first[0]} (" in ended.err
+        assert "write more of the id" in ended.err
+
+
+def test_what_is_not_known_of_a_run_is_null(data_dir: Path, tmp_path: Path) -> None:
+    line = {"run_id": "bare", "user_id": "bare", "messages": [{"role": "user", "content": "hi"}]}
+    path = tmp_path / "bare.jsonl"
+    path.write_text(json.dumps(line))
+    assert said(data_dir, "import", str(path)).code == 0
+    [run] = document(data_dir, "runs", "--user", "bare")
+    assert "" not in run.values()
+    assert run["harness"] is None
+    [span] = document(data_dir, "runs", "show", run["trace_id"])["spans"]
+    assert {name for name, value in span.items() if value == ""} <= {"parent_span_id"}
 
 
 def test_trace_text_cannot_move_the_terminal(data_dir: Path, tmp_path: Path) -> None:

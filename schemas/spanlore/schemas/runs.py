@@ -25,7 +25,8 @@ _RUN_FIELDS = """TraceId AS trace_id, nullIf(AgentName, '') AS agent, TenantId A
     if(TimeUnknown, NULL, toUnixTimestamp64Nano(StartedAt)) AS started_ns,
     if(TimeUnknown, NULL, DurationMs) AS duration_ms, Steps AS steps, ToolCalls AS tool_calls,
     ToolErrors AS tool_errors, InputTokens AS input_tokens, OutputTokens AS output_tokens,
-    CostUsd AS cost_usd, HarnessHash AS harness, nullIf(Model, '') AS model, Spans AS spans"""
+    CostUsd AS cost_usd, nullIf(HarnessHash, '') AS harness, nullIf(Model, '') AS model,
+    Spans AS spans"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +53,12 @@ class SpanNode:
     start_ns: int
     end_ns: int
     status: str
-    status_message: str
-    error_type: str
-    model: str
-    tool: str
-    tool_arguments: str
-    tool_result: str
+    status_message: str | None
+    error_type: str | None
+    model: str | None
+    tool: str | None
+    tool_arguments: str | None
+    tool_result: str | None
     input_tokens: int | None
     output_tokens: int | None
     incomplete: bool
@@ -96,20 +97,21 @@ def list_runs(store: Store, wanted: RunFilter, *, now: datetime) -> list[Run]:
     return [_run(row) for row in store.query(sql, params)]
 
 
-def find_run(store: Store, trace_id: str) -> Run | None:
-    """Return the run with this trace id (hex, or the beginning of one that no other has)."""
+def runs_beginning(store: Store, trace_id: str, *, limit: int) -> list[Run]:
+    """Return the first runs whose trace id (hex) begins so, in the order of their ids."""
     sql = f"""SELECT {_RUN_FIELDS} FROM (SELECT * FROM {tables.RUNS}
-        WHERE startsWith(TraceId, {{prefix:String}}) {tables.LATEST_RUN}) LIMIT 2"""
-    rows = store.query(sql, {"prefix": trace_id.lower()})
-    return _run(rows[0]) if len(rows) == 1 else None
+        WHERE startsWith(TraceId, {{prefix:String}}) {tables.LATEST_RUN})
+        ORDER BY TraceId LIMIT {{limit:UInt32}}"""
+    return [_run(row) for row in store.query(sql, {"prefix": trace_id.lower(), "limit": limit})]
 
 
 def run_spans(store: Store, trace_id: str) -> list[SpanNode]:
     """Return the spans of a trace, deduplicated, in the order they started."""
     sql = f"""SELECT SpanId AS span_id, ParentSpanId AS parent_span_id, SpanName AS name, Op AS op,
         StartUnixNano AS start_ns, EndUnixNano AS end_ns, StatusCode AS status,
-        StatusMessage AS status_message, ErrorType AS error_type, Model AS model,
-        ToolName AS tool, ToolArguments AS tool_arguments, ToolResult AS tool_result,
+        nullIf(StatusMessage, '') AS status_message, nullIf(ErrorType, '') AS error_type,
+        nullIf(Model, '') AS model, nullIf(ToolName, '') AS tool,
+        nullIf(ToolArguments, '') AS tool_arguments, nullIf(ToolResult, '') AS tool_result,
         InputTokens AS input_tokens, OutputTokens AS output_tokens,
         Incomplete = 1 AS incomplete, TimeUnknown = 1 AS time_unknown
         FROM (SELECT * FROM {tables.TRACES}

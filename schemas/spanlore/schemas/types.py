@@ -46,7 +46,7 @@ class Run:
     input_tokens: int | None
     output_tokens: int | None
     cost_usd: float | None
-    harness: str
+    harness: str | None
     model: str | None
     spans: int
 
