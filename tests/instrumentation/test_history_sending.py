@@ -224,7 +224,7 @@ def test_a_sender_stops_twice_and_without_start() -> None:
     sender.stop()
     sender.stop()
     with pytest.raises(Unreachable, match="not started"):
-        sender.send(Batch(traces=b"", logs=b"", runs=0, spans=0, judgements=0))
+        sender.send(Batch(traces=b"one", logs=b"", runs=0, spans=0, judgements=0))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ from spanlore.instrumentation.history import (
 
 __all__ = ["import_command"]
 
-_NOT_YET = ("atif", "otlp-json")
 _FLUSH_S_MAX = 300.0
 _SHOWN_LINES_MAX = 20
 
@@ -48,7 +47,7 @@ class _Target:
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice([*(str(each.value) for each in Format), *_NOT_YET]),
+    type=click.Choice([each.value for each in Format]),
     help="Format of all the files. Default: told by the first line of each.",
 )
 @click.option(
@@ -69,14 +68,11 @@ def import_command(
 ) -> None:
     """Bring recorded runs in, through OTLP.
 
-    FILE holds one run a line: the trajectory format, or OpenAI chat messages. Importing the same
+    FILE holds one run a line: the trajectory format, or OpenAI chat messages; or one OTLP/JSON
+    request a line, as the OpenTelemetry Collector's file exporter writes them. Importing the same
     lines again adds nothing, and with an outcome that was not known before adds the judgement. A
     line that is no run is reported and the others are imported; the exit code is then 1.
     """
-    if format_name in _NOT_YET:
-        raise click.UsageError(
-            f"the format {format_name} cannot be imported yet; supported: {', '.join(Format)}"
-        )
     paths = _expand(files)
     try:
         formats = _formats(paths, format_name)

@@ -30,7 +30,7 @@ _SERVICE_UNKNOWN = "unknown_service"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One request of spans and, once they are taken, one of judgements (b"" for none).
+    """One request of spans and, once they are taken, one of judgements (b"" for none of either).
 
     ``runs`` counts the runs that are whole with this batch.
     """

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spanlore.instrumentation.history import json_text
-from spanlore.instrumentation.history.batches import batches, check_size
+from spanlore.instrumentation.history.batches import Batch, batches, check_size
 from spanlore.instrumentation.history.files import BadLine, Line, Remark, read_lines
 from spanlore.instrumentation.history.formats import (
     Format,
     NotImportable,
-    sign_of_trajectory,
+    format_of,
     split_runs,
     trajectory_object,
 )
+from spanlore.instrumentation.history.otlp_json import Requests
 from spanlore.instrumentation.history.outcomes import LABELS
 from spanlore.instrumentation.history.sending import Sender
 from spanlore.instrumentation.history.trajectory import Trajectory, trajectory_of
@@ -56,12 +57,12 @@ def detect_format(path: Path) -> tuple[Format, str]:
             if isinstance(line, BadLine):
                 continue
             try:
-                sign = sign_of_trajectory(json_text.parse(line.text))
+                told = format_of(json_text.parse(line.text))
             except json_text.NotJson:
                 continue
-            if sign is None:
+            if told is None:
                 break
-            return Format.TRAJECTORY, f'the first line has "{sign}"'
+            return told[0], f'the first line has "{told[1]}"'
     return Format.OPENAI, "the first line has no run_id, outcome, task or agent"
 
 
@@ -78,9 +79,8 @@ def import_files(
     file that cannot be read.
     """
     began = time.monotonic()
-    runs = _runs(files, report=report, on_bytes=on_bytes)
     try:
-        for batch in batches(runs):
+        for batch in _batches(files, report=report, on_bytes=on_bytes):
             rejected = sender.send(batch)
             report.runs += batch.runs
             report.spans += batch.spans
@@ -91,6 +91,22 @@ def import_files(
             report.reasons = [*report.reasons, *new][:REASONS_KEPT_MAX]
     finally:
         report.seconds += time.monotonic() - began
+
+
+def _batches(
+    files: Sequence[tuple[Path, Format]], *, report: Report, on_bytes: Callable[[int], None]
+) -> Iterator[Batch]:
+    """Yield what the files hold: recordings as batches of whole runs, OTLP as it is."""
+    recordings = [one for one in files if one[1] is not Format.OTLP_JSON]
+    yield from batches(_runs(recordings, report=report, on_bytes=on_bytes))
+    requests = Requests()
+    for path in (path for path, file_format in files if file_format is Format.OTLP_JSON):
+        for line in read_lines(path, on_bytes=on_bytes):
+            batch = line if isinstance(line, BadLine) else requests.batch_of(line)
+            if isinstance(batch, BadLine):
+                _note_bad(report, batch)
+            else:
+                yield batch
 
 
 def _runs(
