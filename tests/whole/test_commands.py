@@ -204,6 +204,20 @@ def learnt(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return document(data_dir, "learn", "--repo", str(repo))
 
 
+def test_a_run_id_imported_before_with_other_content_is_said_with_its_line(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"}]
+    path = tmp_path / "grown.jsonl"
+    warned = []
+    for grown in (messages[:1], messages[:1], messages):
+        path.write_text(json.dumps({"run_id": "grown", "messages": grown}))
+        ended = said(data_dir, "import", str(path), "--format", "trajectory")
+        assert ended.code == 0
+        warned.append(f'{path}:1: the run_id "grown" was imported before (run ' in ended.err)
+    assert warned == [False, False, True]
+
+
 def test_findings_and_lessons_can_be_read_after_learning(data_dir: Path, learnt: Any) -> None:
     report = learnt
     findings = document(data_dir, "findings")

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -19,12 +20,14 @@ from spanlore.instrumentation.history import (
     Endpoint,
     Format,
     Refused,
+    Remark,
     Report,
     Sender,
     Unreachable,
     detect_format,
     endpoint_from_environment,
     import_files,
+    other_content,
     parse_endpoint,
 )
 
@@ -81,6 +84,8 @@ def import_command(
     except OSError as error:
         raise CannotReach(f"cannot read {error.filename}: {error.strerror}") from error
     flushed = _wait(target)
+    if flushed and report.named:
+        _note_imported_before(report, target)
     _note_first([str(one) for one in report.remarks], of=report.remarked)
     if as_json:
         print_json(_document(report, target, flushed=flushed))
@@ -202,6 +207,30 @@ def _wait(target: _Target) -> bool:
         return False
     flush(target.running, timeout_s=_FLUSH_S_MAX)
     return True
+
+
+def _note_imported_before(report: Report, target: _Target) -> None:
+    """Note the lines whose run_id an earlier import brought in with other content.
+
+    Where the store's client is not installed, which an import does without, nothing is asked.
+    """
+    if target.running is None or find_spec("clickhouse_connect") is None:
+        return
+    from spanlore.schemas.runs import imported_twice
+    from spanlore.schemas.store import Store, StoreError
+
+    try:
+        with Store.connect(target.running.store_url) as store:
+            found = imported_twice(store, first_ns=report.first_ns, last_ns=report.last_ns)
+    except StoreError as error:
+        note(f"whether a run_id was imported before with other content is not known: {error}")
+        return
+    for name, trace_ids in found.items():
+        named = report.named.get(name)
+        others = sorted(set(trace_ids) - named.trace_ids) if named else []
+        if named and others:
+            said = other_content(name[2], f"was imported before (run {others[0][:16]})")
+            report.note(Remark(named.file, named.line, said))
 
 
 def _document(report: Report, target: _Target, *, flushed: bool) -> dict[str, object]:

@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from spanlore.schemas import tables
+from spanlore.schemas import semconv, tables
 from spanlore.schemas.store import Store
 from spanlore.schemas.types import Run
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SINCE = re.compile(r"(\d+)([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+# What a recording names a run by: tenant, task id, run id and trial, "" where it does not say.
+RunName = tuple[str, ...]
+_NAMES_MAX = 10_000
+_TRACES_A_NAME_MAX = 100
 
 _RUN_FIELDS = """TraceId AS trace_id, nullIf(AgentName, '') AS agent, TenantId AS tenant,
     nullIf(UserId, '') AS user, nullIf(TaskType, '') AS task, nullIf(TaskId, '') AS task_id,
@@ -103,6 +108,20 @@ def runs_beginning(store: Store, trace_id: str, *, limit: int) -> list[Run]:
         WHERE startsWith(TraceId, {{prefix:String}}) {tables.LATEST_RUN})
         ORDER BY TraceId LIMIT {{limit:UInt32}}"""
     return [_run(row) for row in store.query(sql, {"prefix": trace_id.lower(), "limit": limit})]
+
+
+def imported_twice(store: Store, *, first_ns: int, last_ns: int) -> dict[RunName, list[str]]:
+    """Return the imported runs begun in between whose name several have, with their trace ids."""
+    names = (semconv.TENANT_ID, semconv.TASK_ID, semconv.RUN_ID, semconv.TRIAL)
+    name = ", ".join(f"SpanAttributes['{one}']" for one in names)
+    sql = f"""SELECT [{name}] AS name, groupUniqArray({_TRACES_A_NAME_MAX})(TraceId) AS traces
+        FROM {tables.TRACES}
+        WHERE ParentSpanId = '' AND SpanAttributes['{semconv.RUN_ID}'] != '' AND Timestamp
+            BETWEEN fromUnixTimestamp64Nano({{first_ns:Int64}})
+            AND fromUnixTimestamp64Nano({{last_ns:Int64}})
+        GROUP BY name HAVING length(traces) > 1 LIMIT {_NAMES_MAX}"""
+    rows = store.query(sql, {"first_ns": first_ns, "last_ns": last_ns})
+    return {tuple(row["name"]): row["traces"] for row in rows}
 
 
 def run_spans(store: Store, trace_id: str) -> list[SpanNode]:

@@ -10,7 +10,12 @@ from spanlore.instrumentation.history.endpoint import (
 )
 from spanlore.instrumentation.history.files import BadLine, Remark
 from spanlore.instrumentation.history.formats import Format, NotImportable
-from spanlore.instrumentation.history.importing import Report, detect_format, import_files
+from spanlore.instrumentation.history.importing import (
+    Report,
+    detect_format,
+    import_files,
+    other_content,
+)
 from spanlore.instrumentation.history.sending import Refused, Sender, Unreachable
 
 __all__ = [
@@ -26,5 +31,6 @@ __all__ = [
     "detect_format",
     "endpoint_from_environment",
     "import_files",
+    "other_content",
     "parse_endpoint",
 ]

@@ -28,11 +28,21 @@ REASONS_KEPT_MAX = 20
 
 
 @dataclass(slots=True)
+class Named:
+    """Where a name stands last, and the runs (trace ids) that have it."""
+
+    file: str
+    line: int
+    trace_ids: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Report:
     """What an import did so far. ``duplicates`` counts lines that an earlier line equals.
 
     ``bad`` counts the lines that were not imported, of which ``bad_lines`` keeps the first;
     ``remarked`` what there is to say of lines that were, of which ``remarks`` keeps the first;
+    ``named`` are the runs that have a ``run_id``, ``first_ns`` and ``last_ns`` when they began;
     ``reasons`` are the receiver's for what it rejected, each once; ``seconds`` is wall time.
     """
 
@@ -43,11 +53,20 @@ class Report:
     rejected_spans: int = 0
     rejected_judgements: int = 0
     reasons: list[str] = field(default_factory=list)
+    named: dict[tuple[str, ...], Named] = field(default_factory=dict)
+    first_ns: int = (1 << 63) - 1
+    last_ns: int = 0
     remarked: int = 0
     remarks: list[Remark] = field(default_factory=list)
     bad: int = 0
     bad_lines: list[BadLine] = field(default_factory=list)
     seconds: float = 0.0
+
+    def note(self, remark: Remark) -> None:
+        """Keep what there is to say of a line, as long as there is room."""
+        self.remarked += 1
+        if len(self.remarks) < REMARKS_KEPT_MAX:
+            self.remarks.append(remark)
 
 
 def detect_format(path: Path) -> tuple[Format, str]:
@@ -116,7 +135,7 @@ def _runs(
 
     A run whose outcome an earlier line told otherwise comes again.
     """
-    seen = _Seen()
+    seen = _Seen(report)
     for line, run in _found(files, on_bytes):
         if isinstance(run, BadLine):
             _note_bad(report, run)
@@ -124,7 +143,7 @@ def _runs(
             report.duplicates += 1
         else:
             for remark in (*seen.remarks(run), *_label_remarks(run)):
-                _note(report, Remark(*line, remark))
+                report.note(Remark(*line, remark))
             seen.add(run, line)
             yield run
 
@@ -144,10 +163,10 @@ def _found(
 
 @dataclass(slots=True)
 class _Seen:
-    """The runs of an import so far: the verdict told last of each, and where each name stands."""
+    """The runs of an import so far: the verdict told last of each; the report has their names."""
 
+    report: Report
     verdicts: dict[bytes, bytes] = field(default_factory=dict)
-    named: dict[tuple[object, ...], tuple[bytes, str]] = field(default_factory=dict)
 
     def has(self, run: Trajectory) -> bool:
         """Whether a line said all this of the run already, and none said otherwise since."""
@@ -157,22 +176,34 @@ class _Seen:
         """Say how the run goes against an earlier line."""
         if run.trace_id in self.verdicts:
             yield "the same run as an earlier line, with another outcome: the later one stands"
-        earlier = self.named.get(_name(run))
-        if run.run_id is not None and earlier is not None and earlier[0] != run.trace_id:
-            yield (
-                f'the run_id "{run.run_id}" stands in {earlier[1]} with other content, so these '
-                "are two runs; give each its own run_id, or import the recording that is whole"
-            )
+        earlier = self.report.named.get(_name(run))
+        if earlier is not None and run.trace_id.hex() not in earlier.trace_ids:
+            yield other_content(run.run_id, f"stands in {earlier.file}:{earlier.line}")
 
     def add(self, run: Trajectory, line: tuple[str, int]) -> None:
         self.verdicts[run.trace_id] = run.verdict
-        if run.run_id is not None:
-            self.named[_name(run)] = (run.trace_id, f"{line[0]}:{line[1]}")
+        if run.run_id is None:
+            return
+        report = self.report
+        named = report.named.setdefault(_name(run), Named(*line))
+        named.file, named.line = line
+        named.trace_ids.add(run.trace_id.hex())
+        report.first_ns = min(report.first_ns, run.times.start_ns)
+        report.last_ns = max(report.last_ns, run.times.start_ns)
 
 
-def _name(run: Trajectory) -> tuple[object, ...]:
-    """Return what a recording means by one run: trials of it are others."""
-    return run.tenant_id, run.task_id, run.run_id, run.trial
+def other_content(run_id: str | None, where: str) -> str:
+    """Say that a name is another run's, that stands or was imported where."""
+    return (
+        f'the run_id "{run_id}" {where} with other content, so these are two runs; give each its '
+        "own run_id, or import only the recording that is whole"
+    )
+
+
+def _name(run: Trajectory) -> tuple[str, ...]:
+    """Return what a recording means by one run (``schemas.runs.RunName``): trials are others."""
+    trial = "" if run.trial is None else str(run.trial)
+    return run.tenant_id or "", run.task_id or "", run.run_id or "", trial
 
 
 def _label_remarks(run: Trajectory) -> Iterator[str]:
@@ -182,12 +213,6 @@ def _label_remarks(run: Trajectory) -> Iterator[str]:
             f"the word as {semconv.IMPORT_EXTRA_PREFIX}outcome.label); write one of "
             f"{', '.join(LABELS)}, or a score from 0 to 1"
         )
-
-
-def _note(report: Report, remark: Remark) -> None:
-    report.remarked += 1
-    if len(report.remarks) < REMARKS_KEPT_MAX:
-        report.remarks.append(remark)
 
 
 def _note_bad(report: Report, line: BadLine) -> None:
