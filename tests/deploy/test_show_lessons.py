@@ -1,6 +1,7 @@
 """How lessons look to a person: within the terminal's width, whatever a trace said."""
 
 import io
+import re
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -67,8 +68,8 @@ EFFECT = Effect(
     lesson_version=3,
     metric="override",
     compared_with="held_out",
-    exposed=Arm(runs=120, users=30, events=6),
-    other=Arm(runs=40, users=8, events=30),
+    exposed=Arm(runs=120, users=30, clusters=30, events=6),
+    other=Arm(runs=40, users=8, clusters=8, events=30),
     difference=-0.7,
     interval=(-0.8, -0.6),
     verdict="improved",
@@ -98,6 +99,18 @@ def shown(print_it: Callable[[], None]) -> str:
 def words(text: str) -> str:
     """Return the words of a text, however it was wrapped."""
     return " ".join(text.split())
+
+
+def test_an_effect_of_one_user_says_how_many_sessions_it_rests_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    given, before = (Arm(runs=20, users=1, clusters=18, events=n) for n in (1, 15))
+    own = replace(EFFECT, exposed=given, other=before, clusters_are="sessions of the user")
+    said = words(re.sub(r"\x1b\[\d*m|[┃│]", " ", shown(lambda: print_effect(own))))
+    assert "runs users sessions of the user runs whose proposal was overridden rate" in said
+    assert "given the lesson 20 1 18 1 5.0%" in said
+    assert "sessions of the user as clusters" in said
 
 
 def print_whole() -> None:

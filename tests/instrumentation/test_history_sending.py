@@ -106,6 +106,36 @@ def test_bad_lines_are_reported_and_the_rest_is_sent(tmp_path: Path) -> None:
     assert str(report.bad_lines[0]).startswith(f"{path}:2: a string where")
 
 
+def test_a_run_that_is_judged_later_is_the_same_run_with_the_later_judgement(
+    tmp_path: Path,
+) -> None:
+    unknown = {name: each for name, each in _line(1).items() if name != "outcome"}
+    failed = {**unknown, "outcome": "fail"}
+    lines = [unknown, _line(1), _line(1), failed]
+    with receiver() as state:
+        report = _imported([_written(tmp_path / "a.jsonl", *lines)], state)
+        spans, judgements = state.spans(), state.judgements()
+    assert (report.runs, report.judgements, report.duplicates) == (1, 2, 1)
+    assert len({span.trace_id for span in spans}) == 1
+    labels = [attributes(each)[semconv.EVALUATION_LABEL] for each in judgements]
+    assert labels == ["pass", "fail"]
+    assert [(one.line, one.remark) for one in report.remarks] == [
+        (number, "the same run as an earlier line, with another outcome: the later one stands")
+        for number in (2, 4)
+    ]
+
+
+def test_a_run_id_that_names_other_content_is_said_with_its_line(tmp_path: Path) -> None:
+    grown = {**_line(1), "messages": [*_line(1)["messages"], {"role": "user", "content": "more"}]}
+    lines = [_line(1), {**_line(1), "trial": 2}, _line(2), grown]
+    path = _written(tmp_path / "a.jsonl", *lines)
+    with receiver() as state:
+        report = _imported([path], state)
+    assert report.runs == 4
+    [remark] = report.remarks
+    assert str(remark).startswith(f'{path}:4: the run_id "1" stands in {path}:1 with other content')
+
+
 def test_runs_stay_whole_in_a_batch_if_they_fit() -> None:
     size = BATCH_BYTES_MAX // 5
     made = list(batches(run_of(_line(number, size)) for number in range(5)))
@@ -194,7 +224,7 @@ def test_a_sender_stops_twice_and_without_start() -> None:
     sender.stop()
     sender.stop()
     with pytest.raises(Unreachable, match="not started"):
-        sender.send(Batch(traces=b"", logs=b"", runs=0, spans=0, judgements=0))
+        sender.send(Batch(traces=b"one", logs=b"", runs=0, spans=0, judgements=0))
 
 
 @pytest.mark.parametrize(

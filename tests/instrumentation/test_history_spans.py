@@ -202,7 +202,7 @@ def test_the_judgement_is_an_event_on_the_root_at_the_end_of_the_run() -> None:
                 "gen_ai.evaluation.score.value": 0.0,
                 "gen_ai.evaluation.score.label": "fail",
                 "spanlore.evaluation.source": "environment",
-                "spanlore.evaluation.id": "7f04204f81d4eea73d8807ec8f56f50e",
+                "spanlore.evaluation.id": "5fa59e567b3d6d6aca4bd611395bb01e",
                 "spanlore.tenant.id": "acme",
                 "user.id": "anna",
                 "spanlore.task.type": "refund",
@@ -224,6 +224,14 @@ def test_ids_depend_on_what_the_line_says_and_not_on_how_it_is_written() -> None
     shuffled = dict(reversed(RUN.items()))
     assert spans(shuffled)[0].trace_id == spans(RUN)[0].trace_id
     assert spans(RUN | {"run_id": "r-2"})[0].trace_id != spans(RUN)[0].trace_id
+
+
+def test_ids_do_not_depend_on_how_the_run_went() -> None:
+    unknown = {name: each for name, each in RUN.items() if name != "outcome"}
+    ids = [[span.span_id for span in spans(unknown | said)] for said in ({}, {"outcome": "pass"})]
+    assert ids == [[span.span_id for span in spans(RUN)]] * 2
+    assert spans(unknown | {"reward": 0.5})[0].trace_id == spans(RUN)[0].trace_id
+    assert attributes(spans(unknown | {"reward": 0.5})[0])["spanlore.import.reward"] == 0.5
 
 
 def test_the_same_line_gives_the_same_bytes() -> None:
@@ -362,6 +370,19 @@ def test_a_source_that_is_not_known_is_kept_in_the_explanation() -> None:
     told = attributes(judgement_of(run_of({"messages": [{"role": "user"}], "outcome": outcome})))
     assert told[semconv.EVALUATION_EXPLANATION] == "it said so; source: the oracle"
     assert told["spanlore.import.outcome.by"] == 7
+
+
+def test_a_label_that_says_nothing_is_no_judgement_and_kept() -> None:
+    line = {"messages": [{"role": "user"}], "outcome": {"label": "meh", "by": 7}}
+    assert judgement_of(run_of(line)) is None
+    told = attributes(spans(line)[0])
+    assert told["spanlore.import.outcome.label"] == "meh"
+    assert told["spanlore.import.outcome.by"] == 7
+
+
+@pytest.mark.parametrize("label", ["yes", "NO", "Resolved"])
+def test_a_label_that_the_store_knows_is_known_here(label: str) -> None:
+    assert judgement_of(run_of({"messages": [{"role": "user"}], "outcome": label})) is not None
 
 
 def test_a_run_without_an_outcome_has_no_judgement() -> None:

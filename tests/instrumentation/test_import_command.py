@@ -16,9 +16,25 @@ from click.testing import CliRunner, Result
 from spanlore.cli.datadir import held, write_run_file
 from spanlore.cli.import_ import import_command
 from spanlore.schemas import credentials
+from tests.instrumentation.history_cases import attributes
 from tests.instrumentation.otlp_receiver import asks_to_retry, collector_door, receiver
 from tests.waiting import wait_until
 
+# The example of the OpenTelemetry protocol's own repository (examples/trace.json), cut short.
+TRACE = "5B8EFFF798038103D269B633813FC60C"
+SPAN = {
+    "traceId": TRACE,
+    "spanId": "EEE19B7EC3C1B174",
+    "parentSpanId": "EEE19B7EC3C1B173",
+    "name": "I'm a server span",
+    "startTimeUnixNano": "1544712660000000000",
+    "endTimeUnixNano": "1544712661000000000",
+    "kind": 2,
+    "attributes": [
+        {"key": "my.span.attr", "value": {"stringValue": "some value"}},
+        {"key": "n", "value": {"intValue": "7"}},
+    ],
+}
 RUN = {"run_id": "1", "messages": [{"role": "assistant", "content": "hi"}], "outcome": "pass"}
 
 
@@ -117,6 +133,27 @@ def test_a_bad_line_is_named_and_the_exit_code_is_one(runs: Path) -> None:
     }
 
 
+def test_an_unknown_outcome_is_named_with_its_line_and_the_known_and_not_counted(
+    runs: Path,
+) -> None:
+    lines = [
+        RUN,
+        *({**RUN, "run_id": word, "outcome": {"label": word}} for word in ("error", "meh")),
+    ]
+    runs.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    with receiver() as state:
+        result = _import(runs, "--endpoint", state.address)
+        document = json.loads(_import(runs, "--endpoint", state.address, "--json").stdout)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("3 runs (6 spans, 1 judgements)")
+    assert f'{runs}:2: the outcome "error" is not known, so the run is not judged' in result.stderr
+    assert "write one of pass, passed, success" in result.stderr
+    assert [(one["line"], one["file"]) for one in document["remarks"]] == [
+        (2, str(runs)),
+        (3, str(runs)),
+    ]
+
+
 def test_a_pattern_a_shell_left_alone_is_expanded(runs: Path) -> None:
     with receiver() as state:
         assert _import(runs.with_name("*.jsonl"), "--endpoint", state.address).exit_code == 0
@@ -129,8 +166,7 @@ def test_a_pattern_a_shell_left_alone_is_expanded(runs: Path) -> None:
         ((), "Missing argument"),
         (("nowhere-*.jsonl",), "no file matches nowhere-*.jsonl"),
         ((".",), "is a directory; name files"),
-        (("runs.jsonl", "--format", "atif"), "atif cannot be imported yet"),
-        (("runs.jsonl", "--format", "otlp-json"), "supported: trajectory, openai"),
+        (("runs.jsonl", "--format", "atif"), "'trajectory', 'openai', 'otlp-json'"),
         (("runs.jsonl", "--endpoint", "ftp://host"), "write http://host:4317"),
     ],
 )
@@ -153,6 +189,36 @@ def test_nothing_answering_is_exit_three_with_the_next_step(runs: Path) -> None:
     assert result.exit_code == 3
     assert "nothing answers at 127.0.0.1:1; start it: spanlore up --detach" in result.stderr
     assert "(0 runs were sent)" in result.stderr
+
+
+def test_requests_that_the_collectors_file_exporter_wrote_are_sent_as_they_are(
+    runs: Path,
+) -> None:
+    judged = {"eventName": "gen_ai.evaluation.result", "traceId": TRACE, "body": {}}
+    written = [
+        {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "a"}, "spans": [SPAN]}]}]},
+        {"resourceSpans": [{"scopeSpans": [{"spans": [{**SPAN, "spanId": "e" * 16}]}]}]},
+        {"resourceLogs": [{"scopeLogs": [{"logRecords": [judged, {"body": {}}]}]}]},
+        {"resourceMetrics": []},
+        {"resourceSpans": [{"scopeSpans": [{"spans": [{**SPAN, "traceId": "nothing"}]}]}]},
+    ]
+    deep = '{"resourceSpans": ' + "[" * 900 + "]" * 900 + "}"
+    runs.write_text("".join(f"{json.dumps(line)}\n" for line in written) + deep)
+    with receiver() as state:
+        result = _import(runs, "--endpoint", state.address)
+        first, second = state.spans()
+        records = state.judgements()
+    assert (first.trace_id.hex(), first.span_id.hex()) == (TRACE.lower(), "eee19b7ec3c1b174")
+    assert (first.kind, first.end_time_unix_nano) == (2, 1544712661000000000)
+    assert attributes(first) == {"my.span.attr": "some value", "n": 7}
+    assert (second.trace_id, second.span_id) == (first.trace_id, b"\xee" * 8)
+    assert [one.event_name for one in records] == ["gen_ai.evaluation.result", ""]
+    assert result.exit_code == 1
+    assert result.stdout.startswith("1 runs (2 spans, 1 judgements) sent")
+    assert 'read as otlp-json (the first line has "resourceSpans")' in result.stderr
+    assert f"{runs}:4: no request of spans or log records" in result.stderr
+    assert f"{runs}:5: the traceId 'nothing' is not hex; correct or remove" in result.stderr
+    assert f"{runs}:6: " in result.stderr
 
 
 @pytest.mark.parametrize("name", ["trajectory", "openai"])

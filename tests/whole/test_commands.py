@@ -5,11 +5,13 @@ import signal
 import time
 from collections.abc import Iterator
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from spanlore.analyzers.registry import installed_analyzers
 from spanlore.cli.connection import find_running
 from spanlore.collector.seal import QUIET_S, seal_waiting
 from spanlore.schemas.store import Store
@@ -132,6 +134,28 @@ def test_a_persons_verdict_goes_before_the_environments_and_may_change(data_dir:
     assert said(data_dir, "sql", count).out.strip() == "1"
 
 
+def test_the_beginning_of_several_ids_is_said_to_be_that_with_some_of_them(data_dir: Path) -> None:
+    ids = sorted(run["trace_id"] for run in document(data_dir, "runs", "--limit", "400"))
+    first = next(one for one, other in pairwise(ids) if one[0] == other[0])
+    for command in (("runs", "show", first[0]), ("judge", first[0], "pass")):
+        ended = said(data_dir, *command)
+        assert ended.code == 1
+        assert f"several runs begin with {first[0]} (" in ended.err
+        assert "write more of the id" in ended.err
+
+
+def test_what_is_not_known_of_a_run_is_null(data_dir: Path, tmp_path: Path) -> None:
+    line = {"run_id": "bare", "user_id": "bare", "messages": [{"role": "user", "content": "hi"}]}
+    path = tmp_path / "bare.jsonl"
+    path.write_text(json.dumps(line))
+    assert said(data_dir, "import", str(path)).code == 0
+    [run] = document(data_dir, "runs", "--user", "bare")
+    assert "" not in run.values()
+    assert run["harness"] is None
+    [span] = document(data_dir, "runs", "show", run["trace_id"])["spans"]
+    assert {name for name, value in span.items() if value == ""} <= {"parent_span_id"}
+
+
 def test_trace_text_cannot_move_the_terminal(data_dir: Path, tmp_path: Path) -> None:
     line = {
         "run_id": "nasty",
@@ -156,10 +180,46 @@ def test_trace_text_cannot_move_the_terminal(data_dir: Path, tmp_path: Path) -> 
     assert run["started_at"] is None
 
 
-def test_findings_and_lessons_can_be_read_after_learning(data_dir: Path, tmp_path: Path) -> None:
-    tools = resources.files("spanlore.demo") / "tools.json"
-    (tmp_path / "tools.json").write_text(tools.read_text())
-    report = document(data_dir, "learn", "--repo", str(tmp_path))
+def test_an_outcome_that_is_known_later_judges_the_run_that_is_there(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    line = {"run_id": "same", "agent": "late", "messages": [{"role": "user", "content": "hi"}]}
+    path = tmp_path / "late.jsonl"
+    seen = []
+    for outcome in (None, "pass", "fail"):
+        path.write_text(json.dumps(line | ({"outcome": {"label": outcome}} if outcome else {})))
+        assert said(data_dir, "import", str(path)).code == 0
+        runs = document(data_dir, "runs", "--agent", "late")
+        seen.append([(run["trace_id"], run["outcome"]) for run in runs])
+    [(trace_id, unjudged)] = seen[0]
+    assert unjudged is None
+    assert seen[1:] == [[(trace_id, "pass")], [(trace_id, "fail")]]
+
+
+@pytest.fixture(scope="module")
+def learnt(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return what a round of learning reports, which all lessons and findings are of."""
+    repo = tmp_path_factory.mktemp("repo")
+    (repo / "tools.json").write_text((resources.files("spanlore.demo") / "tools.json").read_text())
+    return document(data_dir, "learn", "--repo", str(repo))
+
+
+def test_a_run_id_imported_before_with_other_content_is_said_with_its_line(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"}]
+    path = tmp_path / "grown.jsonl"
+    warned = []
+    for grown in (messages[:1], messages[:1], messages):
+        path.write_text(json.dumps({"run_id": "grown", "messages": grown}))
+        ended = said(data_dir, "import", str(path), "--format", "trajectory")
+        assert ended.code == 0
+        warned.append(f'{path}:1: the run_id "grown" was imported before (run ' in ended.err)
+    assert warned == [False, False, True]
+
+
+def test_findings_and_lessons_can_be_read_after_learning(data_dir: Path, learnt: Any) -> None:
+    report = learnt
     findings = document(data_dir, "findings")
     assert [one["finding_id"] for one in findings] == [
         one["finding_id"] for one in report["findings"]
@@ -172,6 +232,37 @@ def test_findings_and_lessons_can_be_read_after_learning(data_dir: Path, tmp_pat
     assert lessons[0]["lesson_id"] in shown.out
     assert "--- a/tools.json" in shown.out
     assert "95 % interval" in said(data_dir, "findings").out
+
+
+def test_a_filter_that_nothing_passes_says_so_and_not_that_there_is_nothing(
+    data_dir: Path, learnt: Any
+) -> None:
+    stored = [one["analyzer"] for one in [*learnt["findings"], *learnt["held_back"]]]
+    silent = next(one.name for one in installed_analyzers() if one.name not in stored)
+    found = said(data_dir, "findings", "--analyzer", silent)
+    told = f"none of {len(stored)} findings is of {silent}: spanlore findings\n"
+    assert (found.code, found.out) == (0, told)
+    listed = said(data_dir, "lessons", "list", "--state", "harmful", "--scope", "user")
+    number = len(document(data_dir, "lessons", "list"))
+    told = f"none of {number} lessons is of state harmful, scope user: spanlore lessons list\n"
+    assert number > 0
+    assert (listed.code, listed.out) == (0, told)
+
+
+@pytest.mark.parametrize(
+    ("command", "known"),
+    [
+        (["findings", "--analyzer", "nope"], "tool_argument_misuse"),
+        (["lessons", "list", "--state", "nope"], "rolled_out"),
+        (["lessons", "list", "--scope", "nope"], "tenant"),
+    ],
+)
+def test_a_filter_that_cannot_be_is_a_usage_error_that_names_the_known(
+    data_dir: Path, command: list[str], known: str
+) -> None:
+    ended = said(data_dir, *command)
+    assert ended.code == 2
+    assert known in ended.err
 
 
 def test_a_dry_run_writes_nothing(data_dir: Path) -> None:

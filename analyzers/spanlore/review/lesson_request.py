@@ -73,7 +73,7 @@ def effect(request: Request) -> tuple[Caller, Effect]:
     except (ValueError, OverflowError) as error:
         raise bad_request(str(error)) from error
     arms = (found.exposed, found.other)
-    counts = [number for arm in arms for number in (arm.runs, arm.users, arm.events)]
+    counts = [n for arm in arms for n in (arm.runs, arm.users, arm.clusters, arm.events)]
     if not all(0 <= number <= _COUNT_MAX for number in (found.lesson_version, *counts)):
         raise bad_request("not an effect: a count is below 0 or beyond 63 bits")
     return caller, found

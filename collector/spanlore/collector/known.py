@@ -23,7 +23,8 @@ _JUDGEMENTS_SQL = f"""SELECT TenantId, TraceId, Label, Score, Source,
     toUnixTimestamp64Nano(At) AS at_ns
 FROM {tables.JUDGEMENTS}
 WHERE Name = '{semconv.EVALUATION_TASK_SUCCESS}' AND {{of_traces}}
-ORDER BY Version DESC LIMIT 1 BY TenantId, TraceId, SpanId, Name, Source, Evaluator
+ORDER BY Version DESC, ReceivedAt DESC
+LIMIT 1 BY TenantId, TraceId, SpanId, Name, Source, Evaluator
 {ONE_THREAD}"""
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -19,20 +20,21 @@ from spanlore.instrumentation.history import (
     Endpoint,
     Format,
     Refused,
+    Remark,
     Report,
     Sender,
     Unreachable,
     detect_format,
     endpoint_from_environment,
     import_files,
+    other_content,
     parse_endpoint,
 )
 
 __all__ = ["import_command"]
 
-_NOT_YET = ("atif", "otlp-json")
 _FLUSH_S_MAX = 300.0
-_SHOWN_BAD_LINES_MAX = 20
+_SHOWN_LINES_MAX = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class _Target:
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice([*(str(each.value) for each in Format), *_NOT_YET]),
+    type=click.Choice([each.value for each in Format]),
     help="Format of all the files. Default: told by the first line of each.",
 )
 @click.option(
@@ -69,14 +71,11 @@ def import_command(
 ) -> None:
     """Bring recorded runs in, through OTLP.
 
-    FILE holds one run a line: the trajectory format, or OpenAI chat messages. Importing the same
-    lines again adds nothing. A line that is no run is reported and the others are imported; the
-    exit code is then 1.
+    FILE holds one run a line: the trajectory format, or OpenAI chat messages; or one OTLP/JSON
+    request a line, as the OpenTelemetry Collector's file exporter writes them. Importing the same
+    lines again adds nothing, and with an outcome that was not known before adds the judgement. A
+    line that is no run is reported and the others are imported; the exit code is then 1.
     """
-    if format_name in _NOT_YET:
-        raise click.UsageError(
-            f"the format {format_name} cannot be imported yet; supported: {', '.join(Format)}"
-        )
     paths = _expand(files)
     try:
         formats = _formats(paths, format_name)
@@ -85,6 +84,9 @@ def import_command(
     except OSError as error:
         raise CannotReach(f"cannot read {error.filename}: {error.strerror}") from error
     flushed = _wait(target)
+    if flushed and report.named:
+        _note_imported_before(report, target)
+    _note_first([str(one) for one in report.remarks], of=report.remarked)
     if as_json:
         print_json(_document(report, target, flushed=flushed))
     else:
@@ -207,6 +209,30 @@ def _wait(target: _Target) -> bool:
     return True
 
 
+def _note_imported_before(report: Report, target: _Target) -> None:
+    """Note the lines whose run_id an earlier import brought in with other content.
+
+    Where the store's client is not installed, which an import does without, nothing is asked.
+    """
+    if target.running is None or find_spec("clickhouse_connect") is None:
+        return
+    from spanlore.schemas.runs import imported_twice
+    from spanlore.schemas.store import Store, StoreError
+
+    try:
+        with Store.connect(target.running.store_url) as store:
+            found = imported_twice(store, first_ns=report.first_ns, last_ns=report.last_ns)
+    except StoreError as error:
+        note(f"whether a run_id was imported before with other content is not known: {error}")
+        return
+    for name, trace_ids in found.items():
+        named = report.named.get(name)
+        others = sorted(set(trace_ids) - named.trace_ids) if named else []
+        if named and others:
+            said = other_content(name[2], f"was imported before (run {others[0][:16]})")
+            report.note(Remark(named.file, named.line, said))
+
+
 def _document(report: Report, target: _Target, *, flushed: bool) -> dict[str, object]:
     return {
         "runs": report.runs,
@@ -214,6 +240,7 @@ def _document(report: Report, target: _Target, *, flushed: bool) -> dict[str, ob
         "judgements": report.judgements,
         "bad_lines": report.bad_lines,
         "duplicate_lines": report.duplicates,
+        "remarks": report.remarks,
         "rejected_spans": report.rejected_spans,
         "rejected_judgements": report.rejected_judgements,
         "rejection_reasons": report.reasons,
@@ -223,6 +250,13 @@ def _document(report: Report, target: _Target, *, flushed: bool) -> dict[str, ob
     }
 
 
+def _note_first(lines: Sequence[str], *, of: int) -> None:
+    for line in lines[:_SHOWN_LINES_MAX]:
+        note(line)
+    if of > _SHOWN_LINES_MAX:
+        note(f"… and {of - _SHOWN_LINES_MAX:,} more such lines (--json lists them)")
+
+
 def _say(report: Report, target: _Target) -> None:
     click.echo(
         f"{report.runs:,} runs ({report.spans:,} spans, {report.judgements:,} judgements) sent to "
@@ -230,10 +264,7 @@ def _say(report: Report, target: _Target) -> None:
     )
     if report.duplicates:
         note(f"{report.duplicates:,} lines are the same as earlier ones and were sent once")
-    for line in report.bad_lines[:_SHOWN_BAD_LINES_MAX]:
-        note(str(line))
-    if report.bad > _SHOWN_BAD_LINES_MAX:
-        note(f"… and {report.bad - _SHOWN_BAD_LINES_MAX:,} more bad lines (--json lists them)")
+    _note_first([str(one) for one in report.bad_lines], of=report.bad)
     if report.rejected_spans or report.rejected_judgements:
         note(
             f"{target.endpoint.address} did not take {report.rejected_spans:,} spans and "

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from spanlore.cli.chosen_run import chosen_run
 from spanlore.cli.collector_door import flush
 from spanlore.cli.connection import Running, find_running
 from spanlore.cli.datadir import data_dir_option
-from spanlore.cli.errors import CommandFailed
 from spanlore.cli.judgement_door import send_judgements
 from spanlore.cli.output import note, print_json
 from spanlore.schemas.types import Run
@@ -63,15 +63,10 @@ def judge_command(
 
 
 def _find(running: Running, trace_id: str) -> Run:
-    from spanlore.schemas.runs import find_run
     from spanlore.schemas.store import Store
 
     with Store.connect(running.store_url) as store:
-        run = find_run(store, trace_id)
-    if run is None:
-        message = f"no run, or more than one, begins with {trace_id}; see `spanlore runs`"
-        raise CommandFailed(message)
-    return run
+        return chosen_run(store, trace_id)
 
 
 def _event(run: Run, verdict: str, *, score: float, reason: str | None, by: str) -> bytes:

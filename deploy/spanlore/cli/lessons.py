@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -18,6 +19,7 @@ from spanlore.cli.lesson_decisions import (
 from spanlore.cli.lesson_effect import effect_command
 from spanlore.cli.lesson_log import log_command
 from spanlore.cli.output import print_json
+from spanlore.schemas.lesson_state import State
 
 __all__ = ["lessons_command"]
 
@@ -40,7 +42,12 @@ for command in (
 
 
 @lessons_command.command("list")
-@click.option("--state", help="Only lessons in this state, e.g. proposed.")
+@click.option(
+    "--state",
+    type=click.Choice(get_args(State)),
+    metavar="STATE",
+    help=f"Only lessons in this state: {', '.join(get_args(State))}.",
+)
 @click.option("--layer", type=click.Choice(["context", "harness", "model"]))
 @click.option("--scope", type=click.Choice(["user", "tenant", "global"]))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
@@ -59,9 +66,10 @@ def list_command(
     from spanlore.schemas.store import Store
 
     with Store.connect(find_running(data_dir).store_url) as store:
+        every = stored_lessons(store)
         kept = [
             one
-            for one in stored_lessons(store)
+            for one in every
             if state in (None, one.lesson.state)
             and layer in (None, one.lesson.layer)
             and scope in (None, one.lesson.scope)
@@ -74,8 +82,12 @@ def list_command(
         shown = {one.lesson.lesson_id for one in kept}
         print_notes([one for one in notes if one.lesson_id in shown])
         click.echo("read one, with what it rests on: spanlore lessons show LESSON")
+    elif every:
+        wanted = {"state": state, "layer": layer, "scope": scope}
+        said = ", ".join(f"{name} {value}" for name, value in wanted.items() if value)
+        click.echo(f"none of {len(every)} lessons is of {said}: spanlore lessons list")
     else:
-        click.echo("no such lessons: spanlore learn --repo PATH proposes some where it can")
+        click.echo("no lessons yet: spanlore learn --repo PATH proposes some where it can")
 
 
 @lessons_command.command("show")

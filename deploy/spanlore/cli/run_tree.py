@@ -119,7 +119,7 @@ def _details(span: SpanNode, *, full: bool) -> list[Text]:
     if span.tool_arguments:
         details.append(Text("args   ", style="dim").append(_shown(span.tool_arguments, full=full)))
     if span.status == "Error" or span.error_type:
-        said = span.status_message or span.tool_result or span.error_type
+        said = span.status_message or span.tool_result or span.error_type or ""
         details.append(Text("error  ", style="red").append(_shown(said, full=full)))
     elif span.tool_result:
         details.append(Text("result ", style="dim").append(_shown(span.tool_result, full=full)))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spanlore.cli.chosen_run import chosen_run
 from spanlore.cli.collector_door import flush
 from spanlore.cli.connection import find_running
 from spanlore.cli.datadir import data_dir_option
-from spanlore.cli.errors import CannotReach, CommandFailed
+from spanlore.cli.errors import CannotReach
 from spanlore.cli.options import period
 from spanlore.cli.output import note, print_json, print_table
 from spanlore.cli.run_tree import print_run, token_counts
@@ -110,14 +111,11 @@ def _cells(run: "Run") -> tuple[object, ...]:
 @data_dir_option
 def show_command(trace_id: str, *, full: bool, as_json: bool, data_dir: Path | None) -> None:
     """Print one run as a tree: times, tokens, tool arguments and errors."""
-    from spanlore.schemas.runs import find_run, run_spans
+    from spanlore.schemas.runs import run_spans
     from spanlore.schemas.store import Store
 
     with Store.connect(find_running(data_dir).store_url) as store:
-        run = find_run(store, trace_id)
-        if run is None:
-            message = f"no run, or more than one, begins with {trace_id}; see `spanlore runs`"
-            raise CommandFailed(message)
+        run = chosen_run(store, trace_id)
         spans = run_spans(store, run.trace_id)
     if as_json:
         print_json({"run": run, "spans": spans})

@@ -51,7 +51,7 @@ def print_log(log: Mapping[str, Any], lessons: Sequence[Lesson]) -> None:
 
 
 def _row(effect: Effect, lesson: Lesson) -> tuple[object, ...]:
-    clusters = str(effect.detail.get("clusters_are", "users")).split()[0]
+    clusters = effect.clusters_are.split()[0]
     return (
         f"{lesson.lesson_id[:SHORT_ID]} {_what(lesson)}\n{_METRICS[effect.metric]}",
         _arm(effect.exposed, clusters),
@@ -73,7 +73,7 @@ def _what(lesson: Lesson) -> str:
 def _arm(arm: Arm, clusters: str) -> str | None:
     if arm.rate is None:
         return None
-    return f"{arm.rate:.0%} of {arm.runs}\n{arm.users} {clusters}"
+    return f"{arm.rate:.0%} of {arm.runs}\n{arm.clusters} {clusters}"
 
 
 def _change(effect: Effect) -> str | None:

@@ -165,15 +165,21 @@ def print_effect(effect: Effect) -> None:
     """Print both arms, their difference with its interval, and the verdict."""
     against = "held out by chance" if effect.randomised else "before it, so not by chance"
     arms = (("given the lesson", effect.exposed), (against, effect.other))
+    alike = () if effect.clusters_are == "users" else (effect.clusters_are,)
     print_table(
-        ("runs", "users", "number", _METRICS.get(effect.metric, effect.metric), "rate"),
-        [(name, arm.users, arm.runs, arm.events, _rate(arm)) for name, arm in arms],
+        ("", "runs", "users", *alike, _METRICS.get(effect.metric, effect.metric), "rate"),
+        [
+            (name, arm.runs, arm.users, *((arm.clusters,) if alike else ()), arm.events, _rate(arm))
+            for name, arm in arms
+        ],
     )
     if effect.difference is not None:
         between = ""
         if effect.interval is not None:
             low, high = effect.interval
-            between = f", 95 % interval {low:+.1%} to {high:+.1%}, users as clusters"
+            between = (
+                f", 95 % interval {low:+.1%} to {high:+.1%}, {effect.clusters_are} as clusters"
+            )
         print_row("change", f"{effect.difference:+.1%} of runs{between}")
     print_row("verdict", f"{_VERDICTS[effect.verdict]}: {effect.reason}")
 

@@ -21,13 +21,14 @@ def latest_effects(store: Store) -> dict[str, Effect]:
 
 
 def effect_row(effect: Effect, *, at: datetime) -> dict[str, Any]:
-    """Return the row of ``effects``; counts of events and the reason stand in ``Detail``."""
+    """Return the row of ``effects``; ``Detail`` holds what has no column of its own."""
     low, high = effect.interval or (None, None)
     detail = {
         **effect.detail,
         "reason": effect.reason,
-        "exposed_events": effect.exposed.events,
-        "other_events": effect.other.events,
+        "clusters_are": effect.clusters_are,
+        **_beside("exposed", effect.exposed),
+        **_beside("other", effect.other),
     }
     return {
         "LessonId": effect.lesson_id,
@@ -54,18 +55,18 @@ def effect_of_row(row: Mapping[str, Any]) -> Effect:
     """Return the effect of a row of ``effects``."""
     detail = json.loads(row["Detail"] or "{}")
     low, high = row["IntervalLow"], row["IntervalHigh"]
-    exposed_events, other_events = detail.pop("exposed_events"), detail.pop("other_events")
     return Effect(
         lesson_id=row["LessonId"],
         lesson_version=row["LessonVersion"],
         metric=row["Metric"],
         compared_with=row["ComparedWith"],
-        exposed=Arm(runs=row["ExposedRuns"], users=row["ExposedUsers"], events=exposed_events),
-        other=Arm(runs=row["OtherRuns"], users=row["OtherUsers"], events=other_events),
+        exposed=_arm_of_row(row, "exposed", detail),
+        other=_arm_of_row(row, "other", detail),
         difference=row["Difference"],
         interval=None if low is None or high is None else (low, high),
         verdict=row["Verdict"],
         reason=detail.pop("reason"),
+        clusters_are=detail.pop("clusters_are"),
         detail=detail,
     )
 
@@ -79,6 +80,7 @@ def effect_json(effect: Effect) -> dict[str, Any]:
         "compared_with": effect.compared_with,
         "randomised": effect.randomised,
         "arms": {"exposed": _arm_json(effect.exposed), "other": _arm_json(effect.other)},
+        "clusters_are": effect.clusters_are,
         "difference": effect.difference,
         "interval": list(effect.interval) if effect.interval else None,
         "verdict": effect.verdict,
@@ -102,6 +104,7 @@ def effect_of_json(document: Mapping[str, Any]) -> Effect:
             interval=None if interval is None else (float(interval[0]), float(interval[1])),
             verdict=str(document["verdict"]),
             reason=str(document["reason"]),
+            clusters_are=str(document["clusters_are"]),
             detail=dict(document.get("detail") or {}),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -113,11 +116,30 @@ def effect_of_json(document: Mapping[str, Any]) -> Effect:
     return effect
 
 
+def _beside(name: str, arm: Arm) -> dict[str, int]:
+    return {f"{name}_events": arm.events, f"{name}_clusters": arm.clusters}
+
+
+def _arm_of_row(row: Mapping[str, Any], name: str, detail: dict[str, Any]) -> Arm:
+    """Return an arm, taking its part of the detail; users stand for clusters that were not kept."""
+    users = row[f"{name.capitalize()}Users"]
+    return Arm(
+        runs=row[f"{name.capitalize()}Runs"],
+        users=users,
+        clusters=detail.pop(f"{name}_clusters", users),
+        events=detail.pop(f"{name}_events"),
+    )
+
+
 def _arm_json(arm: Arm) -> dict[str, Any]:
-    return {"runs": arm.runs, "users": arm.users, "events": arm.events, "rate": arm.rate}
+    return {
+        "runs": arm.runs,
+        "users": arm.users,
+        "clusters": arm.clusters,
+        "events": arm.events,
+        "rate": arm.rate,
+    }
 
 
 def _arm_of_json(document: Mapping[str, Any]) -> Arm:
-    return Arm(
-        runs=int(document["runs"]), users=int(document["users"]), events=int(document["events"])
-    )
+    return Arm(**{name: int(document[name]) for name in ("runs", "users", "clusters", "events")})

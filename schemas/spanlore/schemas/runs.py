@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from spanlore.schemas import tables
+from spanlore.schemas import semconv, tables
 from spanlore.schemas.store import Store
 from spanlore.schemas.types import Run
 
@@ -19,6 +19,11 @@ _SINCE = re.compile(r"(\d+)([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _PERIOD_S_MAX = 5_000 * _UNIT_S["w"]  # times before and after stay those of a calendar
 
+# What a recording names a run by: tenant, task id, run id and trial, "" where it does not say.
+RunName = tuple[str, ...]
+_NAMES_MAX = 10_000
+_TRACES_A_NAME_MAX = 100
+
 _RUN_FIELDS = """TraceId AS trace_id, nullIf(AgentName, '') AS agent, TenantId AS tenant,
     nullIf(UserId, '') AS user, nullIf(TaskType, '') AS task, nullIf(TaskId, '') AS task_id,
     State AS state, nullIf(Outcome, '') AS outcome, OutcomeScore AS outcome_score,
@@ -26,7 +31,8 @@ _RUN_FIELDS = """TraceId AS trace_id, nullIf(AgentName, '') AS agent, TenantId A
     if(TimeUnknown, NULL, toUnixTimestamp64Nano(StartedAt)) AS started_ns,
     if(TimeUnknown, NULL, DurationMs) AS duration_ms, Steps AS steps, ToolCalls AS tool_calls,
     ToolErrors AS tool_errors, InputTokens AS input_tokens, OutputTokens AS output_tokens,
-    CostUsd AS cost_usd, HarnessHash AS harness, nullIf(Model, '') AS model, Spans AS spans"""
+    CostUsd AS cost_usd, nullIf(HarnessHash, '') AS harness, nullIf(Model, '') AS model,
+    Spans AS spans"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +59,12 @@ class SpanNode:
     start_ns: int
     end_ns: int
     status: str
-    status_message: str
-    error_type: str
-    model: str
-    tool: str
-    tool_arguments: str
-    tool_result: str
+    status_message: str | None
+    error_type: str | None
+    model: str | None
+    tool: str | None
+    tool_arguments: str | None
+    tool_result: str | None
     input_tokens: int | None
     output_tokens: int | None
     incomplete: bool
@@ -101,20 +107,35 @@ def list_runs(store: Store, wanted: RunFilter, *, now: datetime) -> list[Run]:
     return [_run(row) for row in store.query(sql, params)]
 
 
-def find_run(store: Store, trace_id: str) -> Run | None:
-    """Return the run with this trace id (hex, or the beginning of one that no other has)."""
+def runs_beginning(store: Store, trace_id: str, *, limit: int) -> list[Run]:
+    """Return the first runs whose trace id (hex) begins so, in the order of their ids."""
     sql = f"""SELECT {_RUN_FIELDS} FROM (SELECT * FROM {tables.RUNS}
-        WHERE startsWith(TraceId, {{prefix:String}}) {tables.LATEST_RUN}) LIMIT 2"""
-    rows = store.query(sql, {"prefix": trace_id.lower()})
-    return _run(rows[0]) if len(rows) == 1 else None
+        WHERE startsWith(TraceId, {{prefix:String}}) {tables.LATEST_RUN})
+        ORDER BY TraceId LIMIT {{limit:UInt32}}"""
+    return [_run(row) for row in store.query(sql, {"prefix": trace_id.lower(), "limit": limit})]
+
+
+def imported_twice(store: Store, *, first_ns: int, last_ns: int) -> dict[RunName, list[str]]:
+    """Return the imported runs begun in between whose name several have, with their trace ids."""
+    names = (semconv.TENANT_ID, semconv.TASK_ID, semconv.RUN_ID, semconv.TRIAL)
+    name = ", ".join(f"SpanAttributes['{one}']" for one in names)
+    sql = f"""SELECT [{name}] AS name, groupUniqArray({_TRACES_A_NAME_MAX})(TraceId) AS traces
+        FROM {tables.TRACES}
+        WHERE ParentSpanId = '' AND SpanAttributes['{semconv.RUN_ID}'] != '' AND Timestamp
+            BETWEEN fromUnixTimestamp64Nano({{first_ns:Int64}})
+            AND fromUnixTimestamp64Nano({{last_ns:Int64}})
+        GROUP BY name HAVING length(traces) > 1 LIMIT {_NAMES_MAX}"""
+    rows = store.query(sql, {"first_ns": first_ns, "last_ns": last_ns})
+    return {tuple(row["name"]): row["traces"] for row in rows}
 
 
 def run_spans(store: Store, trace_id: str) -> list[SpanNode]:
     """Return the spans of a trace, deduplicated, in the order they started."""
     sql = f"""SELECT SpanId AS span_id, ParentSpanId AS parent_span_id, SpanName AS name, Op AS op,
         StartUnixNano AS start_ns, EndUnixNano AS end_ns, StatusCode AS status,
-        StatusMessage AS status_message, ErrorType AS error_type, Model AS model,
-        ToolName AS tool, ToolArguments AS tool_arguments, ToolResult AS tool_result,
+        nullIf(StatusMessage, '') AS status_message, nullIf(ErrorType, '') AS error_type,
+        nullIf(Model, '') AS model, nullIf(ToolName, '') AS tool,
+        nullIf(ToolArguments, '') AS tool_arguments, nullIf(ToolResult, '') AS tool_result,
         InputTokens AS input_tokens, OutputTokens AS output_tokens,
         Incomplete = 1 AS incomplete, TimeUnknown = 1 AS time_unknown
         FROM (SELECT * FROM {tables.TRACES}

@@ -46,7 +46,7 @@ class Run:
     input_tokens: int | None
     output_tokens: int | None
     cost_usd: float | None
-    harness: str
+    harness: str | None
     model: str | None
     spans: int
 
@@ -123,10 +123,15 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One side of a comparison: ``events`` in ``runs`` of ``users``; the rate is None of none."""
+    """One side of a comparison: ``events`` in ``runs`` of ``users``; the rate is None of none.
+
+    ``users`` counts those that are known, ``clusters`` the groups of runs that look alike: users,
+    or sessions where all runs are of one user.
+    """
 
     runs: int
     users: int
+    clusters: int
     events: int
 
     @property
@@ -140,7 +145,8 @@ class Effect:
     """What a lesson did after roll-out, against runs that were not given it.
 
     ``metric`` names the unwanted event that is counted; ``difference`` is its rate among exposed
-    runs minus the other arm's, ``interval`` its 95 % interval (low, high), users as clusters.
+    runs minus the other arm's, ``interval`` its 95 % interval (low, high), for clusters that are
+    what ``clusters_are`` says.
     ``compared_with`` is "held_out" (``randomised``) or "before". ``verdict`` is one of
     ``lesson_state.MEASURED``; ``reason`` says in words what it rests on.
     """
@@ -155,6 +161,7 @@ class Effect:
     interval: tuple[float, float] | None
     verdict: str
     reason: str
+    clusters_are: str = "users"
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     @property

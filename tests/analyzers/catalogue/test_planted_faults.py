@@ -101,6 +101,16 @@ def test_a_shape_that_good_calls_have_too_does_not_hide_the_error_text() -> None
     assert titles == ["resize fails on calls where `size` is of type number"]
 
 
+def test_an_error_text_is_held_against_other_tools_only_where_there_are_others() -> None:
+    often = list(runs(1, planted=False, rate_else=0.3))
+    [beside] = confirmed(iter(often))
+    [alone] = confirmed(one for one in often if one["ToolName"] == "resize")
+    assert beside.detail["compared_with"].startswith("any failure of the agent's other tools")
+    against = "a tolerable rate of 5% of calls: no other tools were called"
+    assert alone.detail["compared_with"] == against
+    assert alone.detail["effect_is"] == f"rate over looks, minus {against}"
+
+
 def test_the_lesson_of_a_shape_says_what_to_send() -> None:
     [lesson] = harness_lessons(confirmed(runs(1, planted=True)), None)
     assert lesson.body.startswith(

@@ -143,6 +143,47 @@ def test_one_user_is_told_of_one_user() -> None:
     assert {one.trace_id for one in own if not one.overridden} == {*found.counter_evidence}
 
 
+def test_a_preference_says_that_users_outside_are_too_few_to_compare_with() -> None:
+    want = {"ann": "14:00", "bob": "14:00", "cy": "14:00", "dee": "", "eve": "", "fay": ""}
+    choices = [
+        choice(100 * number + run, user, final or "09:00", proposed="09:00")
+        for number, (user, final) in enumerate(want.items())
+        for run in range(25)
+    ]
+    found = confirmed(choices)
+    assert {one[1] for one in told(found)} == {"ann", "bob", "cy"}
+    for one in found:
+        assert one.detail["compared_with"] == (
+            "a tolerable rate of 20% (too few to compare with: 6 users in no group with this "
+            "preference say as much as 6.3 independent looks, and 20 are needed)"
+        )
+        assert one.detail["effect_is"].endswith(f"minus {one.detail['compared_with']}")
+        assert one.effect == pytest.approx(0.8)
+        outside = one.detail["outside"]
+        assert (outside["users"], outside["runs"], outside["overridden"]) == (6, 150, 75)
+
+
+def test_a_preference_says_that_there_is_nobody_outside() -> None:
+    [found] = confirmed(crowd(dict.fromkeys(ZONES, 0.7)))
+    assert found.detail["outside"] is None
+    assert found.detail["compared_with"] == "a tolerable rate of 20% (nobody is outside)"
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [
+        (0.02, "a tolerable rate of 5% (more than the upper 95 % bound"),
+        (0.15, "the upper 95 % bound of the rate of 40 users in no group with this preference, "),
+    ],
+)
+def test_a_preference_says_what_users_outside_do(rate: float, words: str) -> None:
+    there = crowd(dict.fromkeys(ZONES, 0.9), users=8)
+    [found, *_] = confirmed([*there, *crowd({"x": rate}, users=40, tenant="globex")])
+    assert told([found])[0][:2] == ("tenant", "acme")
+    assert found.detail["outside"]["users"] == 40
+    assert found.detail["compared_with"].startswith(words)
+
+
 def test_who_changed_their_mind_is_not_told() -> None:
     own = [choice(number, "ana", "10:00" if number < 15 else "09:30") for number in range(30)]
     assert confirmed([*crowd(dict.fromkeys(ZONES, 0.02)), *own]) == []

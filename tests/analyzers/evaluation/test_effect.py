@@ -166,7 +166,8 @@ def test_a_user_s_own_memory_is_compared_with_the_runs_before(store: Store) -> N
     found = measured(store, memory("user", "ann"))
     assert (found.verdict, found.compared_with, found.randomised) == ("improved", "before", False)
     assert (found.exposed.runs, found.other.runs, found.other.events) == (24, 24, 18)
-    assert found.detail["clusters_are"] == "sessions of the user"
+    assert (found.exposed.users, found.other.users) == (1, 1)
+    assert (found.exposed.clusters, found.clusters_are) == (24, "sessions of the user")
     assert "nobody drew lots" in found.reason
 
 

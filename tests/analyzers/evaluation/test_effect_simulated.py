@@ -83,6 +83,7 @@ class World:
                     known.append(
                         EffectRun(
                             trace_id=f"{arm}{len(known)}",
+                            user=f"{arm}{user}",
                             cluster=f"{arm}{user}",
                             stratum="",
                             event=bool(self.random.random() < drawn[0][arm][user]),

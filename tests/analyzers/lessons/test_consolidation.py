@@ -177,7 +177,7 @@ def test_other_layers_and_what_a_quarantine_holds_are_left_alone() -> None:
 
 
 def test_the_counters_are_what_the_interval_is_sure_of() -> None:
-    arm = Arm(runs=100, users=20, events=10)
+    arm = Arm(runs=100, users=20, clusters=20, events=10)
     effect = Effect(
         lesson_id="a",
         lesson_version=1,

@@ -154,7 +154,7 @@ def test_the_reason_of_the_harness_layer_says_why_memory_is_no_fix() -> None:
 
 
 def _effect(verdict: str, events: int, runs: int = 100) -> Effect:
-    arm = Arm(runs=runs, users=20, events=events)
+    arm = Arm(runs=runs, users=20, clusters=20, events=events)
     return Effect(
         lesson_id="l",
         lesson_version=1,

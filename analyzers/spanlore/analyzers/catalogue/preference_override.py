@@ -9,7 +9,8 @@ a tenant and over all tenants, and everybody; which of them is told is chosen by
 * Group of users: they are split by user. The value is the one most often ended with, chosen on
   the discovery half together with the group; the test counts users as clusters
   (``effective_counts``) and is exact binomial, against the rate outside of every group with that
-  preference: its upper 95 % bound, at least 5 %; where there is nobody outside, against 20 %.
+  preference: its upper 95 % bound, at least 5 %; where those outside say less than 20 independent
+  looks do, against 20 %. A user whom no such group holds is outside as well, also of themselves.
 * User: split by time. The earlier half of the user's sessions discovers, the later half confirms:
   who has changed their mind is not told. A session is one look. Users that a chosen group speaks
   for are looked at and counted, but not told.
@@ -24,6 +25,7 @@ half's p too small by at most the ratio of the rate at which anything is overrid
 the choice. ``benchmarks/bench_preference.py`` measures what comes of it.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +61,7 @@ from spanlore.schemas.store import Store
 NAME = "preference_override"
 VERSION = "2"
 FLOOR_RATE = 0.05
-FLOOR_RATE_ALONE = 0.2  # where there is nobody to compare with
+FLOOR_RATE_ALONE = 0.2  # where there are too few to compare with
 OUTSIDE_LOOKS_MIN = 20
 PREFERENCE_RATE_MIN = 0.4  # below, most users are content with what is proposed
 INSTEAD_OF_SHARE_MIN = 0.8
@@ -68,6 +70,8 @@ SESSIONS_OVERRIDDEN_MIN = 3
 EVIDENCE_MAX = 20
 USERS_SHOWN_MAX = 50
 NEARLY_P_MAX = 0.05
+
+_OUTSIDE = "users in no group with this preference"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +87,7 @@ class _Looked:
     value: str
     halves: tuple[Table, Table]
     floor: float
-    floor_is: str
+    compared_with: str
     support: Support
     users: int
     inside: tuple[float, float]
@@ -179,14 +183,14 @@ def _look_at_group(
     halves = [effective(n[half], k[half], icc) for half in (discovers, ~discovers)]
     names = [*chosen.get(value, ()), group]
     elsewhere = _outside(counts, value, [groups[name] for name in names])
-    floor, floor_is = _floor(elsewhere)
+    floor, compared_with = _floor(elsewhere)
     return _Looked(
         slot=slot,
         group=group,
         value=counts.values[value],
         halves=(_table(halves[0]), _table(halves[1])),
         floor=floor,
-        floor_is=floor_is,
+        compared_with=compared_with,
         support=Support(
             n=int(n.sum()), k=int(k.sum()), runs=int(n.sum()), units=int((k > 0).sum())
         ),
@@ -207,14 +211,14 @@ def _users(
     ]
     floors = [_floor(one) for one in outside]
     for one in user_sessions(counts, sessions_min=USER_SESSIONS_MIN):
-        (tenant, user), (floor, floor_is) = one.owner, floors[one.value]
+        (tenant, user), (floor, compared_with) = one.owner, floors[one.value]
         yield _Looked(
             slot=slot,
             group=Group(tenant=tenant, user=user),
             value=counts.values[one.value],
             halves=(_table(one.looks[0]), _table(one.looks[1])),
             floor=floor,
-            floor_is=floor_is,
+            compared_with=compared_with,
             support=_support(one),
             users=1,
             inside=one.all_looks,
@@ -244,25 +248,39 @@ def _half_of_users(counts: SlotCounts, users: Indexes) -> np.ndarray[Any, np.dty
 
 
 def _outside(counts: SlotCounts, value: int, inside: Sequence[Indexes]) -> dict[str, Any] | None:
-    """Return the rate of those outside of all these groups, None where there are too few looks."""
+    """Return the rate of those outside of all these groups, None where there is nobody."""
     outside = np.ones(len(counts.runs), dtype=bool)
     for cells in inside:
         outside[cells] = False
     n, k, _ = counts.looks(np.flatnonzero(outside), value)
-    looks = effective(n, k, likeness(n, k))
-    if looks[0] < OUTSIDE_LOOKS_MIN:
+    users = int((n > 0).sum())
+    if not users:
         return None
-    return {**_rate(int(n.sum()), int(k.sum()), looks), "users": int((n > 0).sum())}
+    looks = effective(n, k, likeness(n, k))
+    return {
+        **_rate(int(n.sum()), int(k.sum()), looks),
+        "users": users,
+        "users_are": _OUTSIDE,
+        "independent_looks": math.floor(10 * looks[0]) / 10,
+    }
 
 
 def _floor(outside: Mapping[str, Any] | None) -> tuple[float, str]:
     """Return the rate to be above of, and what it is."""
+    alone = f"a tolerable rate of {FLOOR_RATE_ALONE:.0%}"
     if outside is None:
-        return FLOOR_RATE_ALONE, f"a tolerable rate of {FLOOR_RATE_ALONE:.0%}"
+        return FLOOR_RATE_ALONE, f"{alone} (nobody is outside)"
+    users, looks = f"{outside['users']} {_OUTSIDE}", outside["independent_looks"]
+    if looks < OUTSIDE_LOOKS_MIN:
+        return FLOOR_RATE_ALONE, (
+            f"{alone} (too few to compare with: {users} say as much as {looks} independent looks, "
+            f"and {OUTSIDE_LOOKS_MIN} are needed)"
+        )
     upper = float(outside["interval"][1])
+    bound = f"the upper 95 % bound of the rate of {users}, {upper:.1%}"
     if upper <= FLOOR_RATE:
-        return FLOOR_RATE, f"a tolerable rate of {FLOOR_RATE:.0%} (outside it is lower)"
-    return upper, f"the upper 95 % bound of the rate outside, {upper:.1%}"
+        return FLOOR_RATE, f"a tolerable rate of {FLOOR_RATE:.0%} (more than {bound})"
+    return upper, bound
 
 
 def _rate(n: int, k: int, looks: tuple[float, float]) -> dict[str, Any]:
@@ -362,8 +380,7 @@ def _detail(one: _Looked, choices: Choices, seen: _Seen) -> dict[str, Any]:
         "k_counts": "of these, those in which the user ended with the value",
         "looks_are": "sessions" if group.user else "runs, a user's weighted down as they are alike",
         "halves": "earlier and later sessions" if group.user else "other users",
-        "compared_with": "users outside",
-        "floor_is": one.floor_is,
+        "compared_with": one.compared_with,
         "users": one.users,
         "inside": _rate(one.support.n, one.support.k, one.inside),
         "outside": one.outside,

@@ -196,7 +196,7 @@ def _hypothesis(
     corrected = [one for one in sessions if one.is_corrected]
     others = (of_all[0] - len(sessions), of_all[1] - len(corrected))
     middle = (len(sessions) + 1) // 2
-    floor, floor_is = _floor(*others)
+    floor, compared_with = _floor(*others)
     return Hypothesis(
         analyzer=NAME,
         key="|".join((*slot.json().values(), *user)),
@@ -227,9 +227,8 @@ def _hypothesis(
             "n_counts": "the user's sessions in which the tool was called before the user spoke",
             "k_counts": "of these, those in which the user corrected it in words",
             "halves": "earlier and later sessions",
-            "compared_with": "other users",
+            "compared_with": compared_with,
             "others": {"sessions": others[0], "corrected": others[1]},
-            "floor_is": floor_is,
         },
     )
 
@@ -270,12 +269,17 @@ def _most(values: Sequence[str]) -> str | None:
 
 
 def _floor(others: int, corrected: int) -> tuple[float, str]:
+    """Return the rate to be above of, and what it is, of the other users' sessions."""
     if others < OTHERS_SESSIONS_MIN:
-        return FLOOR_RATE_ALONE, f"a tolerable rate of {FLOOR_RATE_ALONE:.0%}"
+        return FLOOR_RATE_ALONE, (
+            f"a tolerable rate of {FLOOR_RATE_ALONE:.0%} (too few to compare with: {others} "
+            f"sessions of other users, and {OTHERS_SESSIONS_MIN} are needed)"
+        )
     upper = wilson_interval(corrected, others)[1]
+    bound = f"the upper 95 % bound of other users' rate, {upper:.1%}"
     if upper <= FLOOR_RATE:
-        return FLOOR_RATE, f"a tolerable rate of {FLOOR_RATE:.0%} (other users' is lower)"
-    return upper, f"the upper 95 % bound of other users' rate, {upper:.1%}"
+        return FLOOR_RATE, f"a tolerable rate of {FLOOR_RATE:.0%} (more than {bound})"
+    return upper, bound
 
 
 def _table(sessions: Sequence[Session]) -> Table:

@@ -153,9 +153,10 @@ def _template_candidates(tool: _Tool) -> Iterator[Candidate]:
     for error, k in told.items():
         failing = calls.error == error
         template, text = calls.errors[error], texts[error]
+        counted = beside.count(failing)
         hypothesis = _hypothesis(
             tool,
-            beside.count(failing),
+            counted,
             key=f"template|{tool.name}|{template}",
             title=f"{tool.name} fails with {quoted(template)}",
             floor=FLOOR_RATE,
@@ -164,7 +165,9 @@ def _template_candidates(tool: _Tool) -> Iterator[Candidate]:
                 "n_counts": f"calls of {tool.name}",
                 "k_counts": "of these, those that failed with the error text of the title",
                 "template": template,
-                "compared_with": "any failure of the agent's other tools, same task and agent",
+                "compared_with": "any failure of the agent's other tools, same task and agent"
+                if counted.strata.other_n.any()
+                else f"a tolerable rate of {FLOOR_RATE:.0%} of calls: no other tools were called",
                 "clusters": _shown(clusters),
                 "arguments": list(text.arguments),
                 "rule": text.rule.detail() if text.rule else None,

@@ -191,10 +191,9 @@ def _guard_detail(one: Examined) -> dict[str, Any]:
 def _effect_words(one: Examined) -> str | None:
     if one.overall.effect is None:
         return None
-    if not one.overall.stratified:
-        tolerable = f"a tolerable rate of {one.hypothesis.floor:.0%}"
-        return f"rate over looks, minus {one.hypothesis.detail.get('floor_is', tolerable)}"
     against = one.hypothesis.detail.get("compared_with", "what it is compared with")
+    if not one.overall.stratified:
+        return f"rate over looks, minus {against}"
     what = "linear" if one.covariates else "Mantel-Haenszel"
     return (
         f"{what} risk difference within {strata_words(one)}: "

@@ -30,10 +30,10 @@ class Hypothesis:
     """A thing that may be so, with all that is needed to judge it.
 
     ``key`` names it without counts, so that tomorrow's hypothesis about the same thing gets the
-    same finding id. ``strata`` compare the subject with what ``detail["compared_with"]`` says:
-    a few strata written by hand, or cells. ``adjusted_for`` names what the strata stand for; of
-    those that are factors of the cells the finding names the ones that could be held fixed.
-    ``units_noun`` is "task" or "user".
+    same finding id. ``strata`` compare the subject with what ``detail["compared_with"]`` says, the
+    floor where they hold nothing else: a few strata written by hand, or cells. ``adjusted_for``
+    names what the strata stand for; of those that are factors of the cells the finding names the
+    ones that could be held fixed. ``units_noun`` is "task" or "user".
     ``floor`` is the tolerable rate that the subject's own rate is tested against when there is
     nothing to compare it with; None means that without a comparison there is no test.
     Evidence and counter-evidence are trace ids, most telling first.

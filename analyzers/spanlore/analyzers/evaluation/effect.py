@@ -20,9 +20,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from spanlore.analyzers.core.clustered import ALPHA, Cluster, Difference, difference_of_rates
+from spanlore.analyzers.core.clustered import ALPHA, Difference, difference_of_rates
 from spanlore.analyzers.core.statistics import risk_difference
-from spanlore.analyzers.evaluation.effect_arms import Arms, arm_of, events_of, passes_of, tables_of
+from spanlore.analyzers.evaluation.effect_arms import (
+    Arms,
+    Counted,
+    events_of,
+    passes_of,
+    tables_of,
+)
 from spanlore.analyzers.evaluation.harness_arms import harness_arms, harness_seen
 from spanlore.analyzers.evaluation.memory_arms import memory_arms
 from spanlore.schemas.learning_tables import EFFECTS
@@ -86,9 +92,9 @@ def effect_of(
         interval=metric.usual.interval if metric.usual else None,
         verdict=verdict,
         reason=f"{why}. {_on_what(arms)}",
+        clusters_are=arms.clusters_are,
         detail={
             **arms.detail,
-            "clusters_are": arms.clusters_are,
             "counted": counted,
             "look": look if decided else 0,
             "looks_before": look - 1,
@@ -111,16 +117,14 @@ class _Compared:
     widened: Difference | None
 
 
-def _compared(
-    arms: Arms, exposed: Sequence[Cluster], other: Sequence[Cluster], *, alpha: float
-) -> _Compared:
-    both = (arm_of(exposed), arm_of(other))
+def _compared(arms: Arms, exposed: Counted, other: Counted, *, alpha: float) -> _Compared:
+    both, sides = (exposed.arm, other.arm), (exposed.clusters, other.clusters)
     return _Compared(
-        exposed=both[0],
-        other=both[1],
-        enough=all(one.runs >= arms.runs_min and one.users >= arms.clusters_min for one in both),
-        usual=difference_of_rates(exposed, other) if exposed and other else None,
-        widened=difference_of_rates(exposed, other, alpha=alpha) if exposed and other else None,
+        exposed=exposed.arm,
+        other=other.arm,
+        enough=all(one.runs >= arms.runs_min and one.clusters >= arms.clusters_min for one in both),
+        usual=difference_of_rates(*sides) if all(sides) else None,
+        widened=difference_of_rates(*sides, alpha=alpha) if all(sides) else None,
     )
 
 
@@ -141,7 +145,7 @@ def _verdict(
     said = f"{arms.event_words} in {_rates(metric)}"
     if not metric.enough or metric.widened is None:
         return "not_enough_data", (
-            f"{said}: {metric.exposed.users} and {metric.other.users} {arms.clusters_are}; "
+            f"{said}: {metric.exposed.clusters} and {metric.other.clusters} {arms.clusters_are}; "
             f"it needs {arms.clusters_min} of them and {arms.runs_min} runs on either side"
         )
     said = f"{said}: {_difference(metric)}"

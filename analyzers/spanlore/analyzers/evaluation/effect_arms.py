@@ -16,12 +16,14 @@ PASSED: Outcomes = {"pass": True, "fail": False}
 class EffectRun:
     """One run of an arm.
 
-    ``cluster`` names whose runs look alike (a user), ``stratum`` the task ("" if unknown).
+    ``user`` is whose run it is ("" if unknown), ``cluster`` names what runs look alike in (a user,
+    or a session of the only one), ``stratum`` the task ("" if unknown).
     ``event`` says whether what the metric counts happened (None: it could not, in this run),
     ``passed`` what the run was judged (None: it was not).
     """
 
     trace_id: str
+    user: str
     cluster: str
     stratum: str
     event: bool | None
@@ -47,23 +49,33 @@ class Arms:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-def events_of(runs: Sequence[EffectRun]) -> list[Cluster]:
-    """Count the metric's events by cluster."""
-    return clusters_of((one.cluster, one.event) for one in runs if one.event is not None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """One arm's counts, over all its runs and by cluster."""
+
+    arm: Arm
+    clusters: Sequence[Cluster]
 
 
-def passes_of(runs: Sequence[EffectRun]) -> list[Cluster]:
-    """Count the runs that passed by cluster, of those that were judged."""
-    return clusters_of((one.cluster, one.passed) for one in runs if one.passed is not None)
+def events_of(runs: Sequence[EffectRun]) -> Counted:
+    """Count the metric's events, of runs in which it could happen."""
+    return _counted([(one, one.event) for one in runs if one.event is not None])
 
 
-def arm_of(clusters: Sequence[Cluster]) -> Arm:
-    """Return the counts of an arm."""
-    return Arm(
-        runs=sum(one.n for one in clusters),
-        users=len(clusters),
-        events=sum(one.k for one in clusters),
+def passes_of(runs: Sequence[EffectRun]) -> Counted:
+    """Count the runs that passed, of those that were judged."""
+    return _counted([(one, one.passed) for one in runs if one.passed is not None])
+
+
+def _counted(told: Sequence[tuple[EffectRun, bool]]) -> Counted:
+    clusters = clusters_of((run.cluster, happened) for run, happened in told)
+    arm = Arm(
+        runs=len(told),
+        users=len({run.user for run, _ in told if run.user}),
+        clusters=len(clusters),
+        events=sum(happened for _, happened in told),
     )
+    return Counted(arm=arm, clusters=clusters)
 
 
 def tables_of(arms: Arms) -> list[Table]:

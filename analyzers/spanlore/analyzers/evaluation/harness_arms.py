@@ -101,7 +101,8 @@ def harness_arms(store: Store, lesson: Lesson) -> Arms:
 class _Calling:
     """What is kept of a run that called the tool."""
 
-    cluster: str
+    user: str
+    unit: str
     stratum: str
     event: bool
 
@@ -109,7 +110,8 @@ class _Calling:
 def _calling(calls: Sequence[Call], parts: Sequence[Any]) -> _Calling:
     first = calls[0]
     return _Calling(
-        cluster=first.user or first.unit,
+        user=first.user,
+        unit=first.unit,
         stratum=first.task,
         event=any(
             call.tool == part["tool"] and failed_so(part["failure"], call)
@@ -122,7 +124,8 @@ def _calling(calls: Sequence[Call], parts: Sequence[Any]) -> _Calling:
 def _run(row: Mapping[str, Any], calling: _Calling) -> EffectRun:
     return EffectRun(
         trace_id=row["TraceId"],
-        cluster=calling.cluster,
+        user=calling.user,
+        cluster=calling.user or calling.unit,
         stratum=calling.stratum,
         event=calling.event,
         passed=PASSED.get(row["Outcome"]),

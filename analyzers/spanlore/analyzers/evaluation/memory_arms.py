@@ -16,6 +16,7 @@ from spanlore.analyzers.evaluation.effect_arms import PASSED, Arms, EffectRun
 from spanlore.analyzers.extraction import extract_pending
 from spanlore.analyzers.preferences.slot_choices import SlotChoice, slot_choices
 from spanlore.analyzers.preferences.slot_values import slot_of
+from spanlore.analyzers.preferences.user_halves import session_of
 from spanlore.analyzers.window import Window
 from spanlore.schemas.learning_tables import EXPOSURES, LESSONS, NOT_REVOKED
 from spanlore.schemas.store import Store
@@ -83,7 +84,8 @@ def _held_out(exposures: Iterable[Mapping[str, Any]], choices: Mapping[str, Slot
         choice = choices.get(row["TraceId"])
         run = EffectRun(
             trace_id=row["TraceId"],
-            cluster=f"{row['TenantId']}\x00{row['UserId']}",
+            user=(user := f"{row['TenantId']}\x00{row['UserId']}"),
+            cluster=user,
             stratum=f"{row['TaskType']}/{row['TaskId']}" if row["TaskId"] else row["TaskType"],
             event=choice.overridden if choice else None,
             passed=PASSED.get(row["Outcome"]),
@@ -120,10 +122,11 @@ def _before(
     first_ns = min(given.values(), default=None)
 
     def run_of(choice: SlotChoice) -> EffectRun:
-        session = choice.session or choice.trace_id
+        user = f"{choice.tenant}\x00{choice.user}"
         return EffectRun(
             trace_id=choice.trace_id,
-            cluster=session if own else f"{choice.tenant}\x00{choice.user}",
+            user=user if choice.user else "",
+            cluster=session_of(choice) if own else user,
             stratum=choice.task,
             event=choice.overridden,
             passed=PASSED.get(outcomes.get(choice.trace_id, "")),

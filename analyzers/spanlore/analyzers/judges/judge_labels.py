@@ -44,9 +44,9 @@ def _labels_sql(*by: str) -> str:
     """SQL for the latest label of each run by these: one row a run and label."""
     return f"""
     SELECT TraceId, {", ".join(by)}, any(Source) AS Source, max(At) AS At,
-        argMax({outcome_sql("Label", "Score")}, Version) AS Said
+        argMax({outcome_sql("Label", "Score")}, (Version, ReceivedAt)) AS Said
     FROM (
-        SELECT TraceId, Source, At, Label, Score, Version, {_JUDGE} AS Judge,
+        SELECT TraceId, Source, At, Label, Score, Version, ReceivedAt, {_JUDGE} AS Judge,
             {_JUDGE_VERSION} AS JudgeVersion
         FROM {JUDGEMENTS} WHERE Name = '{semconv.EVALUATION_TASK_SUCCESS}'
     )

@@ -8,9 +8,14 @@ from spanlore.instrumentation.history.endpoint import (
     endpoint_from_environment,
     parse_endpoint,
 )
-from spanlore.instrumentation.history.files import BadLine
+from spanlore.instrumentation.history.files import BadLine, Remark
 from spanlore.instrumentation.history.formats import Format, NotImportable
-from spanlore.instrumentation.history.importing import Report, detect_format, import_files
+from spanlore.instrumentation.history.importing import (
+    Report,
+    detect_format,
+    import_files,
+    other_content,
+)
 from spanlore.instrumentation.history.sending import Refused, Sender, Unreachable
 
 __all__ = [
@@ -19,11 +24,13 @@ __all__ = [
     "Format",
     "NotImportable",
     "Refused",
+    "Remark",
     "Report",
     "Sender",
     "Unreachable",
     "detect_format",
     "endpoint_from_environment",
     "import_files",
+    "other_content",
     "parse_endpoint",
 ]

@@ -30,7 +30,7 @@ _SERVICE_UNKNOWN = "unknown_service"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One request of spans and, once they are taken, one of judgements (b"" for none).
+    """One request of spans and, once they are taken, one of judgements (b"" for none of either).
 
     ``runs`` counts the runs that are whole with this batch.
     """
@@ -43,9 +43,16 @@ class Batch:
 
 
 def batches(runs: Iterable[Trajectory]) -> Iterator[Batch]:
-    """Yield batches within the limits; a run is split only if it alone is more than one."""
+    """Yield batches within the limits; a run is split only if it alone is more than one.
+
+    A run that comes again, judged otherwise, is sent again after the batch that it was in.
+    """
     whole = _Pile()
+    sent: set[bytes] = set()
     for run in runs:
+        if run.trace_id in sent and whole.spans:
+            yield whole.batch()
+            whole = _Pile()
         service = run.agent_name or _SERVICE_UNKNOWN
         part = _Pile()
         for span in spans_of(run):
@@ -60,7 +67,8 @@ def batches(runs: Iterable[Trajectory]) -> Iterator[Batch]:
         judgement = judgement_of(run)
         if judgement is not None:
             part.add_judgement(service, judgement.SerializeToString(deterministic=True))
-        whole.add_run(part)
+        whole.add_run(part, is_new=run.trace_id not in sent)
+        sent.add(run.trace_id)
     if whole.spans:
         yield whole.batch()
 
@@ -110,7 +118,7 @@ class _Pile:
         self.framed_judgements.setdefault(service, []).append(_field(2, judgement))
         self.judgements += 1
 
-    def add_run(self, part: "_Pile") -> None:
+    def add_run(self, part: "_Pile", *, is_new: bool) -> None:
         """Take over the (rest of a) run that ``part`` holds."""
         for service, framed in part.framed_spans.items():
             self.framed_spans.setdefault(service, []).extend(framed)
@@ -119,7 +127,7 @@ class _Pile:
         self.size += part.size
         self.spans += part.spans
         self.judgements += part.judgements
-        self.runs += 1
+        self.runs += is_new
 
     def batch(self) -> Batch:
         return Batch(

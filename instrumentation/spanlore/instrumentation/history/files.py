@@ -35,6 +35,19 @@ class BadLine:
         return f"{self.file}:{self.line}: {self.error}"
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A line that was imported, and what its writer should know of it."""
+
+    file: str
+    line: int
+    remark: str
+
+    def __str__(self) -> str:
+        """Render as compilers do: file:line: what there is to know."""
+        return f"{self.file}:{self.line}: {self.remark}"
+
+
 def read_lines(
     path: Path, *, on_bytes: Callable[[int], None]
 ) -> Generator[Line | BadLine, None, None]:

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
 
+# Members of which a line of OTLP/JSON has one.
+OTLP_KEYS = ("resourceSpans", "resourceLogs", "resourceMetrics")
+
 _TRAJECTORY_KEYS = ("run_id", "outcome", "task", "agent")
 
 
@@ -12,18 +15,20 @@ class Format(StrEnum):
 
     TRAJECTORY = "trajectory"
     OPENAI = "openai"
+    OTLP_JSON = "otlp-json"
 
 
 class NotImportable(ValueError):
     """A line, or one run of it, cannot become a run: what is wrong and what to do."""
 
 
-def sign_of_trajectory(value: Any) -> str | None:
-    """Return the key by which a line's value is known to be of the trajectory format."""
+def format_of(value: Any) -> tuple[Format, str] | None:
+    """Return the format of a line's value with the key it is known by, None where none tells."""
     first = value[0] if isinstance(value, list) and value else value
     if not isinstance(first, dict):
         return None
-    return next((key for key in _TRAJECTORY_KEYS if key in first), None)
+    signs = ((Format.OTLP_JSON, OTLP_KEYS), (Format.TRAJECTORY, _TRAJECTORY_KEYS))
+    return next(((each, key) for each, keys in signs for key in keys if key in first), None)
 
 
 def split_runs(value: Any) -> Iterator[tuple[str, Any]]:

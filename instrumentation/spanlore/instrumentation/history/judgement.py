@@ -1,7 +1,6 @@
 """The outcome a recording gives a run, as the judgement event of the GenAI conventions."""
 
 import hashlib
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,15 +14,12 @@ from opentelemetry.proto.logs.v1.logs_pb2 import (
 
 from spanlore.instrumentation.history import json_text
 from spanlore.instrumentation.history.attributes import Value, attributes, extra_attributes
+from spanlore.instrumentation.history.outcomes import label_and_score, members_of
 from spanlore.instrumentation.history.spans import identity, span_id
 from spanlore.instrumentation.history.trajectory import Trajectory
 from spanlore.schemas import semconv
 from spanlore.schemas.types import JUDGEMENT_SOURCES
 
-_LABELS = {
-    **dict.fromkeys(("pass", "passed", "success", "succeeded", "true", "resolved"), "pass"),
-    **dict.fromkeys(("fail", "failed", "failure", "false", "unresolved"), "fail"),
-}
 _SOURCES = {source: source for source in JUDGEMENT_SOURCES} | {
     "annotator": "human",
     "customer": "end_user",
@@ -41,9 +37,9 @@ _SOURCE_UNKNOWN = "environment"
 
 def judgement_of(run: Trajectory) -> LogRecord | None:
     """Return the event that says how the run came out, None where the recording does not say."""
-    outcome = run.outcome if isinstance(run.outcome, dict) else {"label": run.outcome}
-    label, score = _label_and_score(outcome)
-    if label is None and score is None:
+    outcome = members_of(run.outcome)
+    label, score = label_and_score(outcome)
+    if run.unknown_label is not None or (label is None and score is None):
         return None
     source = json_text.text_of(outcome.get("source"))
     known = _SOURCES.get((source or "").strip().lower())
@@ -81,29 +77,6 @@ def _record(
         span_id=judged_span_id,
         attributes=attributes(values),
     )
-
-
-def _label_and_score(outcome: Mapping[str, Any]) -> tuple[str | None, float | None]:
-    """Read label and score; without a label a score of exactly 1 or 0 says pass or fail."""
-    given = outcome.get("label")
-    score = _number(outcome.get("score"))
-    if score is None:
-        score = _number(given)
-    if given is None or _number(given) is not None:
-        return {1.0: "pass", 0.0: "fail"}.get(-1.0 if score is None else score), score
-    text = json_text.text_of(given)
-    return _LABELS.get((text or "").strip().lower(), text), score
-
-
-def _number(value: Any) -> float | None:
-    """Return a number, also one written as text; true is 1 and false 0."""
-    if not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _explanation(outcome: Mapping[str, Any], unknown_source: str | None) -> str | None:

@@ -80,9 +80,8 @@ class Sender:
 
     def send(self, batch: Batch) -> Rejected:
         """Send the spans, then their judgements; raise Unreachable or Refused."""
-        spans = ExportTraceServiceResponse.FromString(
-            self._call(EXPORT_TRACES, batch.traces)
-        ).partial_success
+        said = self._call(EXPORT_TRACES, batch.traces) if batch.traces else b""
+        spans = ExportTraceServiceResponse.FromString(said).partial_success
         judged = self.send_judgements(batch.logs) if batch.logs else Rejected()
         return Rejected(
             spans=spans.rejected_spans,

@@ -8,7 +8,11 @@ from typing import Any
 
 from spanlore.instrumentation.history import json_text
 from spanlore.instrumentation.history.messages import Message, ToolCall, message_of
+from spanlore.instrumentation.history.outcomes import members_of, unknown_label
 from spanlore.instrumentation.history.times import Timeline, parse_time, timeline
+
+# Members of a line that say how the run went: they may come, or change, after what it did.
+HOW_IT_WENT = ("outcome", "score", "reward", "feedback", "evaluation")
 
 _INSTRUCTION_ROLES = ("system", "developer")
 
@@ -27,7 +31,9 @@ class Trajectory:
     """One run. ``messages`` is the conversation; what stands before it is ``instructions``.
 
     ``tool_uses`` are in the order of their calls, an answer without a call where it stands.
-    ``extra`` holds the members of the line that the format does not know.
+    ``verdict`` is a digest of how the run went, ``unknown_label`` the outcome's label where it
+    says neither pass nor fail. ``extra`` holds the members of the line that the format does not
+    know, and those of an outcome that says nothing.
     """
 
     trace_id: bytes
@@ -46,6 +52,8 @@ class Trajectory:
     tool_uses: tuple[ToolUse, ...]
     times: Timeline
     outcome: Any
+    verdict: bytes
+    unknown_label: str | None
     extra: Mapping[str, Any]
 
 
@@ -53,17 +61,23 @@ def trajectory_of(value: Any, run: Mapping[str, Any]) -> Trajectory:
     """Return the trajectory of ``run``, an object of the trajectory format.
 
     ``value`` is the run as its file had it: the trace id is the first 16 bytes of SHA-256 over
-    its canonical JSON, so that the same line gives the same ids wherever it is read.
+    the canonical JSON of what the run did, so that the same line gives the same ids wherever it is
+    read, and gives them again once it is known how the run went.
     """
+    did, went = _parted(value)
+    trace_id = _digest(did)
+    outcome = run.get("outcome")
+    unknown = unknown_label(outcome)
     messages = [message_of(each) for each in run["messages"]]
     conversation = tuple(dropwhile(_is_instruction, messages))
-    extra = dict(run)
-    del extra["messages"]
+    extra = {name: each for name, each in run.items() if name not in ("messages", "outcome")}
+    if unknown is not None:
+        extra.update({f"outcome.{name}": each for name, each in members_of(outcome).items()})
     agent = _members(extra, "agent", first="name", second="version")
     task = _members(extra, "task", first="type", second="id")
     trial = extra.get("trial")
     return Trajectory(
-        trace_id=hashlib.sha256(json_text.canonical(value).encode()).digest()[:16],
+        trace_id=trace_id,
         run_id=json_text.text_of(extra.pop("run_id", None)),
         trial=extra.pop("trial") if type(trial) is int and abs(trial) < 1 << 63 else None,
         agent_name=agent[0],
@@ -82,9 +96,23 @@ def trajectory_of(value: Any, run: Mapping[str, Any]) -> Trajectory:
             started_ns=_time(extra, "started_at"),
             ended_ns=_time(extra, "ended_at"),
         ),
-        outcome=extra.pop("outcome", None),
+        outcome=outcome,
+        verdict=_digest(went),
+        unknown_label=unknown,
         extra=extra,
     )
+
+
+def _parted(value: Any) -> tuple[Any, dict[str, Any]]:
+    """Return what a run did, and how it went."""
+    if not isinstance(value, dict):
+        return value, {}
+    went = {name: value[name] for name in HOW_IT_WENT if name in value}
+    return {name: each for name, each in value.items() if name not in went}, went
+
+
+def _digest(value: Any) -> bytes:
+    return hashlib.sha256(json_text.canonical(value).encode()).digest()[:16]
 
 
 def _is_instruction(message: Message) -> bool:
