@@ -22,5 +22,6 @@ def test_judgements_without_an_id_of_ours_are_counted_one_by_one(
     monkeypatch.setenv("SPANLORE_STORE_URL", store_url)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     result = CliRunner().invoke(status_command, ["--json"])
-    assert result.exit_code == 0, result.stderr
+    assert result.exit_code == 1, result.stderr
+    assert "cannot reach the collector" in json.loads(result.stdout)["collector"]["problem"]
     assert json.loads(result.stdout)["rows"]["judgements"] == 3

@@ -300,3 +300,20 @@ def test_the_collectors_own_door_needs_its_token(directory: Path) -> None:
         urlopen(Request(url), timeout=5)
     caught.value.close()
     assert caught.value.code in (401, 403)
+
+
+def test_a_collector_that_refuses_everything_is_a_failing_part_wherever_it_is_looked_at(
+    fresh: Path,
+) -> None:
+    told = up(fresh, *FREE_PORTS, "--disk-free-min", str(1 << 60))
+    assert told.code == 0, told.err
+    why = f"refuses everything: less than 1,099,511,627,776 MiB is free on the disk of {fresh}"
+    assert why in told.out
+    script = "from spanlore.instrumentation import run\nwith run('assistant'): pass"
+    ran = run_cli("run", "--data-dir", fresh, "--", sys.executable, "-c", script)
+    assert ran.code == 0, ran.err
+    for command, code in (("status", 1), ("doctor", 3), ("ship", 3)):
+        ended = run_cli(command, "--data-dir", fresh)
+        assert ended.code == code, ended.err
+        assert why in ended.out + ended.err
+        assert "--disk-free-min" in ended.out + ended.err

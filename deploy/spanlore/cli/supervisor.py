@@ -54,8 +54,12 @@ class Plan:
     collector_options: tuple[str, ...] = ()
 
 
-def supervise(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
-    """Run until SIGINT or SIGTERM; `announce` is given `run.json` when all is ready.
+# Given `run.json`, and why the collector takes nothing, if that is so.
+Announce = Callable[[dict[str, Any], str | None], None]
+
+
+def supervise(plan: Plan, announce: Announce) -> None:
+    """Run until SIGINT or SIGTERM; `announce` is called when all is ready.
 
     Raises CannotReach or CommandFailed when a part does not start or will not stay up, and
     StoreError when the schema cannot be brought up to date. Nothing is left running either way.
@@ -97,7 +101,7 @@ async def _until_signalled(work: Callable[[], Awaitable[None]]) -> None:
             raise
 
 
-async def _run(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
+async def _run(plan: Plan, announce: Announce) -> None:
     # Imported before anything starts: without the driver nothing here can work.
     from spanlore.schemas.migrate import migrate
 
@@ -127,7 +131,7 @@ async def _run(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
             return document
 
         stack.callback(remove_run_file, plan.data_dir)
-        announce(write())
+        announce(write(), collector.refuses)
         children = [one for one in (store, collector, review, learner) if one]
         await _keep_all(children, on_restart=write)
 

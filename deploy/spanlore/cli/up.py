@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from spanlore.cli.child import end_with_parent
+from spanlore.cli.collector_door import REFUSES_EVERYTHING
 from spanlore.cli.connection import (
     DEFAULT_GRPC_PORT,
     DEFAULT_HTTP_PORT,
@@ -83,6 +84,12 @@ _LOG_BYTES_MAX = 16 << 20
     type=click.IntRange(min=0),
     help="The most to keep for each of these backends while it is down; 1 GiB without this.",
 )
+@click.option(
+    "--disk-free-min",
+    metavar="BYTES",
+    type=click.IntRange(min=0),
+    help="The least that the disk must keep free, or nothing is taken; 1 GiB without this.",
+)
 @door_options
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
@@ -103,7 +110,9 @@ def up_command(asked: UpOptions) -> None:
         return
     with writing_to(asked.directory), held(asked.directory):
         _require_places(asked)
-        supervise(plan, lambda document: _announce(document, asked.ready_fd))
+        supervise(
+            plan, lambda document, refuses: _announce(document, refuses, ready_fd=asked.ready_fd)
+        )
 
 
 def _plan(asked: UpOptions) -> Plan:
@@ -155,9 +164,11 @@ def _check_store_url(store_url: str | None) -> None:
         raise click.BadParameter(str(error), param_hint="--store-url") from error
 
 
-def _announce(document: dict[str, Any], ready_fd: int | None) -> None:
+def _announce(document: dict[str, Any], refuses: str | None, *, ready_fd: int | None) -> None:
     """Tell the terminal, or the `up --detach` that waits at the other end of the pipe."""
     text = _addresses(document)
+    if refuses:
+        text += f"\nThe collector {REFUSES_EVERYTHING}: {refuses}"
     if ready_fd is None:
         click.echo(f"{text}\nStop with Ctrl-C, or `spanlore down` from elsewhere.")
         return
