@@ -200,6 +200,55 @@ def test_a_get_request_reads_too(everyones: ReaderStore) -> None:
     assert (answer.text, refused.status_code) == ("1\n", 403)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "shown"),
+    [
+        ("UInt32", "5", "5"),
+        ("Nullable(Int8)", "-5", "-5"),
+        ("Float64", "0.5", "0.5"),
+        ("Date", "2026-01-02", "2026-01-02"),
+        ("DateTime64(3, 'UTC')", "2026-01-02 03:04:05.678", "2026-01-02 03:04:05.678"),
+        ("Array(UInt8)", "[1,2]", "[1,2]"),
+        ("Map(String, UInt8)", "{'a':1}", "{'a':1}"),
+        ("Array(String)", "['file(1)']", "['file(1)']"),
+    ],
+)
+def test_a_parameter_of_any_type_is_its_value(
+    everyones: ReaderStore, kind: str, value: str, shown: str
+) -> None:
+    assert everyones.answer(f"SELECT {{x:{kind}}}", param_x=value).text == f"{shown}\n"
+
+
+@pytest.mark.parametrize(
+    ("sql", "value"),
+    [
+        ("SELECT {x:UInt8}", "1), file('{canary}'"),
+        ("SELECT {x:Array(String)}", "[file('{canary}')]"),
+        ("SELECT {x:Array(String)}", "['a'], file('{canary}')"),
+        ("SELECT {x:Date}", "(SELECT file('{canary}'))"),
+        ("SELECT {x:Identifier}('{canary}')", "file"),
+        ("SELECT {x:String}('{canary}')", "file"),
+        ("SELECT arrayMap({x:Identifier}, ['{canary}'])", "file"),
+        ("SELECT * FROM {x:Identifier}", "system.processes"),
+        ("SELECT * FROM {x:Identifier}", "{canary}"),
+        ("SELECT * FROM file({x:String})", "{canary}"),
+        ("SELECT file({x:FixedString(200)})", "{canary}"),
+        ("SELECT dictGet({x:String}, 'a', toUInt64(1))", "d"),
+        ("SELECT joinGet({x:String}, 'note', 'a')", "private_notes"),
+        ("SELECT _CAST(file('{canary}'), 'String')", ""),
+        ("SELECT _CAST((SELECT note FROM private_notes LIMIT 1), 'String')", ""),
+        ("SELECT * FROM _CAST('private_notes', 'String')", ""),
+    ],
+)
+def test_a_parameter_reaches_nothing_that_a_literal_does_not(
+    everyones: ReaderStore, sql: str, value: str
+) -> None:
+    answer = everyones.answer(sql, param_x=value.replace("{canary}", str(everyones.canary)))
+    assert not answer.is_success
+    assert CANARY not in answer.text.replace(str(everyones.canary), "")
+    everyones.assert_untouched()
+
+
 def test_a_session_of_a_reader_holds_nothing(everyones: ReaderStore) -> None:
     for sql in ("SET max_threads = 1", "USE system", "CREATE TEMPORARY TABLE t (a UInt8)"):
         assert everyones.answer(sql, session_id="mine").status_code == 403
@@ -238,6 +287,10 @@ def test_clickhouse_connect_reads_as_a_reader(everyones: ReaderStore) -> None:
         "SELECT SpanName, Duration FROM otel_traces WHERE TraceId = {id:String}", {"id": "t-1"}
     )
     assert len(found.result_rows) == ACME_SPANS
+    between = (
+        "SELECT count() FROM otel_traces WHERE Duration IN {ds:Array(UInt64)} AND 1 = {n:Int8}"
+    )
+    assert client.query(between, {"ds": [0, 1], "n": 1}).result_rows == [(2,)]
     assert client.query_df("SELECT * FROM otel_traces").shape[0] == ACME_SPANS + 1
     client.close()
 
