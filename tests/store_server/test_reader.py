@@ -249,6 +249,38 @@ def test_a_parameter_reaches_nothing_that_a_literal_does_not(
     everyones.assert_untouched()
 
 
+@pytest.mark.parametrize(
+    "sql", ["SELEC 1", "SELECT 1 +", "SELECT * FROM otel_traces WHERE", "", "-- x"]
+)
+def test_what_is_no_sql_is_a_syntax_error_and_no_lack_of_rights(
+    everyones: ReaderStore, sql: str
+) -> None:
+    answer = everyones.answer(sql)
+    assert (answer.status_code, answer.headers["x-clickhouse-exception-code"]) == (400, "62")
+
+
+def test_a_syntax_error_names_the_place_in_the_readers_own_text(everyones: ReaderStore) -> None:
+    assert "failed at position 7 (1)" in everyones.answer("SELEC 1").text
+
+
+@pytest.mark.parametrize(
+    ("clause", "name", "value"),
+    [
+        ("SETTINGS max_threads = 2", "max_threads", "2"),
+        ("settings max_threads=64, max_execution_time = 7", "max_execution_time", "7"),
+        ("SETTINGS max_execution_time = 0", "max_execution_time", str(reader.TIME_S_MAX)),
+        ("SETTINGS session_timezone = 'Asia/Tokyo' ;", "session_timezone", "Asia/Tokyo"),
+        ("SETTINGS max_threads = 3 FORMAT TSV", "max_threads", "3"),
+        ("FORMAT TSV SETTINGS max_threads = 3", "max_threads", "3"),
+    ],
+)
+def test_settings_in_a_query_are_as_those_of_its_request(
+    everyones: ReaderStore, *, clause: str, name: str, value: str
+) -> None:
+    sql = f"SELECT value FROM system.settings WHERE name = '{name}' {clause}"
+    assert everyones.answer(sql, max_threads="1").text == f"{value}\n"
+
+
 def test_a_session_of_a_reader_holds_nothing(everyones: ReaderStore) -> None:
     for sql in ("SET max_threads = 1", "USE system", "CREATE TEMPORARY TABLE t (a UInt8)"):
         assert everyones.answer(sql, session_id="mine").status_code == 403
