@@ -298,12 +298,13 @@ def test_readers_leave_room_for_others(everyones: ReaderStore) -> None:
     slow = "SELECT count() FROM numbers(1e15) WHERE sipHash64(number) = 1"
     with ThreadPoolExecutor(16) as threads:
         waiting = [
-            threads.submit(everyones.answer, slow, max_execution_time="3") for _ in range(16)
+            threads.submit(everyones.answer, slow, max_execution_time="1") for _ in range(16)
         ]
         wait_until(lambda: everyones.process.running("sipHash64(number) = 1") > 0)
         assert everyones.process.ask("SELECT 1", login=everyones.process.ingest) == "1\n"
         codes = [one.result().headers["x-clickhouse-exception-code"] for one in waiting]
-    assert set(codes) == {"159", "202"}
+    # More than run at once: the others had their turn too.
+    assert set(codes) == {"159"}
 
 
 def test_clickhouse_connect_reads_as_a_reader(everyones: ReaderStore) -> None:
