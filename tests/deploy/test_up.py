@@ -188,7 +188,10 @@ def test_killed_children_come_back_on_their_ports_with_their_data(fresh: Path) -
     assert up(fresh).code == 0
     before = read_run_file(fresh)
     assert before
-    assert run_cli("sql", "--data-dir", fresh, "CREATE TABLE kept (n Int8) ENGINE Log").code == 0
+    assert (
+        run_cli("sql", "--data-dir", fresh, "--write", "CREATE TABLE kept (n Int8) ENGINE Log").code
+        == 0
+    )
     for part in ("store", "collector", "review"):
         os.kill(before[part]["pid"], signal.SIGKILL)
 
@@ -285,6 +288,20 @@ def test_sql_warns_when_a_table_is_cut_short(directory: Path) -> None:
     ended = run_cli("sql", "--data-dir", directory, "SELECT number FROM numbers(1001)")
     assert "only the first 1000 rows are shown" in ended.err
     assert "│ 999    │" in ended.out
+
+
+@pytest.mark.slow
+def test_what_was_dropped_is_said_and_made_anew_by_migrate_and_by_the_next_start(
+    fresh: Path,
+) -> None:
+    drop = ("sql", "--data-dir", fresh, "--write", "DROP TABLE otel_traces SYNC")
+    said = "the table otel_traces was missing and was made anew"
+    assert up(fresh).code == 0
+    assert run_cli(*drop).code == 0
+    assert said in run_cli("migrate", "--data-dir", fresh).err
+    assert run_cli(*drop).code == 0
+    assert run_cli("down", "--data-dir", fresh).code == 0
+    assert said in up(fresh).out
 
 
 def test_migrate_has_nothing_left_to_do_after_up(directory: Path) -> None:

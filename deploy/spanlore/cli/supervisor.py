@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from spanlore.cli.child import Child, ChildFailed
+from spanlore.cli.collector_door import REFUSES_EVERYTHING
 from spanlore.cli.connection import DEFAULT_STORE_PORT, HOST, read_credentials, with_login
 from spanlore.cli.datadir import remove_run_file, write_run_file
 from spanlore.cli.door_options import Doors
@@ -54,8 +55,8 @@ class Plan:
     collector_options: tuple[str, ...] = ()
 
 
-# Given `run.json`, and why the collector takes nothing, if that is so.
-Announce = Callable[[dict[str, Any], str | None], None]
+# Given `run.json`, and what is wrong all the same, each in a sentence.
+Announce = Callable[[dict[str, Any], Sequence[str]], None]
 
 
 def supervise(plan: Plan, announce: Announce) -> None:
@@ -103,13 +104,13 @@ async def _until_signalled(work: Callable[[], Awaitable[None]]) -> None:
 
 async def _run(plan: Plan, announce: Announce) -> None:
     # Imported before anything starts: without the driver nothing here can work.
-    from spanlore.schemas.migrate import migrate
+    from spanlore.schemas.migrate import losses, migrate
 
     started_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     async with AsyncExitStack() as stack:  # leaves in reverse: run.json, review, collector, store
         store = None if plan.store_url else await _started(_store(plan), stack)
         admin_url, ingest_url = _urls(plan, store)
-        migrate(admin_url)
+        problems = losses(migrate(admin_url))
         collector = await _started(_collector(plan, ingest_url), stack)
         review = await _started(_review(plan, admin_url), stack)
         learner = None
@@ -131,7 +132,9 @@ async def _run(plan: Plan, announce: Announce) -> None:
             return document
 
         stack.callback(remove_run_file, plan.data_dir)
-        announce(write(), collector.refuses)
+        if collector.refuses:
+            problems.append(f"the collector {REFUSES_EVERYTHING}: {collector.refuses}")
+        announce(write(), problems)
         children = [one for one in (store, collector, review, learner) if one]
         await _keep_all(children, on_restart=write)
 

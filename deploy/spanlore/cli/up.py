@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from spanlore.cli.child import end_with_parent
-from spanlore.cli.collector_door import REFUSES_EVERYTHING
 from spanlore.cli.connection import (
     DEFAULT_GRPC_PORT,
     DEFAULT_HTTP_PORT,
@@ -111,7 +110,7 @@ def up_command(asked: UpOptions) -> None:
     with writing_to(asked.directory), held(asked.directory):
         _require_places(asked)
         supervise(
-            plan, lambda document, refuses: _announce(document, refuses, ready_fd=asked.ready_fd)
+            plan, lambda document, problems: _announce(document, problems, ready_fd=asked.ready_fd)
         )
 
 
@@ -164,11 +163,9 @@ def _check_store_url(store_url: str | None) -> None:
         raise click.BadParameter(str(error), param_hint="--store-url") from error
 
 
-def _announce(document: dict[str, Any], refuses: str | None, *, ready_fd: int | None) -> None:
+def _announce(document: dict[str, Any], problems: Sequence[str], *, ready_fd: int | None) -> None:
     """Tell the terminal, or the `up --detach` that waits at the other end of the pipe."""
-    text = _addresses(document)
-    if refuses:
-        text += f"\nThe collector {REFUSES_EVERYTHING}: {refuses}"
+    text = "\n".join((_addresses(document), *(f"But {problem}" for problem in problems)))
     if ready_fd is None:
         click.echo(f"{text}\nStop with Ctrl-C, or `spanlore down` from elsewhere.")
         return

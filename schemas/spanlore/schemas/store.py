@@ -233,14 +233,25 @@ class Store:
             for block in blocks:
                 yield from block
 
-    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
+    def command(
+        self,
+        sql: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         """Run a statement that returns no rows."""
         with _translated("run a statement on the store"):
-            self._client.command(sql, parameters=dict(params or {}))
+            self._client.command(sql, parameters=dict(params or {}), settings=dict(settings or {}))
 
-    def raw(self, sql: str, *, fmt: str = "TSVWithNames") -> Iterator[bytes]:
+    def raw(
+        self, sql: str, *, fmt: str = "TSVWithNames", settings: Mapping[str, str] | None = None
+    ) -> Iterator[bytes]:
         """Run a statement and yield the answer's bytes as the store formats them."""
-        with _translated("query the store"), self._client.raw_stream(sql, fmt=fmt) as stream:
+        with (
+            _translated("query the store"),
+            self._client.raw_stream(sql, fmt=fmt, settings=dict(settings or {})) as stream,
+        ):
             yield from iter(lambda: stream.read(1 << 16), b"")
 
     def insert(
