@@ -22,7 +22,7 @@ from spanlore.cli.connection import DEFAULT_STORE_PORT, HOST, read_credentials, 
 from spanlore.cli.datadir import remove_run_file, write_run_file
 from spanlore.cli.door_options import Doors
 from spanlore.cli.errors import CannotReach, CommandFailed, missing_extra
-from spanlore.cli.output import note
+from spanlore.cli.output import log_time, note
 from spanlore.schemas.tables import DATABASE
 
 __all__ = ["Plan", "supervise"]
@@ -168,12 +168,12 @@ async def _keep(child: Child, on_restart: Callable[[], object]) -> None:
                 f"{_RESTART_WINDOW_S:.0f} s (last exit code {code}); giving up: see its log"
             )
         recent.append(now)
-        note(f"the {child.name} died (exit code {code}); starting it again")
+        note(f"{log_time()} the {child.name} died (exit code {code}); starting it again")
         await asyncio.sleep(_BACKOFF_S[len(recent) - 1])
         try:
             await child.start()
         except ChildFailed as error:
-            note(str(error))  # and the next round counts it as one more death
+            note(f"{log_time()} {error}")  # and the next round counts it as one more death
         else:
             on_restart()
 

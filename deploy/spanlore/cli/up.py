@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from spanlore.cli.connection import (
 from spanlore.cli.datadir import data_dir_option, held, make_data_dir, writing_to
 from spanlore.cli.door_options import door_options
 from spanlore.cli.options import given_as
+from spanlore.cli.output import log_time
 from spanlore.cli.ports import require_free
 from spanlore.cli.signals import deferred
 from spanlore.cli.supervisor import Plan, supervise
@@ -208,7 +208,7 @@ def start_detached(
     """
     log = _open_log(directory)
     with log.open("a") as file:  # found out here that there is no space: nobody would say so there
-        file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC spanlore up\n")
+        file.write(f"{log_time()} spanlore up\n")
     told = log.stat().st_size
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "spanlore.cli", "up", "--data-dir", str(directory)]
