@@ -10,10 +10,12 @@ from typing import Final
 from spanlore.store_server.statement import Statement
 from spanlore.store_server.tokens import outer_tokens
 
-_ONE: Final = r"[A-Za-z_]\w*\s*=\s*(?:'[^'\\]*'|-?\w[\w.]*)"
+# Nothing here is tried twice: a reader may send a megabyte of spaces.
+_ONE: Final = r"[A-Za-z_]\w*+\s*+=\s*+(?:'[^'\\]*+'|-?\w[\w.]*+)"
 # Whatever else stands there stays, and the engine refuses it.
 _CLAUSE = re.compile(
-    rf"SETTINGS\s+(?P<all>{_ONE}(?:\s*,\s*{_ONE})*)(?P<rest>\s*(?:FORMAT\s+\w+\s*)?;?\s*)",
+    rf"SETTINGS\s++(?P<all>{_ONE}(?:\s*+,\s*+{_ONE})*+)"
+    r"(?P<rest>\s*+(?:FORMAT\s++\w++\s*+)?+;?\s*+)",
     re.IGNORECASE | re.ASCII,
 )
 _PAIR = re.compile(r"(?P<name>\w+)\s*=\s*(?:'(?P<text>[^']*)'|(?P<word>[-\w.]+))", re.ASCII)

@@ -27,14 +27,17 @@ def problem_of(counters: dict[str, Any]) -> str | None:
 
 
 def door_problem(running: Running, url: str) -> str | None:
-    """Say why a running spanlore takes nothing at one of its doors; None where it is another's."""
+    """Say why a running spanlore takes nothing at one of its doors.
+
+    None where it takes, where the URL is another's, and where the collector does not tell us.
+    """
     doors = {urlsplit(door).netloc for door in (running.grpc_endpoint, running.http_url)}
     if urlsplit(url).netloc.replace("localhost", HOST) not in doors:
         return None
     try:
         return problem_of(collector_status(running))
-    except CannotReach as error:
-        return error.message
+    except CannotReach:
+        return None
 
 
 def flush(running: Running, *, timeout_s: float = 60.0) -> dict[str, Any]:

@@ -347,6 +347,9 @@ SELECT 1 SETTINGS max_threads = 1, readonly = 0
 SELECT 1 SETTINGS max_threads = 1 SETTINGS readonly = 0
 SELECT 1 SETTINGS /**/ readonly = 0
 SELECT 1 SETTINGS `readonly` = 0
+SELECT 1 SETTINGS max_threads = 1{spaces}x
+SELECT 1 SETTINGS max_threads{spaces}x
+SELECT 1 SETTINGS max_threads = 1{spaces},{spaces}x
 SELECT 1 SETTINGS max_bytes_before_external_sort = 1
 SELECT 1 SETTINGS additional_table_filters = {}
 SELECT 1 SETTINGS allow_ddl = 1, allow_introspection_functions = 1
