@@ -82,9 +82,31 @@ def test_the_status_says_what_a_target_took_rejected_and_refused_by_signal(tmp_p
         "dropped": {"spans": 0, **none},
         "retries": 0,
         "backlog": {"records": 0, "bytes": 0, "oldest_age_s": 0.0},
-        "last_error": None,
+        "last_error": "it refuses what it is sent: HTTP 400 Bad Request: not for us",
         "last_refusal": "HTTP 400 Bad Request: not for us",
     }
+
+
+def test_a_target_that_refuses_is_failing_until_it_takes_something(tmp_path: Path) -> None:
+    def answer(received: Received) -> Reply:
+        return Reply(status=404) if b"never" in received.body else Reply()
+
+    with hop(tmp_path, answer) as running:
+        running.send("never")
+        assert "HTTP 404" in running.wait_done()["last_error"]
+        running.send("whole")
+        assert running.wait_done()["last_error"] is None
+
+
+def test_what_a_bad_credential_kept_out_is_sent_once_it_is_mended(tmp_path: Path) -> None:
+    is_mended = threading.Event()
+    with hop(tmp_path, lambda _: Reply(status=200 if is_mended.is_set() else 401)) as running:
+        running.send("one", "two")
+        wait_until(lambda: running.status()["retries"] >= 2)
+        assert "HTTP 401" in running.status()["last_error"]
+        is_mended.set()
+        status = running.wait_done()
+    assert (status["forwarded"]["spans"], status["refused"]["spans"]) == (4, 0)
 
 
 def test_a_target_is_left_alone_for_as_long_as_it_asks(tmp_path: Path) -> None:

@@ -117,11 +117,13 @@ def test_a_full_log_refuses_rather_than_grows_and_takes_again_once_loaded(tmp_pa
         with pytest.raises(Refused) as refused:
             opened.log.append(entry(text="x" * 1500))
         assert (refused.value.reason, refused.value.retryable) == ("log_full", True)
+        assert "the store is behind" in str(opened.log.refusal())
         opened.log.seal().result(WAIT_S)
         segment = opened.log.oldest(WAIT_S)
         assert segment is not None
         opened.log.done(segment)
         assert not segment.path.exists()
+        assert opened.log.refusal() is None
         opened.log.append(entry(text="x" * 1500)).result(WAIT_S)
 
 
@@ -133,10 +135,17 @@ def test_a_disk_that_is_nearly_full_refuses_and_the_log_heals_itself(tmp_path: P
             opened.log.append(entry()).result(WAIT_S)
         assert refused.value.retryable
         assert opened.log.last_error is not None
+        assert f"is free on the disk of {tmp_path / 'wal'}" in str(opened.log.refusal())
         object.__setattr__(limits, "disk_free_bytes_min", 0)
         opened.log.append(entry()).result(WAIT_S)
         assert opened.log.last_error is None
+        assert opened.log.refusal() is None
         assert opened.log.backlog()["records"] == 1
+
+
+def test_why_nothing_would_be_taken_is_known_before_the_first_request(tmp_path: Path) -> None:
+    with open_log(tmp_path, disk_free_bytes_min=1 << 60) as opened:
+        assert "--disk-free-min" in str(opened.log.refusal())
 
 
 def test_files_and_directory_are_for_their_owner_only(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -188,7 +189,10 @@ def test_killed_children_come_back_on_their_ports_with_their_data(fresh: Path) -
     assert up(fresh).code == 0
     before = read_run_file(fresh)
     assert before
-    assert run_cli("sql", "--data-dir", fresh, "CREATE TABLE kept (n Int8) ENGINE Log").code == 0
+    assert (
+        run_cli("sql", "--data-dir", fresh, "--write", "CREATE TABLE kept (n Int8) ENGINE Log").code
+        == 0
+    )
     for part in ("store", "collector", "review"):
         os.kill(before[part]["pid"], signal.SIGKILL)
 
@@ -204,7 +208,9 @@ def test_killed_children_come_back_on_their_ports_with_their_data(fresh: Path) -
     found = status(fresh)
     assert (found["store"]["problem"], found["collector"]["problem"]) == (None, None)
     assert run_cli("sql", "--data-dir", fresh, "SELECT count() FROM kept FORMAT TSV").out == "0\n"
-    assert "died (exit code -9); starting it again" in (fresh / "logs" / "up.log").read_text()
+    log = (fresh / "logs" / "up.log").read_text()
+    died = r"^[\d-]+ [\d:]+ UTC the collector died \(exit code -9\); starting it again$"
+    assert re.search(died, log, re.MULTILINE)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of a parent's death")
@@ -287,6 +293,20 @@ def test_sql_warns_when_a_table_is_cut_short(directory: Path) -> None:
     assert "│ 999    │" in ended.out
 
 
+@pytest.mark.slow
+def test_what_was_dropped_is_said_and_made_anew_by_migrate_and_by_the_next_start(
+    fresh: Path,
+) -> None:
+    drop = ("sql", "--data-dir", fresh, "--write", "DROP TABLE otel_traces SYNC")
+    said = "the table otel_traces was missing and was made anew"
+    assert up(fresh).code == 0
+    assert run_cli(*drop).code == 0
+    assert said in run_cli("migrate", "--data-dir", fresh).err
+    assert run_cli(*drop).code == 0
+    assert run_cli("down", "--data-dir", fresh).code == 0
+    assert said in up(fresh).out
+
+
 def test_migrate_has_nothing_left_to_do_after_up(directory: Path) -> None:
     ended = run_cli("migrate", "--data-dir", directory, "--json")
     assert json.loads(ended.out) == {"applied": []}
@@ -300,3 +320,20 @@ def test_the_collectors_own_door_needs_its_token(directory: Path) -> None:
         urlopen(Request(url), timeout=5)
     caught.value.close()
     assert caught.value.code in (401, 403)
+
+
+def test_a_collector_that_refuses_everything_is_a_failing_part_wherever_it_is_looked_at(
+    fresh: Path,
+) -> None:
+    told = up(fresh, *FREE_PORTS, "--disk-free-min", str(1 << 60))
+    assert told.code == 0, told.err
+    why = f"refuses everything: less than 1,099,511,627,776 MiB is free on the disk of {fresh}"
+    assert why in told.out
+    script = "from spanlore.instrumentation import run\nwith run('assistant'): pass"
+    ran = run_cli("run", "--data-dir", fresh, "--", sys.executable, "-c", script)
+    assert ran.code == 0, ran.err
+    for command, code in (("status", 1), ("doctor", 3), ("ship", 3)):
+        ended = run_cli(command, "--data-dir", fresh)
+        assert ended.code == code, ended.err
+        assert why in ended.out + ended.err
+        assert "--disk-free-min" in ended.out + ended.err

@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from spanlore.schemas import migrate, otlp, tables, views
 from spanlore.schemas.store import Store, StoreError
+from tests.collector.otlp_requests import traces
+from tests.schemas.segments import segment
 
 
 def columns(store: Store, table: str) -> dict[str, tuple[str, str]]:
@@ -47,6 +51,28 @@ def test_a_view_whose_sql_changed_is_made_again(store_server_url: str) -> None:
         made = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
     names = {row["name"] for row in made}
     assert {*otlp.INPUTS, *(view.name for view in views.ALL)} <= names
+
+
+@pytest.mark.parametrize("name", [tables.TRACES, f"{tables.TRACES}_from_otlp", otlp.TRACES_IN])
+def test_what_somebody_dropped_is_made_anew_and_said(
+    store_server_url: str, name: str, tmp_path: Path
+) -> None:
+    url = f"{store_server_url}/dropped_{name}"
+    migrate.migrate(url)
+    with Store.connect(url) as store:
+        store.command(f"DROP TABLE {name} SYNC")
+        applied = migrate.migrate(url)
+        assert applied == [name, "views"]
+        (said,) = migrate.losses(applied)
+        assert f" {name} was missing and was made anew" in said
+        assert store.query(f"EXISTS TABLE {name}") == [{"result": 1}]
+        assert migrate.migrate(url) == []
+        store.insert_segment(segment(tmp_path, [traces(1)]), token="one")
+        assert store.query(f"SELECT count() AS n FROM {tables.TRACES}") == [{"n": 1}]
+
+
+def test_nothing_is_lost_where_a_migration_is_applied() -> None:
+    assert migrate.losses(["0001_tables", "views"]) == []
 
 
 def test_a_url_of_another_kind_is_refused_with_the_right_form() -> None:

@@ -77,6 +77,7 @@ class ReaderStore:
             "{long}": "1+" * 100_000 + "1",
             "{nots}": "not " * 100_000 + "1",
             "{arrays}": "[" * 5000 + "1" + "]" * 5000,
+            "{spaces}": " " * 500_000,
             "{subqueries}": "(SELECT " * 2000 + "1" + ")" * 2000,
         }
         self.secrets = [

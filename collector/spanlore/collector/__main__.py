@@ -162,8 +162,8 @@ def main(  # noqa: PLR0913 - what is made of more than one option, or is not as 
 ) -> None:
     """Take OTLP on --grpc-port and --http-port, keep it in a log, load it into the store.
 
-    Prints one JSON line when it listens. Exit code 3: a port, the directory, the credentials,
-    the patterns or a forwarding target cannot be had.
+    Prints one JSON line when it listens; `refuses` says why it takes nothing yet, if so. Exit code
+    3: a port, the directory, the credentials, the patterns or a forwarding target cannot be had.
     """
     try:
         config = Config(
@@ -205,7 +205,8 @@ def serve(config: Config, store_url: str) -> None:
         ports = collector.start()
     except _CANNOT_START as error:
         _cannot_start(error, config.data_dir)
-    click.echo(json.dumps({"ready": True, **asdict(ports)}))
+    refuses = collector.status()["refuses"]
+    click.echo(json.dumps({"ready": True, **asdict(ports), "refuses": refuses}))
     sys.stdout.flush()
     os.read(told, 1)
     collector.stop()

@@ -24,6 +24,19 @@ from spanlore.collector.signals import Signal
 _logger = logging.getLogger(__name__)
 
 _GROUP_RECORDS_MAX = 256
+_MEBIBYTE = 1 << 20
+
+
+class TooLittleSpaceError(OSError):
+    """The disk would have less free than it must keep; with ``bytes_wanted`` free it will do."""
+
+    def __init__(self, directory: Path, *, bytes_wanted: int, bytes_free: int) -> None:
+        super().__init__(
+            f"less than {bytes_wanted / _MEBIBYTE:,.0f} MiB is free on the disk of {directory} "
+            f"(it has {bytes_free / _MEBIBYTE:,.0f} MiB): free some, or start with a lower "
+            "--disk-free-min (bytes)"
+        )
+        self.bytes_wanted = bytes_wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +130,8 @@ class Log:
         self._loader_waits = False
         self._sealed_at_s = -math.inf
         self._closing = False
-        self._last_error: str | None = None
+        self._last_error: OSError | None = None
+        self._too_much_bytes = 0  # of the last request, where there was no room for it
         self._next_seq = 1
         self._open: _Open | None = None
         self._writer = threading.Thread(target=self._write, name="wal-writer", daemon=True)
@@ -135,10 +149,12 @@ class Log:
             if self._closing:
                 raise overloaded("stopping", "the collector is stopping: send again")
             if self._held_bytes + len(entry.body) > self._limits.log_bytes_max:
+                self._too_much_bytes = len(entry.body)
                 raise overloaded(
                     "log_full", "the write-ahead log is full, the store is behind: send again"
                 )
             self._held_bytes += len(entry.body)
+            self._too_much_bytes = 0
             # From here on nobody can cancel it: a client that left does not undo a write.
             entry.durable.set_running_or_notify_cancel()
             self._queue.append(entry)
@@ -219,7 +235,23 @@ class Log:
     @property
     def last_error(self) -> str | None:
         """What the disk said to the last write that failed; None since one succeeded."""
-        return self._last_error
+        return None if self._last_error is None else str(self._last_error)
+
+    def refusal(self) -> str | None:
+        """Say why nothing is taken now; None while something is, as far as is known."""
+        failed = self._last_error
+        if self._held_bytes + self._too_much_bytes > self._limits.log_bytes_max:
+            return f"the write-ahead log is full ({self._held_bytes:,} bytes): the store is behind"
+        if failed is not None and not isinstance(failed, TooLittleSpaceError):
+            return f"the write-ahead log cannot be written: {failed}"
+        if self._followers and failed is None:
+            return None  # they may give up what they keep on the disk
+        wanted = self._limits.disk_free_bytes_min if failed is None else failed.bytes_wanted
+        try:
+            self._need_free(wanted)
+        except OSError as error:
+            return str(error)
+        return None
 
     def close(self) -> None:
         """Write what is queued, seal, and stop. Safe twice and without ``start``."""
@@ -327,9 +359,12 @@ class Log:
         wanted = self._limits.disk_free_bytes_min + size
         for follower in self._followers:
             follower.make_room(wanted - self.disk_free_bytes())
-        if self.disk_free_bytes() < wanted:
-            msg = f"less than {self._limits.disk_free_bytes_min} bytes would stay free"
-            raise OSError(msg)
+        self._need_free(wanted)
+
+    def _need_free(self, bytes_wanted: int) -> None:
+        free = self.disk_free_bytes()
+        if free < bytes_wanted:
+            raise TooLittleSpaceError(self._directory, bytes_wanted=bytes_wanted, bytes_free=free)
 
     def _create(self, first_seq: int) -> _Open:
         path = self._directory / name_of(self.log_id, first_seq)
@@ -364,7 +399,7 @@ class Log:
 
     def _abandon(self, error: OSError) -> None:
         """Seal the open segment where it was last durable: after an error its file is suspect."""
-        self._last_error = str(error)
+        self._last_error = error
         _logger.error("the write-ahead log could not write to %s: %s", self._directory, error)
         part = self._open
         if part is None:

@@ -302,6 +302,7 @@ class Collector:
             "process": process_facts(),
             "log_id": f"{self._log.log_id:08x}",
             "loaded_seq": self._log.loaded_seq,
+            "refuses": self._log.refusal(),
             "log_error": self._log.last_error,
             "store_error": self._loader.last_error,
             "forwarding": [forwarder.status() for forwarder in self._forwarders],

@@ -5,9 +5,8 @@ import contextlib
 import logging
 import math
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +19,12 @@ from spanlore.store_server.engine import Engine
 from spanlore.store_server.errors import (
     QUERY_WAS_CANCELLED,
     TIMEOUT_EXCEEDED,
-    TOO_MANY_QUERIES,
     ClientGoneError,
     QueryError,
 )
 from spanlore.store_server.guard import READER
 from spanlore.store_server.log_file import log_file
+from spanlore.store_server.places import Places, PlacesMax, until_gone
 from spanlore.store_server.request import Request
 from spanlore.store_server.running import Running
 from spanlore.store_server.statement import QUERY_BYTES_MAX, Caller, Plan, Statement, statement
@@ -40,8 +39,7 @@ _HELD_TO_END_BYTES: Final = 64 * 1024 * 1024  # the same with wait_end_of_query
 class Limits:
     """What the door accepts at most."""
 
-    queries: int = 64
-    readers: int = 8  # of them, so that readers cannot keep everyone else out
+    places: PlacesMax = field(default_factory=PlacesMax)
     body_bytes: int = 1024 * 1024 * 1024
 
 
@@ -65,14 +63,11 @@ class Door:
         self._spool_dir = spool_dir
         self._log_dir = log_dir
         self._limits = limits or Limits()
-        self._queries = ThreadPoolExecutor(self._limits.queries, thread_name_prefix="query")
+        self._queries = ThreadPoolExecutor(self._limits.places.queries, thread_name_prefix="query")
         self._files = ThreadPoolExecutor(2, thread_name_prefix="spool")
         self._killers = ThreadPoolExecutor(2, thread_name_prefix="kill")
-        self._busy = 0
-        self._readers = 0
+        self._places = Places(self._limits.places)
         self._drained = False
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._running: set[Running] = set()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -105,28 +100,8 @@ class Door:
             await answer.plain(send, 404, f"There is no handle {request.path}\n")
         else:
             caller = self._access.caller(request)
-            with self._slot(caller):
+            with self._places.taken(reads=caller.role == READER):
                 await self._query(request, receive, reply=reply, caller=caller)
-
-    @contextlib.contextmanager
-    def _slot(self, caller: Caller) -> Iterator[None]:
-        """Take one of the places for queries; raises QueryError when all are taken."""
-        reads = caller.role == READER
-        taken = self._readers if reads else self._busy
-        if self._busy >= self._limits.queries or (reads and taken >= self._limits.readers):
-            raise QueryError(
-                TOO_MANY_QUERIES, f"{taken} queries are running: try again in a moment"
-            )
-        self._busy += 1
-        self._readers += reads
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            self._readers -= reads
-            if not self._busy:
-                self._idle.set()
 
     async def _query(
         self, request: Request, receive: Receive, *, reply: Answer, caller: Caller
@@ -148,7 +123,9 @@ class Door:
             around = request.surroundings(caller)
             asked = statement(plan, around, file=file)
             held = _HELD_TO_END_BYTES if request.flag("wait_end_of_query") else _HELD_BYTES
-            await self._run(asked, receive, reply, held_bytes_max=held)
+            reads = caller.role == READER
+            async with self._places.turn(receive) if reads else contextlib.nullcontext():
+                await self._run(asked, receive, reply, held_bytes_max=held)
         finally:
             if body.spooled is not None:
                 body.spooled.remove()
@@ -230,7 +207,7 @@ class Door:
         """Let running statements finish for ``timeout_s`` seconds, then kill what is left."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._idle.wait()
+                await self._places.idle.wait()
         if self._running:
             _log.warning("killing %d statements that did not end in time", len(self._running))
         self._drained = True
@@ -243,8 +220,7 @@ class Door:
 
 
 async def _stop_when_gone(receive: Receive, running: Running) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await until_gone(receive)
     await running.stop()
 
 

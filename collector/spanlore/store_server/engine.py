@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import chdb
 
-from spanlore.store_server import guard, native, reader
+from spanlore.store_server import guard, native, query_settings, reader
 from spanlore.store_server.errors import (
     ACCESS_DENIED,
     BAD_ARGUMENTS,
@@ -24,6 +24,7 @@ from spanlore.store_server.errors import (
     TOO_MANY_ROWS_OR_BYTES,
     QueryError,
     from_engine,
+    moved,
 )
 from spanlore.store_server.grants import READER_ROLE
 from spanlore.store_server.sessions import Sessions
@@ -37,6 +38,7 @@ from spanlore.store_server.syntax import Syntax
 
 _log = logging.getLogger(__name__)
 
+_SHOW_TREE: Final = "EXPLAIN AST "
 _NOT_STREAMABLE: Final = "Streaming query is not supported"
 
 
@@ -149,7 +151,10 @@ class _Parser:
         return self.handle.query_class(sql)
 
     def syntax(self, sql: str) -> Syntax:
-        tree = self.handle.query(f"EXPLAIN AST {sql}", "TSVRaw", self.parameters).bytes()
+        try:
+            tree = self.handle.query(f"{_SHOW_TREE}{sql}", "TSVRaw", self.parameters).bytes()
+        except QueryError as error:
+            raise moved(error, -len(_SHOW_TREE)) from error
         return Syntax.read(tree.decode("utf-8", "replace"))
 
     def functions(self) -> frozenset[str]:
@@ -228,6 +233,7 @@ class Engine:
 
     def _run_for_reader(self, job: Job, emit: Emit) -> Summary:
         """Run on a handle of its own, which has given up all other rights for good."""
+        job.statement = query_settings.lifted(job.statement)
         around = job.statement.around
         settings = reader.settings(around.settings)
         handle = self._open()

@@ -40,6 +40,7 @@ _ENGINE_TEXT = re.compile(
 )
 _REPEATED = re.compile(r"^(?:Code: \d+\. DB::Exception: )+", re.ASCII)
 _NAME = re.compile(r" ?\((?P<name>[A-Z][A-Z0-9_]+)\)(?: \(version [^)]*\))?\s*$", re.ASCII)
+_POSITION = re.compile(r"(?<=failed at position )\d+", re.ASCII)
 
 
 class QueryError(Exception):
@@ -65,6 +66,12 @@ class QueryError(Exception):
         """Word the error as ClickHouse does; clients parse this line."""
         tail = f" (version {version})" if version else ""
         return f"Code: {self.code}. DB::Exception: {self.message} ({self.name}){tail}"
+
+
+def moved(error: QueryError, by: int) -> QueryError:
+    """Count the position that a syntax error names from another beginning."""
+    message = _POSITION.sub(lambda found: str(int(found[0]) + by), error.message, count=1)
+    return QueryError((error.code, error.name), message)
 
 
 class ClientGoneError(Exception):

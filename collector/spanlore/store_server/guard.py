@@ -7,6 +7,7 @@ from spanlore.store_server import reader
 from spanlore.store_server.errors import ACCESS_DENIED, READONLY, SYNTAX_ERROR, QueryError
 from spanlore.store_server.statement import Statement
 from spanlore.store_server.syntax import Syntax
+from spanlore.store_server.tokens import tokens
 
 ADMIN: Final = "admin"
 INGEST: Final = "ingest"
@@ -96,11 +97,14 @@ def check(statement: Statement, parser: Parser) -> str:
 
 
 def _check_reader(statement: Statement, query_class: str, parser: Parser) -> None:
+    if next(tokens(statement.sql), None) is None:
+        raise QueryError(SYNTAX_ERROR, "Syntax error: Empty query")
+    syntax = parser.syntax(statement.sql)  # what is no SQL at all is told so by the engine
     if query_class != _READ_ONLY or statement.insert is not None:
         raise QueryError(ACCESS_DENIED, "Not enough privileges: a reader may SELECT only")
     reader.check(
         statement.sql,
-        parser.syntax(statement.sql),
+        syntax,
         functions=parser.functions(),
         tenant=statement.around.caller.tenant,
     )

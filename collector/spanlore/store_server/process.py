@@ -33,6 +33,7 @@ from spanlore.store_server.confinement import UnconfinedError, confine
 from spanlore.store_server.errors import PortBusyError
 from spanlore.store_server.grants import write_access_file
 from spanlore.store_server.lock import DirectoryLock
+from spanlore.store_server.places import PlacesMax
 
 if TYPE_CHECKING:
     from spanlore.store_server.door import Door
@@ -184,7 +185,7 @@ async def _serve(arguments: Arguments, listeners: Sequence[_Listener], *, access
         access,
         spool_dir=spool_dir,
         log_dir=log_dir(arguments.data_dir).resolve(),
-        limits=Limits(queries=arguments.queries_max),
+        limits=Limits(places=PlacesMax(queries=arguments.queries_max)),
     )
     await _until(told, door, listeners=listeners, drain_s_max=arguments.drain_s_max)
     door.close()

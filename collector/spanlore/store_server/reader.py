@@ -105,6 +105,8 @@ _PARTS: Final = frozenset(
         "ColumnsReplaceTransformer::Replacement",
         "ColumnsTransformerList",
         "DescribeQuery",
+        "ExistsTableQuery",
+        "Explain",
         "ExpressionList",
         "Function",
         "Identifier",
@@ -130,6 +132,9 @@ _PARTS: Final = frozenset(
         "WithElement",
     }
 )
+# These analyze a query and run no more of it than the query itself would, which is checked as one.
+# Others count what is stored, every tenant's together, or connect to elsewhere.
+_EXPLAINS: Final = frozenset({"EXPLAIN", "EXPLAIN AST", "EXPLAIN QUERY TREE", "EXPLAIN SYNTAX"})
 # The engine shows nothing of these statements, so only their plainest form is taken.
 _PLAIN_SHOW = re.compile(
     r"\s*SHOW\s+(?:FULL\s+)?(?:DATABASES|TABLES)\b[^(]*", re.IGNORECASE | re.ASCII
@@ -198,6 +203,11 @@ def check(sql: str, syntax: Syntax, *, functions: frozenset[str], tenant: str) -
     hidden = syntax.kinds - _PARTS
     if hidden:
         raise _refusal(f"run {', '.join(sorted(hidden))}")
+    if not syntax.explains <= _EXPLAINS:
+        raise _refusal(
+            f"run {', '.join(sorted(syntax.explains - _EXPLAINS))}: only EXPLAIN AST, SYNTAX, "
+            "QUERY TREE and PLAN, without settings"
+        )
     if "ShowTables" in syntax.kinds and not _is_plain_show(sql):
         raise _refusal("SHOW more than DATABASES and TABLES, with FROM and LIKE")
     if any("/" in name for name in syntax.identifiers):

@@ -33,6 +33,7 @@ class Child:
 
     ``ports`` are the ports to ask for by their name in the ready line (``grpc_port`` is passed as
     ``--grpc-port``); once it is ready they are the ports it has, so a restart gets the same.
+    ``refuses`` is why it takes nothing though it serves, where its ready line says that.
     Its stderr goes to ``log``, or to ours when that is None.
     """
 
@@ -47,6 +48,7 @@ class Child:
     ) -> None:
         self.name = name
         self.ports = dict(ports)
+        self.refuses: str | None = None
         self._command = command
         self._environment = dict(environment)
         self._log = log
@@ -76,6 +78,7 @@ class Child:
             raise ChildFailed(self.name, code, said=self._said_since(logged))
         ready = json.loads(line)
         self.ports = {name: int(ready[name]) for name in self.ports}
+        self.refuses = ready.get("refuses")
 
     async def wait(self) -> int:
         """Wait for the process to end; return its exit code (negative: the signal)."""

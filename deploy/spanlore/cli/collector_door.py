@@ -5,11 +5,12 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from spanlore.cli.connection import Running
+from spanlore.cli.connection import HOST, Running
 from spanlore.cli.errors import CannotReach
 
-__all__ = ["collector_status", "flush"]
+__all__ = ["REFUSES_EVERYTHING", "collector_status", "door_problem", "flush", "problem_of"]
 
+REFUSES_EVERYTHING = "refuses everything"
 _CONNECT_TIMEOUT_S = 5.0
 _GATEWAY_TIMEOUT = 504
 
@@ -17,6 +18,26 @@ _GATEWAY_TIMEOUT = 504
 def collector_status(running: Running) -> dict[str, Any]:
     """Return the collector's counters. Raises CannotReach."""
     return _ask(running, "GET", "/status", timeout_s=_CONNECT_TIMEOUT_S)
+
+
+def problem_of(counters: dict[str, Any]) -> str | None:
+    """Say that the collector with these counters takes nothing, and why; None where it does."""
+    refuses = counters.get("refuses")
+    return f"{REFUSES_EVERYTHING}: {refuses}" if refuses else None
+
+
+def door_problem(running: Running, url: str) -> str | None:
+    """Say why a running spanlore takes nothing at one of its doors.
+
+    None where it takes, where the URL is another's, and where the collector does not tell us.
+    """
+    doors = {urlsplit(door).netloc for door in (running.grpc_endpoint, running.http_url)}
+    if urlsplit(url).netloc.replace("localhost", HOST) not in doors:
+        return None
+    try:
+        return problem_of(collector_status(running))
+    except CannotReach:
+        return None
 
 
 def flush(running: Running, *, timeout_s: float = 60.0) -> dict[str, Any]:

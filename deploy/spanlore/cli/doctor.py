@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spanlore.cli.collector_door import door_problem
 from spanlore.cli.connection import find_running
 from spanlore.cli.datadir import data_dir_option, default_data_dir
 from spanlore.cli.errors import CannotReach
@@ -61,13 +62,24 @@ def _document(data_dir: Path | None) -> dict[str, Any]:
         "endpoint": {
             "url": settings.targets[TRACES].url,
             "protocol": "grpc" if settings.is_grpc else "http/protobuf",
-            "problem": diagnosis.endpoint_problem(settings),
+            "problem": diagnosis.endpoint_problem(settings) or _door_problem(data_dir, settings),
         },
         "delivery_url": settings.delivery_url,
         "journal": _journal(data_dir or default_data_dir(), settings),
         "services": services,
         "services_problem": problem,
     }
+
+
+def _door_problem(data_dir: Path | None, settings: "Settings") -> str | None:
+    """Ask the spanlore that spans go to, which answers an empty request also while it is full."""
+    from spanlore.instrumentation.settings import TRACES
+
+    try:
+        running = find_running(data_dir)
+    except CannotReach:
+        return None
+    return door_problem(running, settings.targets[TRACES].url)
 
 
 def _plain(report: Any) -> dict[str, Any]:

@@ -17,7 +17,16 @@ from typing import Any
 
 import click
 
-__all__ = ["clean", "count", "note", "one_line", "print_json", "print_row", "print_table"]
+__all__ = [
+    "clean",
+    "count",
+    "log_time",
+    "note",
+    "one_line",
+    "print_json",
+    "print_row",
+    "print_table",
+]
 
 _PIPE_WIDTH = 200
 
@@ -77,6 +86,11 @@ def print_table(
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     console.print(table)
+
+
+def log_time() -> str:
+    """Return the time as it stands before a line of a log."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def note(text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from spanlore.cli.collector_door import flush
+from spanlore.cli.collector_door import door_problem, flush
 from spanlore.cli.connection import Running, find_running
 from spanlore.cli.datadir import data_dir_option, default_data_dir
 from spanlore.cli.errors import CannotReach
@@ -57,18 +57,27 @@ def ship_command(
     """
     running = _running(data_dir) if endpoint is None else None
     settings = settings_here(Asked(endpoint=endpoint or (running.http_url if running else None)))
+    url = settings.targets[TRACES].url
+    problem = door_problem(running, url) if running else None
     shipped: list[_Shipped] = []
     for left in journals_left(data_dir or default_data_dir()):
         name, meant_for = str(left.about.get("service")), str(left.about.get("destination"))
         if service in (None, name):
             is_meant = endpoint is not None or meant_for == settings.destination
-            _ship(left, _row(shipped, name, meant_for), send=sender(settings) if is_meant else None)
+            send = sender(settings) if is_meant and not problem else None
+            _ship(left, _row(shipped, name, meant_for), send=send)
         else:
             left.release()
     is_flushed = bool(running and running.collector_token and any(row.shipped for row in shipped))
     if running and is_flushed:
         flush(running)
     _report(shipped, settings, as_json=as_json)
+    if any(row.left for row in shipped if row.destination == settings.destination):
+        if problem:
+            raise CannotReach(f"the collector at {url} {problem}; then ship again")
+        raise CannotReach(
+            f"nobody takes spans at {url}; start it (spanlore up --detach) and ship again"
+        )
 
 
 def _running(data_dir: Path | None) -> Running | None:
@@ -131,13 +140,8 @@ def _report(shipped: list[_Shipped], settings: Settings, *, as_json: bool) -> No
         print_table(("service", "meant for", "shipped", "refused", "left"), rows)
     else:
         note("nothing was left: every program sent what it had, or still runs")
-    meant_here = [row for row in shipped if row.destination == settings.destination]
-    if any(row.left for row in meant_here):
-        raise CannotReach(
-            f"nobody takes spans at {url}; start it (spanlore up --detach) and ship again"
-        )
     for row in shipped:
-        if row.left:
+        if row.left and row.destination != settings.destination:
             note(
                 f"{row.service}: {row.left} were meant for {row.destination}; "
                 "name an --endpoint to send them there"

@@ -45,5 +45,5 @@ def _waiting(backlog: Mapping[str, Any]) -> str:
 def _state(target: Mapping[str, Any]) -> str:
     refusal = target["last_refusal"]
     if target["last_error"]:
-        return str(target["last_error"])
+        return f"failing: {target['last_error']}"
     return f"ok; did not take some: {refusal}" if refusal else "ok"

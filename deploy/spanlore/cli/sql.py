@@ -3,7 +3,8 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["sql_command"]
 
 _TABLE_ROWS_MAX = 1000
+_FINAL = {"final": "1"}
+# The query may still change settings, but not this one.
+_READS = {"readonly": "2"}
+_READONLY = 164  # the engine's code of a statement that may not be run then
 _FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 _ENGINE_SAID = re.compile(r"(Code: \d+\. DB::Exception: .*?)(?: \(version [^)]*\).*)?$", re.DOTALL)
 _COMMENTS = re.compile(r"^(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|\()+", re.DOTALL)
@@ -31,18 +36,28 @@ _ANSWERS = re.compile(r"(SELECT|WITH|SHOW|DESC|DESCRIBE|EXPLAIN|EXISTS|CHECK)\b"
 @click.argument("query")
 @data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as one JSON array.")
-def sql_command(query: str, data_dir: Path | None, as_json: bool) -> None:
+@click.option("--write", is_flag=True, help="Let the statement change what is stored.")
+def sql_command(*, query: str, data_dir: Path | None, as_json: bool, write: bool) -> None:
     """Run one statement on the store with spanlore's own credentials.
 
     The answer is a table. End the QUERY with FORMAT and the name of a ClickHouse format, such as
     TSV or Parquet, and the bytes come as the store writes them.
+
+    A span that was sent twice counts once here, at once: queries run with ClickHouse's setting
+    final=1. Other clients write FINAL behind a table's name for that. What changes something runs
+    with --write alone.
     """
-    from spanlore.schemas.store import Store, StoreError
+    from spanlore.schemas.store import Store, StoreError, StoreRefused
 
     store = Store.connect(find_running(data_dir).store_url)
+    ask = _Ask(store, _FINAL if write else _FINAL | _READS)
     try:
-        _answer(store, query, as_json=as_json)
+        _answer(ask, query, as_json=as_json)
     except StoreError as error:
+        if isinstance(error, StoreRefused) and error.code == _READONLY and not write:
+            raise click.UsageError(
+                "the statement changes something, and `spanlore sql` only reads: give --write too"
+            ) from error
         said = _ENGINE_SAID.search(str(error))
         if said is None:
             raise
@@ -52,19 +67,30 @@ def sql_command(query: str, data_dir: Path | None, as_json: bool) -> None:
         store.close()
 
 
-def _answer(store: "Store", query: str, *, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """The store and the settings of what it is asked."""
+
+    store: "Store"
+    settings: Mapping[str, str]
+
+    def raw(self, query: str, fmt: str) -> Iterator[bytes]:
+        return self.store.raw(query, fmt=fmt, settings=self.settings)
+
+
+def _answer(ask: _Ask, query: str, *, as_json: bool) -> None:
     named = _FORMAT.search(query)
     if named and as_json:
         raise click.UsageError("--json and FORMAT say two things; give one of them")
     if named:
-        _copy(store.raw(query[: named.start()], fmt=named.group(1)))
+        _copy(ask.raw(query[: named.start()], named.group(1)))
     elif not _ANSWERS.match(_COMMENTS.sub("", query)):
-        store.command(query)
+        ask.store.command(query, settings=ask.settings)
         note("done")
     elif as_json:
-        _print_array(_lines(store.raw(_bare(query), fmt="JSONEachRow")))
+        _print_array(_lines(ask.raw(_bare(query), "JSONEachRow")))
     else:
-        _print_rows(_lines(store.raw(_bare(query), fmt="JSONCompactEachRowWithNames")))
+        _print_rows(_lines(ask.raw(_bare(query), "JSONCompactEachRowWithNames")))
 
 
 def _bare(query: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spanlore.cli.collector_door import collector_status
+from spanlore.cli.collector_door import collector_status, problem_of
 from spanlore.cli.connection import Running, find_running
 from spanlore.cli.datadir import data_dir_option, read_run_file
 from spanlore.cli.errors import CannotReach, CommandFailed
@@ -23,6 +23,9 @@ __all__ = ["status_command"]
 # Up to here spans are counted exactly, each once; above, rows are: those of a span that was sent
 # twice count twice until the store has merged them.
 _EXACT_ROWS_MAX = 10_000_000
+
+_PARTS = ("store", "collector", "review")
+_EXIT_PROBLEM = 1
 
 _COUNTS = {
     # By its key: a judgement that another tool sent has no id.
@@ -52,7 +55,7 @@ _RUNS = """SELECT count() AS runs, countIf(outcome != '') AS judged FROM
 def status_command(data_dir: Path | None, as_json: bool) -> None:
     """Show the processes, the collector's counters, what is stored, and how far the loop turned.
 
-    Exit code 3 when nothing runs.
+    Exit codes: 1 when a part of it does not do its work, 3 when nothing runs.
     """
     running = find_running(data_dir)
     document = _document(running)
@@ -60,6 +63,8 @@ def status_command(data_dir: Path | None, as_json: bool) -> None:
         print_json(document)
     else:
         _print(document)
+    if any(document[part]["problem"] for part in _PARTS):
+        raise SystemExit(_EXIT_PROBLEM)
 
 
 def _document(running: Running) -> dict[str, Any]:
@@ -105,9 +110,10 @@ def _document(running: Running) -> dict[str, Any]:
 
 def _collector(running: Running) -> tuple[dict[str, Any] | None, str | None]:
     try:
-        return collector_status(running), None
+        counters = collector_status(running)
     except CannotReach as error:
         return None, error.message
+    return counters, problem_of(counters)
 
 
 def _review(running: Running) -> tuple[dict[str, Any] | None, str | None]:
@@ -178,16 +184,18 @@ def _print(document: dict[str, Any]) -> None:
     print_table(
         ("process", "pid", "address", "state"),
         [
-            ("store", store["pid"], store.get("url"), store["problem"] or "ok"),
+            ("store", store["pid"], store.get("url"), _state(store)),
             (
                 "collector",
                 collector["pid"],
                 f"{collector['grpc_endpoint']} (gRPC), {collector['http_url']} (HTTP)",
-                collector["problem"] or "ok",
+                _state(collector),
             ),
-            ("review", review["pid"], review["url"], review["problem"] or "ok"),
+            ("review", review["pid"], review["url"], _state(review)),
         ],
     )
+    for part in (part for part in _PARTS if document[part]["problem"]):
+        click.echo(f"{part}: {document[part]['problem']}")
     if collector["counters"] is not None:
         _print_counters(collector["counters"])
         print_health(collector["counters"])
@@ -196,6 +204,10 @@ def _print(document: dict[str, Any]) -> None:
     click.echo(f"stored: {stored}")
     _print_wheel(document["flywheel"])
     _print_learn(document["learn"])
+
+
+def _state(part: dict[str, Any]) -> str:
+    return "failing" if part["problem"] else "ok"
 
 
 def _print_wheel(wheel: dict[str, Any]) -> None:

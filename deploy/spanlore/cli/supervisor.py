@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,11 +17,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from spanlore.cli.child import Child, ChildFailed
+from spanlore.cli.collector_door import REFUSES_EVERYTHING
 from spanlore.cli.connection import DEFAULT_STORE_PORT, HOST, read_credentials, with_login
 from spanlore.cli.datadir import remove_run_file, write_run_file
 from spanlore.cli.door_options import Doors
 from spanlore.cli.errors import CannotReach, CommandFailed, missing_extra
-from spanlore.cli.output import note
+from spanlore.cli.output import log_time, note
 from spanlore.schemas.tables import DATABASE
 
 __all__ = ["Plan", "supervise"]
@@ -54,8 +55,12 @@ class Plan:
     collector_options: tuple[str, ...] = ()
 
 
-def supervise(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
-    """Run until SIGINT or SIGTERM; `announce` is given `run.json` when all is ready.
+# Given `run.json`, and what is wrong all the same, each in a sentence.
+Announce = Callable[[dict[str, Any], Sequence[str]], None]
+
+
+def supervise(plan: Plan, announce: Announce) -> None:
+    """Run until SIGINT or SIGTERM; `announce` is called when all is ready.
 
     Raises CannotReach or CommandFailed when a part does not start or will not stay up, and
     StoreError when the schema cannot be brought up to date. Nothing is left running either way.
@@ -97,15 +102,15 @@ async def _until_signalled(work: Callable[[], Awaitable[None]]) -> None:
             raise
 
 
-async def _run(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
+async def _run(plan: Plan, announce: Announce) -> None:
     # Imported before anything starts: without the driver nothing here can work.
-    from spanlore.schemas.migrate import migrate
+    from spanlore.schemas.migrate import losses, migrate
 
     started_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     async with AsyncExitStack() as stack:  # leaves in reverse: run.json, review, collector, store
         store = None if plan.store_url else await _started(_store(plan), stack)
         admin_url, ingest_url = _urls(plan, store)
-        migrate(admin_url)
+        problems = losses(migrate(admin_url))
         collector = await _started(_collector(plan, ingest_url), stack)
         review = await _started(_review(plan, admin_url), stack)
         learner = None
@@ -127,7 +132,9 @@ async def _run(plan: Plan, announce: Callable[[dict[str, Any]], None]) -> None:
             return document
 
         stack.callback(remove_run_file, plan.data_dir)
-        announce(write())
+        if collector.refuses:
+            problems.append(f"the collector {REFUSES_EVERYTHING}: {collector.refuses}")
+        announce(write(), problems)
         children = [one for one in (store, collector, review, learner) if one]
         await _keep_all(children, on_restart=write)
 
@@ -161,12 +168,12 @@ async def _keep(child: Child, on_restart: Callable[[], object]) -> None:
                 f"{_RESTART_WINDOW_S:.0f} s (last exit code {code}); giving up: see its log"
             )
         recent.append(now)
-        note(f"the {child.name} died (exit code {code}); starting it again")
+        note(f"{log_time()} the {child.name} died (exit code {code}); starting it again")
         await asyncio.sleep(_BACKOFF_S[len(recent) - 1])
         try:
             await child.start()
         except ChildFailed as error:
-            note(str(error))  # and the next round counts it as one more death
+            note(f"{log_time()} {error}")  # and the next round counts it as one more death
         else:
             on_restart()
 

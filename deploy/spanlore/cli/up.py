@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from spanlore.cli.connection import (
 from spanlore.cli.datadir import data_dir_option, held, make_data_dir, writing_to
 from spanlore.cli.door_options import door_options
 from spanlore.cli.options import given_as
+from spanlore.cli.output import log_time
 from spanlore.cli.ports import require_free
 from spanlore.cli.signals import deferred
 from spanlore.cli.supervisor import Plan, supervise
@@ -83,6 +83,12 @@ _LOG_BYTES_MAX = 16 << 20
     type=click.IntRange(min=0),
     help="The most to keep for each of these backends while it is down; 1 GiB without this.",
 )
+@click.option(
+    "--disk-free-min",
+    metavar="BYTES",
+    type=click.IntRange(min=0),
+    help="The least that the disk must keep free, or nothing is taken; 1 GiB without this.",
+)
 @door_options
 @click.option("--detach", is_flag=True, help="Return when ready and go on in the background.")
 @click.option("--ready-fd", type=int, hidden=True)
@@ -103,7 +109,9 @@ def up_command(asked: UpOptions) -> None:
         return
     with writing_to(asked.directory), held(asked.directory):
         _require_places(asked)
-        supervise(plan, lambda document: _announce(document, asked.ready_fd))
+        supervise(
+            plan, lambda document, problems: _announce(document, problems, ready_fd=asked.ready_fd)
+        )
 
 
 def _plan(asked: UpOptions) -> Plan:
@@ -155,9 +163,9 @@ def _check_store_url(store_url: str | None) -> None:
         raise click.BadParameter(str(error), param_hint="--store-url") from error
 
 
-def _announce(document: dict[str, Any], ready_fd: int | None) -> None:
+def _announce(document: dict[str, Any], problems: Sequence[str], *, ready_fd: int | None) -> None:
     """Tell the terminal, or the `up --detach` that waits at the other end of the pipe."""
-    text = _addresses(document)
+    text = "\n".join((_addresses(document), *(f"But {problem}" for problem in problems)))
     if ready_fd is None:
         click.echo(f"{text}\nStop with Ctrl-C, or `spanlore down` from elsewhere.")
         return
@@ -200,7 +208,7 @@ def start_detached(
     """
     log = _open_log(directory)
     with log.open("a") as file:  # found out here that there is no space: nobody would say so there
-        file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC spanlore up\n")
+        file.write(f"{log_time()} spanlore up\n")
     told = log.stat().st_size
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "spanlore.cli", "up", "--data-dir", str(directory)]

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -30,6 +31,7 @@ class UpOptions:
     self_metrics_endpoint: str | None
     forward: tuple[str, ...]
     forward_max: int | None
+    disk_free_min: int | None
     doors: Doors
     detach: bool
     ready_fd: int | None
@@ -58,11 +60,13 @@ class UpOptions:
 
     def collector_arguments(self) -> tuple[str, ...]:
         """Return what is the collector's besides its doors. Raises UsageError."""
-        endpoint, most = self.self_metrics_endpoint, self.forward_max
+        endpoint = self.self_metrics_endpoint
+        sizes = {"--forward-max": self.forward_max, "--disk-free-min": self.disk_free_min}
+        told = ((name, str(size)) for name, size in sizes.items() if size is not None)
         return (
             *self._redaction(),
             *self._forwarding(),
-            *(() if most is None else ("--forward-max", str(most))),
+            *chain.from_iterable(told),
             *(("--self-metrics-endpoint", endpoint) if endpoint else ()),
         )
 

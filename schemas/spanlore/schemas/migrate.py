@@ -1,11 +1,12 @@
 """Bring a store to this version's schema: numbered SQL files, then the views.
 
 Each file in ``sql/`` runs once and is remembered in ``schema_migrations``. A view has no data, so
-it is dropped and made again whenever its SQL differs from what was remembered.
+it is dropped and made again whenever its SQL differs from what was remembered. A table or view that
+somebody dropped is made again too: without it everything else would only fail.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import resources
 
 from spanlore.schemas import tables, views
@@ -25,6 +26,8 @@ ORDER BY Name"""
 def migrate(url: str) -> list[str]:
     """Apply what is not yet applied; return the names of what was.
 
+    Tables and views that were there once and are missing are made anew and are among them; what
+    that means, ``losses`` says.
     Creates the database of the URL when it is not there. Safe to run at every start and by two
     processes one after the other. Raises StoreUnreachable or StoreRefused, and StoreError for
     tables that another version made.
@@ -34,7 +37,28 @@ def migrate(url: str) -> list[str]:
         store.command(_LEDGER_DDL)
         ledger = store.query(f"SELECT Name, Hash FROM {_LEDGER} FINAL")
         done = {row["Name"]: row["Hash"] for row in ledger}
-        return [*_apply_files(store, done), *_apply_derived(store, done)]
+        applied = [*_apply_files(store, done)]
+        missing = [] if applied else _missing(store, done)
+        if missing:
+            done[_VIEWS] = ""  # they know the tables that they were made with
+        for table in tables.ALL:
+            if table.name in missing:
+                store.command(table.ddl())
+        return [*applied, *missing, *_apply_derived(store, done)]
+
+
+def losses(applied: Iterable[str]) -> list[str]:
+    """Say of each table and view among what was applied that it was missing, and what to do."""
+    kinds = {name: "view" for name, _ in _derived()} | {one.name: "table" for one in tables.ALL}
+    said = {
+        "table": "the rows that it had are gone, unless a backup has them",
+        "view": "what was sent while it was missing is not where it leads: send that again",
+    }
+    return [
+        f"the {kinds[name]} {name} was missing and was made anew: {said[kinds[name]]}"
+        for name in applied
+        if name in kinds
+    ]
 
 
 def migrations() -> Iterator[tuple[str, str]]:
@@ -87,22 +111,42 @@ def _apply_derived(store: Store, done: dict[str, str]) -> Iterator[str]:
     The way in goes first and comes back when all behind it stands: a collector that loads
     meanwhile is told to try again, and no row passes a view that is missing.
     """
-    way_in, behind = (
-        [(view.name, view.ddl()) for view in views.ALL if view.is_way_in is wanted]
-        for wanted in (True, False)
-    )
-    derived = [*behind, *views.INPUTS, *way_in]
-    digest = _hash("".join(ddl for _, ddl in derived))
+    derived = _derived()
+    digest = _digest(derived)
     if done.get(_VIEWS) == digest:
         return
     # Until all is made nothing is, also for the version that made the last ones.
     _remember(store, _VIEWS, "")
-    for name, _ in (*views.INPUTS, *way_in, *behind):
+    behind = {view.name for view in views.ALL if not view.is_way_in}
+    for name, _ in sorted(derived, key=lambda made: made[0] in behind):
         store.command(f"DROP TABLE IF EXISTS {name} SYNC")
     for _, ddl in derived:
         store.command(ddl)
     _remember(store, _VIEWS, digest)
     yield _VIEWS
+
+
+def _derived() -> list[tuple[str, str]]:
+    """Return (name, DDL) of the input tables and the views, in the order in which they are made."""
+    way_in, behind = (
+        [(view.name, view.ddl()) for view in views.ALL if view.is_way_in is wanted]
+        for wanted in (True, False)
+    )
+    return [*behind, *views.INPUTS, *way_in]
+
+
+def _digest(derived: Iterable[tuple[str, str]]) -> str:
+    return _hash("".join(ddl for _, ddl in derived))
+
+
+def _missing(store: Store, done: dict[str, str]) -> list[str]:
+    """Name the tables that are not there, and the views, where they are to be as they were made."""
+    derived = _derived()
+    expected = [table.name for table in tables.ALL]
+    expected += [name for name, _ in derived] if done.get(_VIEWS) == _digest(derived) else []
+    found = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
+    there = {row["name"] for row in found}
+    return [name for name in expected if name not in there]
 
 
 def _remember(store: Store, name: str, digest: str) -> None:

@@ -4,6 +4,7 @@ Everything that reads or writes the store goes through here, so that the embedde
 a server and a cluster differ by a URL alone.
 """
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from spanlore.schemas.loopback import is_loopback
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+
+# It also logs what it raises, in words that say nothing; here everything raised is translated.
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 _DEFAULT_PORT = 8123
 _CONNECT_TIMEOUT_S = 5
@@ -233,14 +237,25 @@ class Store:
             for block in blocks:
                 yield from block
 
-    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
+    def command(
+        self,
+        sql: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         """Run a statement that returns no rows."""
         with _translated("run a statement on the store"):
-            self._client.command(sql, parameters=dict(params or {}))
+            self._client.command(sql, parameters=dict(params or {}), settings=dict(settings or {}))
 
-    def raw(self, sql: str, *, fmt: str = "TSVWithNames") -> Iterator[bytes]:
+    def raw(
+        self, sql: str, *, fmt: str = "TSVWithNames", settings: Mapping[str, str] | None = None
+    ) -> Iterator[bytes]:
         """Run a statement and yield the answer's bytes as the store formats them."""
-        with _translated("query the store"), self._client.raw_stream(sql, fmt=fmt) as stream:
+        with (
+            _translated("query the store"),
+            self._client.raw_stream(sql, fmt=fmt, settings=dict(settings or {})) as stream,
+        ):
             yield from iter(lambda: stream.read(1 << 16), b"")
 
     def insert(
@@ -318,8 +333,17 @@ def _translated(doing: str) -> Iterator[None]:
     except ClickHouseError as error:
         raise _store_error(doing, error) from error
     except (HTTPError, OSError) as error:
-        message = f"could not {doing}: {error}"
-        raise StoreUnreachable(message) from error
+        raise StoreUnreachable(f"could not {doing}: {_network_said(error) or error}") from error
+
+
+def _network_said(error: BaseException) -> str:
+    """Give what the network said at the root of an error, such as "Connection refused"."""
+    root = error
+    while isinstance(cause := root.__cause__ or root.__context__, HTTPError | OSError):
+        root = cause
+    if isinstance(root, OSError) and root.strerror:
+        return root.strerror
+    return "" if root is error else str(root)
 
 
 def _store_error(doing: str, error: ClickHouseError) -> StoreError:
@@ -332,5 +356,6 @@ def _store_error(doing: str, error: ClickHouseError) -> StoreError:
         return StoreUnreachable(message)
     # Without a code it is not ClickHouse that answered: the network, or a proxy before the store.
     if not code and (isinstance(error, OperationalError) or type(error) is DatabaseError):
-        return StoreUnreachable(message)
+        said = _network_said(error)
+        return StoreUnreachable(f"could not {doing}: {said}" if said else message)
     return StoreRefused(message, code=code)

@@ -84,8 +84,8 @@ PROVENANCE_INDEXES = (
 # answers, because the segment's file goes then.
 # A fresh part is one file, not two for each of sixty columns: a third of an insert's CPU
 # (benchmarks/README.md). Parts are merged eight at a time, not five: each row is rewritten less
-# often, and a few more parts stand. A merged part is synced too: the embedded engine deletes at once
-# those that it replaces.
+# often, and a few more parts stand. A merged part is synced too: the embedded engine deletes those
+# that it replaces at once.
 DURABLE = (
     "non_replicated_deduplication_window = 10000",
     "min_bytes_for_wide_part = 134217728",

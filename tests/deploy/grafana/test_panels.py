@@ -1,6 +1,7 @@
 """Every query of the dashboard against a real store: columns that fit, numbers that are right."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from spanlore.collector.self_metrics import SELF_METRICS
 from spanlore.grafana import health_queries, queries
 from spanlore.grafana.dashboard import dashboard
 from spanlore.schemas import semconv, tables
+from spanlore.store_server.places import PlacesMax
 from tests.deploy.grafana.conftest import Answer, Grafana
 from tests.deploy.grafana.seeded_runs import ACME_RUNS, GLOBEX_RUNS, QUOTED_USER
 
@@ -67,6 +69,16 @@ def test_a_panel_has_rows_of_the_columns_that_its_kind_shows(
     FITS[panel["type"]](panel, answer)
     values = [value for row in answer.rows for value in row.values()]
     assert not {"nan", "inf", "-inf"} & {str(value) for value in values}
+
+
+def test_a_dashboard_that_asks_for_all_of_its_panels_at_once_gets_every_answer(
+    grafana: Grafana,
+) -> None:
+    asked = [target["rawSql"] for panel in PANELS for target in panel["targets"]]
+    with ThreadPoolExecutor(len(asked)) as threads:
+        answers = list(threads.map(grafana.ask, asked))
+    assert len(answers) > 2 * PlacesMax().readers
+    assert all(answer.rows for answer in answers)
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: str(panel["title"]))

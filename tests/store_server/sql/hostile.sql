@@ -288,6 +288,24 @@ EXPLAIN SELECT file('{canary}')
 EXPLAIN SYNTAX SELECT file('{canary}')
 EXPLAIN QUERY TREE SELECT file('{canary}')
 EXPLAIN PIPELINE SELECT 1
+EXPLAIN PLAN SELECT (SELECT file('{canary}'))
+EXPLAIN PLAN SELECT 1 WHERE 1 IN (SELECT length(note) FROM private_notes)
+EXPLAIN SELECT (SELECT note FROM private_notes)
+EXPLAIN SYNTAX SELECT * FROM file('{canary}')
+EXPLAIN QUERY TREE SELECT (SELECT any(query) FROM system.processes)
+EXPLAIN AST DROP TABLE otel_traces
+EXPLAIN AST INSERT INTO otel_traces (TraceId) SELECT 'x'
+EXPLAIN SYNTAX CREATE TABLE x (a UInt8) ENGINE = Memory
+EXPLAIN actions = 1 SELECT file('{canary}')
+EXPLAIN json = 1 SELECT * FROM otel_traces
+EXPLAIN CURRENT TRANSACTION
+EXPLAIN EXPLAIN ESTIMATE SELECT * FROM otel_traces
+EXISTS TABLE default.`{canary}`
+EXISTS TABLE default.`access.xml`
+EXISTS TABLE `access.xml`
+EXISTS TABLE other.notes
+EXISTS DATABASE other
+EXISTS DICTIONARY x
 EXPLAIN ESTIMATE SELECT * FROM otel_traces
 EXPLAIN TABLE OVERRIDE mysql('127.0.0.1:{port}', 'd', 't', 'u', 'p') x
 SELECT * FROM (EXPLAIN SELECT file('{canary}'))
@@ -325,9 +343,14 @@ WATCH otel_traces
 HANDLER x
 ## settings in the statement
 SELECT 1 SETTINGS readonly = 0
-SELECT 1 SETTINGS max_execution_time = 0
-SELECT 1 SETTINGS max_memory_usage = 0
-SELECT 1 SETTINGS max_result_rows = 0
+SELECT 1 SETTINGS max_threads = 1, readonly = 0
+SELECT 1 SETTINGS max_threads = 1 SETTINGS readonly = 0
+SELECT 1 SETTINGS /**/ readonly = 0
+SELECT 1 SETTINGS `readonly` = 0
+SELECT 1 SETTINGS max_threads = 1{spaces}x
+SELECT 1 SETTINGS max_threads{spaces}x
+SELECT 1 SETTINGS max_threads = 1{spaces},{spaces}x
+SELECT 1 SETTINGS max_bytes_before_external_sort = 1
 SELECT 1 SETTINGS additional_table_filters = {}
 SELECT 1 SETTINGS allow_ddl = 1, allow_introspection_functions = 1
 SELECT * FROM (SELECT 1 SETTINGS max_execution_time = 0)

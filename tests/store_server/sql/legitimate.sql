@@ -33,6 +33,13 @@ SELECT system.tables.name FROM system.tables LIMIT 1
 SELECT DISTINCT arrayJoin(SpanAttributes.keys) AS keys FROM spanlore.otel_traces LIMIT 1000
 SELECT DISTINCT arrayJoin(mapKeys(ResourceAttributes)) AS keys FROM otel_traces LIMIT 1000
 SELECT DISTINCT ServiceName FROM otel_traces LIMIT 1000
+EXPLAIN SELECT count() FROM otel_traces WHERE TraceId = 't-1'
+EXPLAIN PLAN SELECT (SELECT count() FROM otel_traces)
+EXPLAIN AST SELECT 1
+EXPLAIN SYNTAX SELECT * FROM otel_traces AS a, otel_logs AS b
+EXPLAIN QUERY TREE SELECT TraceId FROM otel_traces
+EXISTS TABLE otel_traces
+EXISTS spanlore.otel_traces
 ## Grafana's trace view, search and logs
 WITH 't-1' AS trace_id, (SELECT min(Start) FROM spanlore.otel_traces_trace_id_ts WHERE TraceId = trace_id) AS trace_start, (SELECT max(End) + 1 FROM spanlore.otel_traces_trace_id_ts WHERE TraceId = trace_id) AS trace_end SELECT "TraceId" AS traceID, "SpanId" AS spanID, "ParentSpanId" AS parentSpanID, "ServiceName" AS serviceName, "SpanName" AS operationName, multiply(toUnixTimestamp64Nano("Timestamp"), 0.000001) AS startTime, multiply("Duration", 0.000001) AS duration, arrayMap(key -> map('key', key, 'value', "SpanAttributes"[key]), mapKeys("SpanAttributes")) AS tags, arrayMap(key -> map('key', key, 'value', "ResourceAttributes"[key]), mapKeys("ResourceAttributes")) AS serviceTags, if("StatusCode" IN ('Error', 'STATUS_CODE_ERROR'), 2, 0) AS statusCode, arrayMap((name, timestamp, attributes) -> tuple(name, toString(toUnixTimestamp64Milli(timestamp)), arrayMap(key -> map('key', key, 'value', attributes[key]), mapKeys(attributes)))::Tuple(name String, timestamp String, fields Array(Map(String, String))), `Events.Name`, `Events.Timestamp`, `Events.Attributes`) AS logs FROM spanlore.otel_traces WHERE traceID = trace_id AND "Timestamp" >= trace_start AND "Timestamp" <= trace_end LIMIT 1000
 SELECT "TraceId" AS traceID, "ServiceName" AS serviceName, "SpanName" AS operationName, "Timestamp" AS startTime, multiply("Duration", 0.000001) AS duration FROM "spanlore"."otel_traces" WHERE ( Timestamp >= fromUnixTimestamp64Milli(0) AND Timestamp <= fromUnixTimestamp64Milli(4102444800000) ) AND ( ParentSpanId = '' ) AND ( Duration > 0 ) ORDER BY Timestamp DESC, Duration DESC LIMIT 1000

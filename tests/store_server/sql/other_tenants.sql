@@ -135,6 +135,9 @@ SELECT * FROM system.parts_columns
 SHOW TABLES WHERE throwIf(total_rows > 1, 'it is CANARY-THROWN') = 0
 SHOW TABLE STATUS
 EXPLAIN ESTIMATE SELECT * FROM otel_traces
+EXPLAIN SELECT (SELECT groupArray(SpanName) FROM otel_traces)
+EXPLAIN QUERY TREE SELECT (SELECT max(Duration) FROM otel_traces WHERE TenantId = 'rival')
+EXPLAIN SYNTAX SELECT (SELECT any(Body) FROM otel_logs WHERE TenantId = 'rival') AS said
 EXPLAIN indexes = 1 SELECT * FROM otel_traces WHERE TenantId = 'rival'
 SELECT * FROM mergeTreeIndex('spanlore', 'otel_traces', with_minmax = 1)
 SELECT * FROM mergeTreeAnalyzeIndexes('spanlore', 'otel_traces', 1)

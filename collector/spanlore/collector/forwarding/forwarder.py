@@ -81,7 +81,7 @@ class Forwarder:
 
     @property
     def last_error(self) -> str | None:
-        """Why nothing gets through, or cannot be kept; None since something did."""
+        """Why nothing gets through, is taken or can be kept; None since something was taken."""
         if not self._thread.is_alive() and not self._stopping.is_set():
             return "forwarding is not running: restart the collector, and report what it logged"
         return self._last_error or self.backlog.problem
@@ -115,12 +115,13 @@ class Forwarder:
         if self._failures:
             # The newest of them: a single request that never gets through must not stop the others.
             waiting = waiting[-1:]
-        failed = []
+        failed, refused = [], None
         for one, outcome in self._sent(waiting):
             if isinstance(outcome, SendAgain):
                 failed.append(outcome)
-            else:
-                self._settle(one, outcome)
+                continue
+            self._settle(one, outcome)
+            refused = outcome if isinstance(outcome, TargetRefused) else None
         if failed:
             self._retries += len(failed)
             self._note(str(failed[0]))
@@ -128,7 +129,7 @@ class Forwarder:
             self._failures += 1
         elif waiting:
             self._failures = 0
-            self._last_error = None
+            self._last_error = f"it refuses what it is sent: {refused}" if refused else None
 
     def _sent(self, waiting: Sequence[Waiting]) -> list[tuple[Waiting, _Outcome]]:
         """Send records at once; give those that got an answer before we had to stop."""

@@ -1,7 +1,9 @@
 """One request to one target, and what its answer means: taken, again, or never.
 
 What may be sent again and after how long is OTLP's: opentelemetry-proto, docs/specification.md,
-"Failures" and "OTLP/gRPC Throttling", "OTLP/HTTP Throttling".
+"Failures" and "OTLP/gRPC Throttling", "OTLP/HTTP Throttling". Beyond it a request is sent again
+that was not let in: OTLP speaks of an exporter that would have to hold it in memory, and here the
+queue is bounded and on the disk, and people mend credentials.
 """
 
 import ssl
@@ -36,6 +38,8 @@ _GZIP_LEVEL: Final = 1
 # OTLP answers 200; some backends say 202.
 _SUCCESS_CLASS: Final = 2
 _AGAIN_STATUS: Final = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -48,6 +52,8 @@ _AGAIN_CODES: Final = {
     grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DATA_LOSS,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
 }
 
 
