@@ -28,7 +28,7 @@ from tests.loaded_runs import load_lines
 from tests.local_desk import LocalDesk
 
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
-EVENTS = '{"exposed_events": 0, "other_events": 0, "reason": ""}'
+EVENTS = '{"exposed_events": 0, "other_events": 0, "reason": "", "clusters_are": "users"}'
 AGAIN = (
     "INSERT INTO agent_runs SELECT * REPLACE(Version + 1 AS Version, "
     "SealedAt + toIntervalHour(1) AS SealedAt{more}) FROM agent_runs FINAL"
