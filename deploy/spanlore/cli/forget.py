@@ -162,7 +162,9 @@ def _ask(asked: ForgetOptions, found: Mapping[str, Any]) -> None:
     if not asked.as_json:
         _say_found(asked, found)
     rows = sum(found["rows"].values())
-    question = f"Erase {clean(asked.user)} of {clean(found['tenant'])}, {rows} rows, for good?"
+    question = (
+        f"Erase user {clean(asked.user)} of tenant {clean(found['tenant'])}, {rows} rows, for good?"
+    )
     click.confirm(question, abort=True, err=True)
 
 
@@ -170,7 +172,7 @@ def _say_found(asked: ForgetOptions, found: Mapping[str, Any]) -> None:
     if asked.as_json:
         print_json({"user": asked.user, **found})
         return
-    click.echo(f"of {clean(asked.user)} of {clean(found['tenant'])} these rows go")
+    click.echo(f"these rows of user {clean(asked.user)}, tenant {clean(found['tenant'])}, would go")
     _table(found["rows"])
     click.echo(f"lessons of theirs alone: {found['lessons']}")
 
@@ -183,7 +185,7 @@ def _say_gone(asked: ForgetOptions, gone: Mapping[str, Any]) -> None:
     if asked.as_json:
         print_json(gone)
         return
-    click.echo(f"erased {clean(asked.user)} of {clean(gone['tenant'])}")
+    click.echo(f"erased user {clean(asked.user)}, tenant {clean(gone['tenant'])}")
     _table(gone["rows"])
     click.echo(
         f"lessons of theirs alone: {gone['lessons']}; of many, without their ids and quotes: "
