@@ -102,7 +102,22 @@ class Door:
 
     def take(self, case: Case) -> bool:
         """Put a request to the door; say whether it was taken. Raises BrokenError."""
-        began = time.process_time()
+        answered, spent_s = self._timed(case)
+        if spent_s >= CPU_S_MAX:
+            # Once in a while the interpreter clears up after the thousand tests before this one.
+            answered, spent_s = self._timed(case)
+        _must(spent_s < CPU_S_MAX, f"{len(case.body)} bytes took {spent_s:.1f} s of CPU, twice")
+        if answered is None:
+            return False
+        self._check_taken(*answered)
+        return True
+
+    def _timed(self, case: Case) -> tuple[tuple[bytes, Signal, Taken] | None, float]:
+        began = time.thread_time()
+        answered = self._answered(case)
+        return answered, time.thread_time() - began
+
+    def _answered(self, case: Case) -> tuple[bytes, Signal, Taken] | None:
         try:
             signal = SIGNALS[case.signal]
             body = case.body
@@ -119,12 +134,8 @@ class Door:
             _must(not refused.retryable, "a request is refused as if it were the moment's fault")
             _must(bool(refused.reason and refused.message), "a refusal does not say why")
             _must(status(refused).ByteSize() < ANSWER_BYTES_MAX, "a refusal is too long")
-            return False
-        finally:
-            spent = time.process_time() - began
-            _must(spent < CPU_S_MAX, f"{len(case.body)} bytes took {spent:.1f} s of CPU")
-        self._check_taken(body, signal, taken)
-        return True
+            return None
+        return body, signal, taken
 
     def _check_taken(self, body: bytes, signal: Signal, taken: Taken) -> None:
         answer = _ANSWERS[signal.name].FromString(taken.answer).partial_success
