@@ -1,5 +1,6 @@
 """Runs that cannot be read, or change while they are counted: told, and nothing else stops."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,8 @@ from tests.loaded_runs import load_lines
 from tests.local_desk import LocalDesk
 
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
-EVENTS = '{"exposed_events": 0, "other_events": 0, "reason": "", "clusters_are": "users"}'
+ARMS = {f"{arm}_{what}": 0 for arm in ("exposed", "other") for what in ("events", "clusters")}
+EFFECT_DETAIL = json.dumps({**ARMS, "reason": "", "clusters_are": "users"})
 AGAIN = (
     "INSERT INTO agent_runs SELECT * REPLACE(Version + 1 AS Version, "
     "SealedAt + toIntervalHour(1) AS SealedAt{more}) FROM agent_runs FINAL"
@@ -302,8 +304,8 @@ def test_what_users_and_deliveries_say_is_something_new(
         (OVERRIDES, {**said, "OverrideId": "1"}),
         (OVERRIDES, {**said, "OverrideId": "2"}),
         (EXPOSURES, {**said, "LessonId": "l", "LessonVersion": 1, "Arm": ARM_EXPOSED}),
-        (EFFECTS, {"LessonId": "l", "At": LATER, "Detail": EVENTS}),
-        (EFFECTS, {"LessonId": "l", "At": LATER + timedelta(hours=1), "Detail": EVENTS}),
+        (EFFECTS, {"LessonId": "l", "At": LATER, "Detail": EFFECT_DETAIL}),
+        (EFFECTS, {"LessonId": "l", "At": LATER + timedelta(hours=1), "Detail": EFFECT_DETAIL}),
     )
     assert not learn(store, desk=desk).nothing_new
     for table, row in rows:

@@ -12,7 +12,16 @@ from typing import Any, Final
 
 from spanlore.schemas.types import Lesson
 
-__all__ = ["ERASED_TEXT", "Whose", "cleaned", "is_theirs", "says_of", "without"]
+__all__ = [
+    "ERASED_TEXT",
+    "WORD_CHARACTERS_MIN",
+    "Whose",
+    "cleaned",
+    "is_theirs",
+    "says_of",
+    "whole_name",
+    "without",
+]
 
 ERASED_TEXT: Final = "(erased)"
 # Under these keys analyzers keep text of runs, word for word.
@@ -22,7 +31,12 @@ _RULES: Final = frozenset({"verdict", "decision", "effect", "at", "content_hash"
 _NAMING: Final = ("user", "user_id", "by")
 _TRACE_ID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 # A shorter name, or a number, is a word of any text: it is looked for where a user is named.
-_WORD_CHARACTERS_MIN: Final = 3
+WORD_CHARACTERS_MIN: Final = 3
+
+
+def whole_name(user: str) -> str:
+    """Give a pattern of a name where it is not a part of a longer one (ann in ann-2, ann@b.org)."""
+    return rf"(?<![\w@+.\-]){re.escape(user)}(?![\w@+\-]|\.\w)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +50,11 @@ class Whose:
 
     @cached_property
     def _is_word(self) -> bool:
-        return len(self.user) >= _WORD_CHARACTERS_MIN and not self.user.isdigit()
+        return len(self.user) >= WORD_CHARACTERS_MIN and not self.user.isdigit()
 
     @cached_property
     def _word(self) -> re.Pattern[str]:
-        """Match the name where it is not a part of a longer one (ann in ann-2, ann@b.org)."""
-        return re.compile(rf"(?<![\w@+.\-]){re.escape(self.user)}(?![\w@+\-]|\.\w)")
+        return re.compile(whole_name(self.user))
 
     def is_named_by(self, text: str) -> bool:
         """Say whether a text, also JSON, names the user."""

@@ -12,7 +12,7 @@ from spanlore.collector.record import BadRecordError
 from spanlore.collector.segment import write_private
 from spanlore.collector.wire import varint
 
-__all__ = ["ErasedFiles", "erase_quarantined"]
+__all__ = ["ErasedFiles", "erase_quarantined", "text_value"]
 
 # A trace id as OTLP writes it: of a span (field 1), of a link (1) or of a log record (9).
 _TRACE_ID: Final = re.compile(rb"(?=[\x0a\x4a]\x10(.{16}))", re.DOTALL)
@@ -61,13 +61,13 @@ def erase_quarantined(
 
 def _names(data: bytes, user: str, ids: AbstractSet[bytes]) -> bool:
     """Say whether bytes hold a user's name as a whole value of OTLP, or a trace of theirs."""
-    name = user.encode()
-    return _value(name) in data or not ids.isdisjoint(_trace_ids(data))
+    return text_value(user) in data or not ids.isdisjoint(_trace_ids(data))
 
 
-def _value(name: bytes) -> bytes:
-    """Give a string as an AnyValue (field 1) has it."""
-    return b"\x0a" + varint(len(name)) + name
+def text_value(text: str) -> bytes:
+    """Give a text as OTLP writes it: a string as an AnyValue (field 1) has it."""
+    written = text.encode()
+    return b"\x0a" + varint(len(written)) + written
 
 
 def _trace_ids(data: bytes) -> Iterator[bytes]:

@@ -9,17 +9,16 @@ __all__ = ["files_naming"]
 
 # The store's own files are compressed: what is in them is asked of the store.
 _STORE = "store"
-_CHARACTERS_MIN = 3
 
 
 def files_naming(data_dir: Path, user: str) -> list[Path]:
     """Return the files that hold a user's name; none for a name as short as any text has it."""
-    if len(user) < _CHARACTERS_MIN:
+    from spanlore.collector.erase_quarantined import text_value
+    from spanlore.review.scrub import WORD_CHARACTERS_MIN, whole_name
+
+    if len(user) < WORD_CHARACTERS_MIN:
         return []
-    name = user.encode()
-    word = rb"(?<![\w@+.\-])" + re.escape(name) + rb"(?![\w@+\-]|\.\w)"
-    value = re.escape(b"\x0a" + bytes([len(name) % 128]) + name)  # as OTLP writes a text
-    pattern = re.compile(word + b"|" + value)
+    pattern = re.compile(whole_name(user).encode() + b"|" + re.escape(text_value(user)))
     return sorted(path for path in _files(data_dir) if _holds(path, pattern))
 
 

@@ -121,12 +121,11 @@ def _beside(name: str, arm: Arm) -> dict[str, int]:
 
 
 def _arm_of_row(row: Mapping[str, Any], name: str, detail: dict[str, Any]) -> Arm:
-    """Return an arm, taking its part of the detail; users stand for clusters that were not kept."""
-    users = row[f"{name.capitalize()}Users"]
+    """Return an arm, taking its part of the detail."""
     return Arm(
         runs=row[f"{name.capitalize()}Runs"],
-        users=users,
-        clusters=detail.pop(f"{name}_clusters", users),
+        users=row[f"{name.capitalize()}Users"],
+        clusters=detail.pop(f"{name}_clusters"),
         events=detail.pop(f"{name}_events"),
     )
 
