@@ -44,7 +44,7 @@ class Schema:
     traces: Table = tables.OTEL_TRACES
     views: tuple[View, ...] = VIEWS
     settings: Mapping[str, str] = field(default_factory=lambda: segment_settings(otlp.TRACES_IN))
-    segment_bytes: int = 32 * _MIB
+    segment_bytes: int = 64 * _MIB
 
 
 def _table(**changes: object) -> Callable[[], Schema]:
@@ -179,7 +179,7 @@ VARIANTS: Final[Mapping[str, Callable[[], Schema]]] = {
     "folded on insert": _insert_setting(optimize_on_insert="1"),
     "two threads": _insert_setting(max_threads="2", max_insert_threads="2"),
     "32 MiB segments": lambda: Schema(segment_bytes=32 * _MIB),
-    "64 MiB segments": lambda: Schema(segment_bytes=64 * _MIB),
+    "128 MiB segments": lambda: Schema(segment_bytes=128 * _MIB),
     "32 MiB segments, no logs views": lambda: Schema(views=_OF_TRACES, segment_bytes=32 * _MIB),
     "compact, no logs views": lambda: Schema(traces=_COMPACT, views=_OF_TRACES),
     _BEST: _best(),
@@ -203,6 +203,8 @@ VARIANTS: Final[Mapping[str, Callable[[], Schema]]] = {
     "vertical merges": _more_settings("vertical_merge_algorithm_min_rows_to_activate = 1"),
     "no vertical merges": _more_settings("enable_vertical_merge_algorithm = 0"),
     "merge base 5": _more_settings("merge_selector_base = 5"),
+    "merge base 16": _more_settings("merge_selector_base = 16"),
+    "merge base 32": _more_settings("merge_selector_base = 32"),
     "merge at least 10": _more_settings("min_parts_to_merge_at_once = 10"),
     "merge blocks of 32 MiB": _more_settings(
         "merge_max_block_size = 65536", "merge_max_block_size_bytes = 33554432"

@@ -18,6 +18,7 @@ from tests.collector.otlp_requests import new_ids, traces
 LIMITS = LogLimits(
     segment_bytes_target=16 << 20,
     segment_bytes_max=32 << 20,
+    segment_items_target=1_000_000,
     segment_age_s_max=0.25,
     segment_rest_s=0.0,
     log_bytes_max=1 << 30,

@@ -75,6 +75,14 @@ def test_a_full_segment_is_sealed_and_the_next_begins_with_the_next_seq(tmp_path
     assert files(tmp_path)[1].name == f"{opened.log.log_id:08x}-{first.last_seq + 1:016x}.wal"
 
 
+def test_a_segment_with_enough_items_is_full_however_small_they_are(tmp_path: Path) -> None:
+    with open_log(tmp_path, segment_items_target=10) as opened:
+        for _ in range(12):
+            opened.log.append(entry(3)).result(WAIT_S)
+    counts = [len(list(record.read(file.read_bytes()))) for file in files(tmp_path)]
+    assert counts == [4, 4, 4]
+
+
 def test_a_record_larger_than_a_segment_gets_one_alone(tmp_path: Path) -> None:
     with open_log(tmp_path, segment_bytes_target=4000, segment_bytes_max=8000) as opened:
         for text in ("small", "x" * 20_000, "small"):

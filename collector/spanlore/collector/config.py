@@ -71,8 +71,9 @@ class Config:
     inflight_bytes_max: int = 256 * MEBIBYTE
     spans_max: int = 50_000
     submessages_max: int = 1_000_000
-    segment_bytes_target: int = 32 * MEBIBYTE
-    segment_bytes_max: int = 32 * MEBIBYTE
+    segment_bytes_target: int = 64 * MEBIBYTE
+    segment_bytes_max: int = 64 * MEBIBYTE
+    segment_items_target: int = 150_000
     segment_age_ms_max: int = 250
     segment_rest_ms: int = 2_000
     log_bytes_max: int = 4096 * MEBIBYTE

@@ -41,14 +41,17 @@ class TooLittleSpaceError(OSError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLimits:
-    """Bounds of the log: bytes of a segment, of all of them, and what the disk must keep free.
+    """Bounds of the log: of a segment and of all of them, and what the disk must keep free.
 
-    A segment that is not full is sealed when it is ``segment_age_s_max`` old, but not sooner than
-    ``segment_rest_s`` after the last one: to load one costs the same CPU whatever is in it.
+    A segment is full with so many bytes or items (spans, logs, data points): the store decodes it
+    whole, and small items take it a multiple of their bytes. One that is not full is sealed when it
+    is ``segment_age_s_max`` old, but not sooner than ``segment_rest_s`` after the last one: to load
+    one costs the same CPU whatever is in it.
     """
 
     segment_bytes_target: int
     segment_bytes_max: int
+    segment_items_target: int
     segment_age_s_max: float
     segment_rest_s: float
     log_bytes_max: int
@@ -306,7 +309,10 @@ class Log:
         return self._until_due_s() == 0.0
 
     def _is_full(self) -> bool:
-        return self._open is not None and self._open.size_bytes >= self._limits.segment_bytes_target
+        return self._open is not None and (
+            self._open.size_bytes >= self._limits.segment_bytes_target
+            or sum(self._open.items.values()) >= self._limits.segment_items_target
+        )
 
     def _take_group(self) -> "tuple[list[Entry], Future[int] | None]":
         """Take what fits into one segment and one sync, up to the next request to seal."""

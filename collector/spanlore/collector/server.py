@@ -138,6 +138,7 @@ class Collector:
         limits = LogLimits(
             segment_bytes_target=config.segment_bytes_target,
             segment_bytes_max=config.segment_bytes_max,
+            segment_items_target=config.segment_items_target,
             segment_age_s_max=config.segment_age_ms_max / 1000,
             segment_rest_s=config.segment_rest_ms / 1000,
             log_bytes_max=config.log_bytes_max,

@@ -83,13 +83,13 @@ PROVENANCE_INDEXES = (
 # One segment is one block with one deduplication token; a part is on the disk when the insert
 # answers, because the segment's file goes then.
 # A fresh part is one file, not two for each of sixty columns: a third of an insert's CPU
-# (benchmarks/README.md). Parts are merged eight at a time, not five: each row is rewritten less
-# often, and a few more parts stand. A merged part is synced too: the embedded engine deletes those
+# (benchmarks/README.md). Parts are merged sixteen at a time, not five: each row is rewritten less
+# often, and some more parts stand. A merged part is synced too: the embedded engine deletes those
 # that it replaces at once.
 DURABLE = (
     "non_replicated_deduplication_window = 10000",
     "min_bytes_for_wide_part = 134217728",
-    "merge_selector_base = 8",
+    "merge_selector_base = 16",
     "fsync_after_insert = 1",
     "fsync_part_directory = 1",
     "min_compressed_bytes_to_fsync_after_merge = 1",

@@ -96,7 +96,7 @@ CREATE TABLE IF NOT EXISTS otel_traces (
 ENGINE = ReplacingMergeTree(RowVersion)
 PARTITION BY toYYYYMM(Timestamp)
 ORDER BY (TenantId, toStartOfHour(Timestamp), TraceId, SpanId)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts (
     `TraceId` String CODEC(ZSTD(1)),
@@ -106,7 +106,7 @@ CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts (
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(Start)
 ORDER BY TraceId
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS otel_logs (
     `Timestamp` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
@@ -138,7 +138,7 @@ CREATE TABLE IF NOT EXISTS otel_logs (
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(Timestamp)
 ORDER BY (TenantId, toStartOfHour(Timestamp), TraceId, Timestamp)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_gauge (
     `ResourceAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -181,7 +181,7 @@ CREATE TABLE IF NOT EXISTS otel_metrics_gauge (
 ENGINE = ReplacingMergeTree(ReceivedAt)
 PARTITION BY toYYYYMM(TimeUnix)
 ORDER BY (TenantId, ServiceName, MetricName, toStartOfHour(TimeUnix), Series, TimeUnixNano, StartTimeUnixNano, ForeignRow)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_sum (
     `ResourceAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -226,7 +226,7 @@ CREATE TABLE IF NOT EXISTS otel_metrics_sum (
 ENGINE = ReplacingMergeTree(ReceivedAt)
 PARTITION BY toYYYYMM(TimeUnix)
 ORDER BY (TenantId, ServiceName, MetricName, toStartOfHour(TimeUnix), Series, TimeUnixNano, StartTimeUnixNano, ForeignRow)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_histogram (
     `ResourceAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -274,7 +274,7 @@ CREATE TABLE IF NOT EXISTS otel_metrics_histogram (
 ENGINE = ReplacingMergeTree(ReceivedAt)
 PARTITION BY toYYYYMM(TimeUnix)
 ORDER BY (TenantId, ServiceName, MetricName, toStartOfHour(TimeUnix), Series, TimeUnixNano, StartTimeUnixNano, ForeignRow)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_exponential_histogram (
     `ResourceAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -327,7 +327,7 @@ CREATE TABLE IF NOT EXISTS otel_metrics_exponential_histogram (
 ENGINE = ReplacingMergeTree(ReceivedAt)
 PARTITION BY toYYYYMM(TimeUnix)
 ORDER BY (TenantId, ServiceName, MetricName, toStartOfHour(TimeUnix), Series, TimeUnixNano, StartTimeUnixNano, ForeignRow)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_summary (
     `ResourceAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
@@ -367,7 +367,7 @@ CREATE TABLE IF NOT EXISTS otel_metrics_summary (
 ENGINE = ReplacingMergeTree(ReceivedAt)
 PARTITION BY toYYYYMM(TimeUnix)
 ORDER BY (TenantId, ServiceName, MetricName, toStartOfHour(TimeUnix), Series, TimeUnixNano, StartTimeUnixNano, ForeignRow)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS agent_runs (
     `TenantId` LowCardinality(String) CODEC(ZSTD(1)),
@@ -436,7 +436,7 @@ CREATE TABLE IF NOT EXISTS judgements (
 )
 ENGINE = ReplacingMergeTree(Version)
 ORDER BY (TenantId, TraceId, SpanId, Name, Source, Evaluator)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS harness_parts (
     `Kind` LowCardinality(String) CODEC(ZSTD(1)),
@@ -500,7 +500,7 @@ CREATE TABLE IF NOT EXISTS lessons (
 )
 ENGINE = MergeTree
 ORDER BY (LessonId, Version)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS analyses (
     `AnalysisId` String CODEC(ZSTD(1)),
@@ -557,7 +557,7 @@ CREATE TABLE IF NOT EXISTS overrides (
 )
 ENGINE = ReplacingMergeTree(Version)
 ORDER BY (TenantId, TraceId, Target, ToolName, Field, OverrideId)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS exposures (
     `TenantId` LowCardinality(String) CODEC(ZSTD(1)),
@@ -576,7 +576,7 @@ CREATE TABLE IF NOT EXISTS exposures (
 )
 ENGINE = ReplacingMergeTree(Version)
 ORDER BY (LessonId, TenantId, TraceId)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS effects (
     `LessonId` String CODEC(ZSTD(1)),
@@ -599,7 +599,7 @@ CREATE TABLE IF NOT EXISTS effects (
 )
 ENGINE = MergeTree
 ORDER BY (LessonId, At)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS lesson_notes (
     `At` DateTime64(9) CODEC(ZSTD(1)),
@@ -630,7 +630,7 @@ CREATE TABLE IF NOT EXISTS learning_log (
 )
 ENGINE = MergeTree
 ORDER BY Seq
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS revoked_traces (
     `TraceId` String CODEC(ZSTD(1)),
@@ -640,7 +640,7 @@ CREATE TABLE IF NOT EXISTS revoked_traces (
 )
 ENGINE = ReplacingMergeTree(At)
 ORDER BY TraceId
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE IF NOT EXISTS erasing (
     `Erasure` String CODEC(ZSTD(1)),
@@ -650,5 +650,5 @@ CREATE TABLE IF NOT EXISTS erasing (
 )
 ENGINE = MergeTree
 ORDER BY (Erasure, Kind, TenantId, Id)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 8, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, merge_selector_base = 16, fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
