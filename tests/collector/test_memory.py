@@ -1,11 +1,14 @@
 """What requests free is there for the next, instead of being faulted in anew."""
 
 import ctypes
+import gc
 import os
 import subprocess
 import sys
 
 import pytest
+
+from spanlore.collector import memory
 
 BYTES = 700_000
 AT_ONCE = 8
@@ -34,3 +37,16 @@ def test_memory_of_requests_is_used_again() -> None:
     ).stdout
     pages_at_once = AT_ONCE * BYTES // os.sysconf("SC_PAGE_SIZE")
     assert int(said) < 5 * pages_at_once
+
+
+def test_cycles_are_looked_for_after_many_objects_and_still_found() -> None:
+    before = gc.get_threshold()
+    try:
+        memory.look_for_cycles_seldom()
+        seen = gc.get_stats()[0]["collections"]
+        held: list[list[int]] = [[] for _ in range(20_000)]
+        assert gc.get_stats()[0]["collections"] == seen
+        held += [[] for _ in range(200_000)]
+        assert gc.get_stats()[0]["collections"] > seen
+    finally:
+        gc.set_threshold(*before)

@@ -12,7 +12,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from spanlore.collector import run_spans, seal
-from spanlore.collector.run_spans import SPANS_SQL
+from spanlore.collector.known import Traces
+from spanlore.collector.run_spans import SPANS_SQL, read_spans
 from spanlore.schemas import otlp, semconv, tables
 from spanlore.schemas.store import Store, StoreRefused
 from tests.schemas.segments import LOG_ID, RECEIVED_NS, segment
@@ -341,6 +342,14 @@ def test_a_run_of_any_time_is_sealed(store: Store, load: Load, start_ns: int, en
     assert run["EndedAt"] >= run["StartedAt"]
 
 
+@pytest.fixture(params=[500, 1])
+def named_max(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Read traces by their ids, or all that records touched at once."""
+    monkeypatch.setattr(seal, "_TRACES_NAMED_MAX", request.param)
+    return int(request.param)
+
+
+@pytest.mark.usefixtures("named_max")
 def test_a_trace_that_cannot_be_sealed_keeps_no_other_back(
     store: Store, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,12 +381,34 @@ def whole_runs(count: int) -> list[Span]:
     ]
 
 
+@pytest.mark.usefixtures("named_max")
 def test_more_spans_than_are_read_at_once_are_all_added_up(
     store: Store, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seal, "_SPANS_A_QUERY_MAX", 7)
     load(request(*whole_runs(5)))
     assert [(run["State"], run["Spans"]) for run in runs(store)] == [("sealed", 3)] * 5
+
+
+def test_what_records_touched_is_read_at_once_and_without_what_goes_on(
+    store: Store, tmp_path: Path, named_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Traces] = []
+
+    def noting(store: Store, traces: Traces, *rest: Any, **limit: Any) -> Any:
+        asked.append(traces)
+        return read_spans(store, traces, *rest, **limit)
+
+    monkeypatch.setattr(seal, "read_spans", noting)
+    going_on = span(2, 1, "chat")
+    for seq, spans in enumerate(([going_on], [span(3, 1, "chat"), *whole_runs(5)]), 1):
+        path = segment(tmp_path, [request(*spans)], first_seq=seq)
+        store.insert_segment(path, token=path.stem)
+        seal.seal_ended(store, log_id=LOG_ID, first_seq=seq, last_seq=seq, now_ns=SOON_NS)
+    told = sorted((run["State"], run["Spans"]) for run in runs(store))
+    assert told == [("open", 1), *[("sealed", 3)] * 5]
+    assert len(asked) == 2
+    assert ("ids" in asked[1].params) == (named_max == 500)
 
 
 def test_a_trace_with_more_spans_than_can_be_held_keeps_no_other_back_and_is_named(

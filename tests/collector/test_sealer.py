@@ -9,6 +9,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from spanlore.collector import seal
+from spanlore.collector.known import Traces
 from spanlore.collector.run_spans import read_spans
 from spanlore.collector.sealer import Sealer
 from spanlore.schemas import otlp, semconv, tables
@@ -180,9 +181,9 @@ def test_a_flush_adds_up_a_run_once_though_it_is_open(
     )
     read: list[str] = []
 
-    def noting(store: Store, ids: list[str], *rest: Any, **limit: Any) -> Any:
-        read.extend(ids)
-        return read_spans(store, ids, *rest, **limit)
+    def noting(store: Store, traces: Traces, *rest: Any, **limit: Any) -> Any:
+        read.extend(traces.params["ids"])
+        return read_spans(store, traces, *rest, **limit)
 
     monkeypatch.setattr(seal, "read_spans", noting)
     path = segment(tmp_path, [run(1, span_number=2, parent=1, op="chat")])

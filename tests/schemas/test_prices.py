@@ -52,3 +52,9 @@ def test_cached_tokens_have_their_own_price_where_there_is_one() -> None:
     assert cost_of(new, usage) == pytest.approx(
         0.6 * new.input + 0.4 * (new.cached_input or 0) + 0.1 * new.output
     )
+
+
+def test_names_that_spans_make_up_are_not_all_kept() -> None:
+    for number in range(10_000):
+        price_of(f"made-up-{number}", TODAY)
+    assert price_of.cache_info().currsize < 10_000

@@ -190,6 +190,7 @@ def serve(config: Config, store_url: str) -> None:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     memory.keep_freed()
+    memory.look_for_cycles_seldom()
     told = listen_for_end()
     leave_out_pandas()
     try:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from spanlore.schemas import semconv, tables
@@ -17,6 +18,7 @@ from spanlore.schemas.dialects import SYSTEM_INSTRUCTIONS_SQL
 from spanlore.schemas.store import Store
 
 _HASH_CHARACTERS = 16
+_FINGERPRINTS_MAX = 1_024
 
 # Slots that change from run to run without the instructions being others.
 _TIMES = re.compile(
@@ -101,6 +103,7 @@ def _learn(store: Store, unknown: Mapping[Part, str], *, now_ns: int) -> dict[Pa
     return {(row["Kind"], row["RawHash"]): row["Hash"] for row in rows}
 
 
+@lru_cache(_FINGERPRINTS_MAX)
 def fingerprint(*, instructions: str, tools: str, model: str, sampling: str) -> str:
     """Return a run's harness hash (16 hex digits), '' where nothing of the harness is known.
 

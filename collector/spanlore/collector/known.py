@@ -10,7 +10,6 @@ from spanlore.schemas.types import JUDGEMENT_SOURCES
 
 Row = Mapping[str, Any]
 
-OF_IDS = "TraceId IN {ids:Array(String)}"
 # Nobody waits for a sealing: what several threads cost to start and to bring together is saved.
 ONE_THREAD = "SETTINGS max_threads = 1"
 
@@ -26,6 +25,19 @@ WHERE Name = '{semconv.EVALUATION_TASK_SUCCESS}' AND {{of_traces}}
 ORDER BY Version DESC, ReceivedAt DESC
 LIMIT 1 BY TenantId, TraceId, SpanId, Name, Source, Evaluator
 {ONE_THREAD}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """Traces as SQL picks them: a condition, and the parameters in it."""
+
+    condition: str
+    params: Mapping[str, Any]
+
+
+def named(trace_ids: Sequence[str]) -> Traces:
+    """Pick traces by their ids."""
+    return Traces("TraceId IN {ids:Array(String)}", {"ids": trace_ids})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +67,13 @@ class Known:
         )
 
 
-def known_of(store: Store, of_traces: str, params: Mapping[str, Any]) -> Known:
-    """Ask what is known of the traces that an SQL condition picks; ``params`` are its parameters.
+def known_of(store: Store, traces: Traces) -> Known:
+    """Ask what is known of some traces.
 
     Before their spans are read, so that what another collector seals meanwhile from newer spans
     gets a later version.
     """
+    of_traces, params = traces.condition, traces.params
     standing = store.query(_STANDING_SQL.replace("{of_traces}", of_traces), params)
     judgements: dict[str, list[Row]] = {}
     for row in store.query(_JUDGEMENTS_SQL.replace("{of_traces}", of_traces), params):

@@ -22,6 +22,10 @@ _SAID = (
     "ServiceName", "AgentName", "AgentVersion", "UserId", "SessionId", "TaskType", "TaskId",
     "Provider", "Revision",
 )  # fmt: skip
+# Facts that are no columns: what others are made of.
+ASIDE = (
+    "root_rank", "root_open", "orphans", "last_received_ns", "instructions_raw", "tools_raw",
+)  # fmt: skip
 _EPOCH_DAY = date(1970, 1, 1)
 _DAY_NS = 86_400_000_000_000
 # The store counts tokens so and wraps around; so do we, rather than to fail at its door.
@@ -36,14 +40,13 @@ def run_facts(trace_id: str, spans: list[Span], standing: Mapping[str, Any]) -> 
     """Add up the spans of a trace.
 
     ``spans`` are as ``read_spans`` gives them; ``standing`` is the row that stands of the run, {}
-    where none does. Keys are columns of ``agent_runs``, and in small letters what other columns
-    are made of.
+    where none does. Keys are columns of ``agent_runs``, and ``ASIDE``.
     """
     spans.sort(key=_by_order)
     run = _of_owner(_latest(_columns(spans)), standing)
     duplicates = duplicate_of(run)
     run = told_once(run, duplicates)
-    ends_ns = list(map(max, run["EndUnixNano"], run["StartUnixNano"]))
+    ended_ns = max(*run["EndUnixNano"], *run["StartUnixNano"])
     inferring = [op in semconv.INFERENCE_OPS for op in run["Op"]]
     counted = [
         infers and span_id not in duplicates
@@ -64,8 +67,8 @@ def run_facts(trace_id: str, spans: list[Span], standing: Mapping[str, Any]) -> 
             (one for one in map(_sampling, run["Sampling"]) if one not in _NO_SAMPLING), ""
         ),
         "StartedAt": min(run["at_ns"]),
-        "EndedAt": min(max(ends_ns), otlp.TIME_NS_MAX),
-        "DurationMs": float(max(ends_ns) - min(run["StartUnixNano"])) / 1e6,
+        "EndedAt": min(ended_ns, otlp.TIME_NS_MAX),
+        "DurationMs": float(ended_ns - min(run["StartUnixNano"])) / 1e6,
         "TimeUnknown": max(run["TimeUnknown"]),
         "Spans": len(run["SpanId"]),
         "Steps": sum(counted),
@@ -77,7 +80,7 @@ def run_facts(trace_id: str, spans: list[Span], standing: Mapping[str, Any]) -> 
         "CostUsd": _cost_usd(run, counted),
         "root_rank": run["Rank"][0],
         "root_open": run["Incomplete"][0],
-        "orphans": sum(parent not in known for parent in run["ParentSpanId"]),
+        "orphans": len([parent for parent in run["ParentSpanId"] if parent not in known]),
         "last_received_ns": max(run["received_ns"]),
         "instructions_raw": _inferences_first(run["InstructionsHash"], inferring) or 0,
         "tools_raw": _inferences_first(run["ToolDefinitionsHash"], inferring) or 0,

@@ -7,7 +7,7 @@ are put together here (``run_facts``) instead.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spanlore.collector.known import OF_IDS, ONE_THREAD
+from spanlore.collector.known import ONE_THREAD, Traces
 from spanlore.schemas import semconv, tables
 from spanlore.schemas.store import Store
 
@@ -41,21 +41,21 @@ NAMES = tuple(_SELECTED)
 
 SPANS_SQL = f"""SELECT TraceId, {", ".join(f"{sql} AS {name}" for name, sql in _SELECTED.items())}
 FROM {tables.TRACES}
-WHERE {OF_IDS} AND Timestamp >= {{begin:DateTime64(9, 'UTC')}}
+WHERE {{of_traces}} AND Timestamp >= {{begin:DateTime64(9, 'UTC')}}
     AND Timestamp < {{end:DateTime64(9, 'UTC')}}
 LIMIT {{limit:UInt64}}
 {ONE_THREAD}"""
 
 
 def read_spans(
-    store: Store, ids: Sequence[str], ends: Mapping[str, str], *, spans_max: int
+    store: Store, traces: Traces, ends: Mapping[str, str], *, spans_max: int
 ) -> dict[str, list[Span]] | None:
     """Read the spans of these traces, by trace, each span as often as the store has it.
 
     None where they are more than ``spans_max``.
     """
-    params = {"ids": ids, **ends, "limit": spans_max + 1}
-    read = store.columns(SPANS_SQL, params)
+    params = {**traces.params, **ends, "limit": spans_max + 1}
+    read = store.columns(SPANS_SQL.replace("{of_traces}", traces.condition), params)
     trace_ids = read.pop("TraceId")
     if len(trace_ids) > spans_max:
         return None

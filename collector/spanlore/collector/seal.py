@@ -14,8 +14,8 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from spanlore.collector import harness
-from spanlore.collector.known import OF_IDS, ONE_THREAD, Known, Row, known_of
-from spanlore.collector.run_facts import run_facts
+from spanlore.collector.known import ONE_THREAD, Known, Row, Traces, known_of, named
+from spanlore.collector.run_facts import ASIDE, run_facts
 from spanlore.collector.run_spans import read_spans
 from spanlore.schemas import tables
 from spanlore.schemas.outcome import outcome_of
@@ -24,13 +24,14 @@ from spanlore.schemas.store import Store, StoreRefused
 QUIET_S = 30
 """A run whose root or parents are missing is waited for this long after its last span."""
 
-_COLUMNS = frozenset(column.name for column in tables.AGENT_RUNS.columns)
 _logger = logging.getLogger(__name__)
 
 # A field of a request to a ClickHouse server may have 128 KiB.
 _TRACES_A_QUERY_MAX = 3_000
 # To send more ids with each question costs more than to have the store find them in the records.
 _TRACES_NAMED_MAX = 500
+# A run that is added up takes a few KiB here.
+_TRACES_PICKED_MAX = 10_000
 # A span that is read takes about half a KiB here while its run is added up.
 _SPANS_A_QUERY_MAX = 100_000
 _SPANS_A_TRACE_MAX = 1_000_000
@@ -105,12 +106,13 @@ def _seal_records(
     if not loaded:
         return []
     touched = list({row["TraceId"] for row in loaded})
-    if len(touched) <= _TRACES_NAMED_MAX:
-        known = known_of(store, OF_IDS, {"ids": touched})
-    else:
-        known = known_of(store, _OF_LOADED, records)
+    are_few = len(touched) <= _TRACES_NAMED_MAX
+    traces = named(touched) if are_few else Traces(_OF_LOADED, records)
+    known = known_of(store, traces)
     ids = [row["TraceId"] for row in loaded if counts(row, known.standing_of(row["TraceId"]))]
-    return _seal(store, ids, known, now_ns=now_ns)
+    # What else is picked with them is read in vain.
+    are_most = len(touched) / 2 < len(ids) and len(touched) <= _TRACES_PICKED_MAX
+    return _seal(store, ids, known, picked=traces if are_most else None, now_ns=now_ns)
 
 
 def seal_foreign(store: Store, *, since_ns: int, now_ns: int) -> list[str]:
@@ -144,7 +146,7 @@ def seal_traces(store: Store, trace_ids: Iterable[str], *, now_ns: int) -> list[
     """Seal the runs of these traces; return the traces, each once."""
     unique = list(dict.fromkeys(trace_ids))
     for ids in _parts(unique):
-        _seal(store, ids, known_of(store, OF_IDS, {"ids": ids}), now_ns=now_ns)
+        _seal(store, ids, known_of(store, named(ids)), now_ns=now_ns)
     return unique
 
 
@@ -153,14 +155,23 @@ def _parts(trace_ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield trace_ids[start : start + _TRACES_A_QUERY_MAX]
 
 
-def _seal(store: Store, trace_ids: Iterable[str], known: Known, *, now_ns: int) -> list[str]:
+def _seal(
+    store: Store,
+    trace_ids: Iterable[str],
+    known: Known,
+    *,
+    picked: Traces | None = None,
+    now_ns: int,
+) -> list[str]:
+    """Seal these traces, all at once where they are ``picked``; return them, each once."""
     unique = list(dict.fromkeys(trace_ids))
-    for ids in _parts(unique):
+    for ids in [unique] if picked else _parts(unique):
         try:
-            _write_news(store, ids, known, now_ns=now_ns)
+            _write_news(store, ids, known, picked=picked, now_ns=now_ns)
         except StoreRefused:
             _write_news(store, [_NO_TRACE], known, now_ns=now_ns)  # raises: no trace is to blame
-            _seal_without_bad(store, ids, known, now_ns=now_ns)
+            for part in _parts(ids):
+                _seal_without_bad(store, part, known, now_ns=now_ns)
     return unique
 
 
@@ -181,18 +192,21 @@ def _halves(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     yield from (half for half in (ids[:middle], ids[middle:]) if half)
 
 
-def _write_news(store: Store, ids: Sequence[str], known: Known, *, now_ns: int) -> None:
+def _write_news(
+    store: Store, ids: Sequence[str], known: Known, *, picked: Traces | None = None, now_ns: int
+) -> None:
     """Write the rows of these traces that say something their standing rows do not."""
     is_one = len(ids) == 1
     spans_max = _SPANS_A_TRACE_MAX if is_one else _SPANS_A_QUERY_MAX
-    spans = read_spans(store, ids, known.ends, spans_max=spans_max)
+    spans = read_spans(store, picked or named(ids), known.ends, spans_max=spans_max)
     if spans is None and is_one:
         _logger.error("trace %s has more than %d spans: its run is not told", ids[0], spans_max)
     elif spans is None:
-        for half in _halves(ids):
-            _write_news(store, half, known, now_ns=now_ns)
+        for part in _parts(ids) if picked else _halves(ids):
+            _write_news(store, part, known, now_ns=now_ns)
     else:
-        facts = [run_facts(one, of_one, known.standing_of(one)) for one, of_one in spans.items()]
+        found = {one: spans[one] for one in ids if one in spans}
+        facts = [run_facts(one, of_one, known.standing_of(one)) for one, of_one in found.items()]
         parts = harness.comparable_hashes(store, facts, now_ns=now_ns)
         rows = (_row(one, known, parts, now_ns=now_ns) for one in facts)
         store.insert(tables.RUNS, [row for row in rows if row is not None])
@@ -208,7 +222,7 @@ def _row(
     instructions = parts.get((tables.KIND_INSTRUCTIONS, facts["instructions_raw"]), "")
     tools = parts.get((tables.KIND_TOOL_DEFINITIONS, facts["tools_raw"]), "")
     content = {
-        **{name: value for name, value in facts.items() if name in _COLUMNS},
+        **facts,
         "State": _state(facts, now_ns=now_ns),
         "InstructionsHash": instructions,
         "ToolDefinitionsHash": tools,
@@ -220,7 +234,9 @@ def _row(
         ),
         **_verdict(known.deciding(facts["TraceId"], facts["TenantId"])),
     }
-    identity = hashlib.sha256(repr(content).encode()).digest()
+    for name in ASIDE:
+        del content[name]
+    identity = hashlib.sha256(repr(tuple(content.values())).encode()).digest()
     content_hash = int.from_bytes(identity[:8], "big")
     before = known.standing_of(facts["TraceId"])
     if content_hash == before.get("ContentHash"):

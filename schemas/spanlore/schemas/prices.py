@@ -4,10 +4,12 @@ import re
 import tomllib
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 _PER_TOKENS = 1_000_000
+# Spans may name any model: what was answered of that many is kept.
+_ANSWERS_MAX = 4_096
 # What may follow a model's name without making it another model: a date, a tag, a fine-tune's id.
 _SUFFIX = r"(-\d{4}-?\d{2}-?\d{2}|-latest|[@:].*)?"
 
@@ -40,7 +42,7 @@ class Usage:
     output_tokens: int
 
 
-@cache
+@lru_cache(_ANSWERS_MAX)
 def price_of(model: str, day: date) -> Price | None:
     """Return the price of a model on a day (UTC), None where it has none."""
     return next(
