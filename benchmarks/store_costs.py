@@ -22,6 +22,7 @@ import chdb
 
 from corpus import agent_corpus, chat_corpus, classic_corpus
 from spanlore.collector import record
+from spanlore.collector.segment import name_of
 from spanlore.collector.signals import TRACES
 from spanlore.schemas import otlp, tables
 from spanlore.schemas.store import segment_settings
@@ -31,7 +32,6 @@ from spanlore.schemas.views import INPUTS, View
 from systems import EXPORTER_TRACES
 
 _MIB: Final = 1 << 20
-_LOG_ID: Final = 1
 _QUIET_S: Final = 6.0
 _CONTROL: Final = "control"
 _CORPORA: Final = {"agent": agent_corpus, "chats": chat_corpus, "classic": classic_corpus}
@@ -291,19 +291,25 @@ def _cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def write_segments(folder: Path, requests: Sequence[bytes], *, segment_bytes: int) -> None:
+def write_segments(
+    folder: Path, requests: Sequence[bytes], *, segment_bytes: int, log_id: int = 1
+) -> list[Path]:
     """Write requests as the collector's log would: framed records, files of this size."""
-    folder.mkdir()
-    first, parts, size = 1, [], 0
+    folder.mkdir(exist_ok=True)
+    written: list[Path] = []
+    first, parts, size = 1, list[bytes](), 0
     for seq, body in enumerate(requests, 1):
         head = record.encode(
-            body, TRACES, tenant="", received_ns=time.time_ns(), seq=seq, log_id=_LOG_ID
+            body, TRACES, tenant="", received_ns=time.time_ns(), seq=seq, log_id=log_id
         )
         parts += [head, body]
         size += len(head) + len(body)
         if size >= segment_bytes or seq == len(requests):
-            (folder / f"{_LOG_ID:08x}-{first:016x}.wal").write_bytes(b"".join(parts))
+            path = folder / name_of(log_id, first)
+            path.write_bytes(b"".join(parts))
+            written.append(path)
             first, parts, size = seq + 1, [], 0
+    return written
 
 
 def _measure_one(name: str, folder: Path, *, merges: bool) -> Cost:

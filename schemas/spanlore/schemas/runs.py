@@ -86,7 +86,7 @@ def parse_since(text: str) -> timedelta:
 
 def list_runs(store: Store, wanted: RunFilter, *, now: datetime) -> list[Run]:
     """Return the newest runs that match, newest first; runs without times come last."""
-    tests = ["1"]
+    tests: list[str] = []
     params: dict[str, Any] = {"limit": wanted.limit}
     columns = {"UserId": wanted.user, "TenantId": wanted.tenant, "AgentName": wanted.agent}
     for column, value in columns.items():
@@ -101,9 +101,18 @@ def list_runs(store: Store, wanted: RunFilter, *, now: datetime) -> list[Run]:
     if wanted.since is not None:
         tests.append("LastReceivedAt >= fromUnixTimestamp64Nano({since_ns:Int64})")
         params["since_ns"] = int((now - wanted.since - _EPOCH).total_seconds() * 1e9)
-    sql = f"""SELECT {_RUN_FIELDS} FROM (SELECT * FROM {tables.RUNS} {tables.LATEST_RUN})
-        WHERE {" AND ".join(tests)}
-        ORDER BY TimeUnknown, StartedAt DESC, TraceId LIMIT {{limit:UInt32}}"""
+    newest = "ORDER BY TimeUnknown, StartedAt DESC, TraceId LIMIT {limit:UInt32}"
+    matches = " AND ".join(tests)
+    # The rest of a row is read of those alone that may be listed. A run is listed by its latest
+    # row; the rows before it only say that it may match.
+    if tests:
+        candidates = f"SELECT TraceId FROM {tables.RUNS} WHERE {matches}"
+    else:
+        times = f"SELECT TraceId, TimeUnknown, StartedAt FROM {tables.RUNS} {tables.LATEST_RUN}"
+        candidates = f"SELECT TraceId FROM ({times}) {newest}"
+    sql = f"""SELECT {_RUN_FIELDS} FROM (
+            SELECT * FROM {tables.RUNS} WHERE TraceId IN ({candidates}) {tables.LATEST_RUN})
+        WHERE {matches or 1} {newest}"""
     return [_run(row) for row in store.query(sql, params)]
 
 
