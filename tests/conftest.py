@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from spanlore.schemas import migrate, tables
+from spanlore.schemas import migrate
 from spanlore.schemas.store import Store
+from tests.empty_store import empty
 from tests.store_server.store_process import StoreProcess
 
 # How long an example takes says more of the machine's other work than of ours.
@@ -46,8 +47,7 @@ def migrated_url(store_server_url: str) -> str:
 def store(migrated_url: str) -> Iterator[Store]:
     """Open the session's database, emptied for one test."""
     with Store.connect(migrated_url) as opened:
-        for table in tables.ALL:
-            opened.command(f"TRUNCATE TABLE {table.name} SYNC")
+        empty(opened)
         yield opened
 
 

@@ -10,11 +10,13 @@ from spanlore.schemas.store import Store
 SEED = 20261123
 
 
-@pytest.fixture
-def attacked(store: Store) -> tuple[LearnReport, poisoned.Verdict]:
+@pytest.fixture(scope="module")
+def attacked(migrated_url: str) -> tuple[LearnReport, poisoned.Verdict]:
+    """One round over one world, of which each test reads another part."""
     world = poisoned.poisoned_world(SEED, a_kind=15, runs=240)
-    trace_ids = fill(store, world)
-    report = learn(store)
+    with Store.connect(migrated_url) as store:
+        trace_ids = fill(store, world)
+        report = learn(store)
     return report, poisoned.verdict_on(world, report.lessons, trace_ids)
 
 

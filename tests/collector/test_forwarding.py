@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from spanlore.collector.signals import LOGS, METRICS
-from spanlore.schemas import migrate, tables
+from spanlore.schemas import migrate
 from spanlore.schemas.store import Store
 from spanlore.schemas.tokens import INGEST, create_token
 from tests.collector.collector_process import CollectorProcess
 from tests.collector.conftest import NOWHERE
 from tests.collector.otlp_requests import hex_ids, logs, metrics, new_ids, traces
 from tests.collector.test_durability import Load, check_exact, stored
+from tests.empty_store import empty
 from tests.rotel_agent import free_address, rotel
 from tests.waiting import wait_until
 
@@ -60,8 +61,7 @@ def first(
 def received(received_url: str) -> Iterator[Store]:
     """Open the database that is forwarded to, emptied for one test."""
     with Store.connect(received_url) as opened:
-        for table in tables.ALL:
-            opened.command(f"TRUNCATE TABLE {table.name} SYNC")
+        empty(opened)
         yield opened
 
 

@@ -126,10 +126,11 @@ def test_without_a_spanlore_it_waits(tmp_path: Path) -> None:
 
 def test_two_rounds_do_not_write_beside_each_other(directory: Path) -> None:
     started(directory)
+    one_analyzer = ("learn", "--analyzer", "routing", "--data-dir", directory)
     with (directory / "learn.lock").open("a") as handle:
         fcntl.flock(handle.fileno(), fcntl.LOCK_EX)
-        ended = run_cli("learn", "--data-dir", directory)
-        dry = run_cli("learn", "--dry-run", "--data-dir", directory)
+        ended = run_cli(*one_analyzer)
+        dry = run_cli(*one_analyzer, "--dry-run")
     assert (ended.code, dry.code) == (1, 0), dry.err
     assert "another `spanlore learn` is at work" in ended.err
-    assert run_cli("learn", "--data-dir", directory).code == 0
+    assert run_cli(*one_analyzer).code == 0

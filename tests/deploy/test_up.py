@@ -98,6 +98,14 @@ def test_no_process_shows_a_password_in_its_arguments(directory: Path) -> None:
         assert not any(password in arguments for password in passwords)
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads what is mapped from /proc")
+def test_what_has_made_the_tables_holds_no_pandas(directory: Path) -> None:
+    pytest.importorskip("pandas")
+    document = read_run_file(directory)
+    assert document
+    assert "pandas" not in Path(f"/proc/{document['pid']}/maps").read_text()
+
+
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads arguments from /proc")
 def test_unsandboxed_sql_is_said_to_the_store_and_to_nobody_by_itself(
     directory: Path, fresh: Path

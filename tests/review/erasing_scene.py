@@ -22,6 +22,7 @@ from spanlore.schemas.learning_tables import (
 from spanlore.schemas.metric_tables import SUM
 from spanlore.schemas.semconv import ARM_EXPOSED
 from spanlore.schemas.store import Store
+from tests.empty_store import empty
 from tests.review.lessons import HARNESS, MEMORY, approved, effect, memory_lesson
 
 AT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
@@ -40,8 +41,7 @@ class Scene:
         connect = partial(Store.connect, url)
         self.url = url
         self.store = connect()
-        for table in tables.ALL:
-            self.store.command(f"TRUNCATE TABLE {table.name} SYNC")
+        empty(self.store)
         self.desk = Desk(connect)
         self.desk.open()
         self.queue = ExposureQueue(connect, on_exposed=self.desk.exposed)

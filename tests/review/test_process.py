@@ -32,6 +32,13 @@ def test_a_second_door_on_the_directory_does_not_start(
     assert (tmp_path / LOCK_NAME).stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads what is mapped from /proc")
+def test_a_door_that_wrote_a_lesson_holds_no_pandas(door: DoorProcess) -> None:
+    pytest.importorskip("pandas")
+    door.post("/v1/proposals", **offered(MEMORY))
+    assert "pandas" not in Path(f"/proc/{door.process.pid}/maps").read_text()
+
+
 def test_a_busy_port_is_exit_code_3(store_url: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -19,6 +19,7 @@ from tests.deploy.command_line import Ended, run_cli
 from tests.instrumentation.traced import dead_url, run_script
 from tests.whole.recorded_meetings import write_recording
 
+ANALYZER = "tool_argument_misuse"
 NASTY = "\x1b[31mred\x1b[0m \u202eesrever\u202c \x07bell"
 
 
@@ -252,7 +253,7 @@ def test_a_filter_that_nothing_passes_says_so_and_not_that_there_is_nothing(
 @pytest.mark.parametrize(
     ("command", "known"),
     [
-        (["findings", "--analyzer", "nope"], "tool_argument_misuse"),
+        (["findings", "--analyzer", "nope"], ANALYZER),
         (["lessons", "list", "--state", "nope"], "rolled_out"),
         (["lessons", "list", "--scope", "nope"], "tenant"),
     ],
@@ -268,14 +269,15 @@ def test_a_filter_that_cannot_be_is_a_usage_error_that_names_the_known(
 def test_a_dry_run_writes_nothing(data_dir: Path) -> None:
     count = "SELECT count() FROM analyses FORMAT TSV"
     before = said(data_dir, "sql", count).out
-    document(data_dir, "learn", "--dry-run", "--since", "1h")
+    made = document(data_dir, "learn", "--dry-run", "--since", "1h", "--analyzer", ANALYZER)
+    assert not made["nothing_new"]
     assert said(data_dir, "sql", count).out == before
 
 
 def test_an_unknown_analyzer_is_a_usage_error_that_names_the_known(data_dir: Path) -> None:
     ended = said(data_dir, "learn", "--analyzer", "nothing")
     assert ended.code == 2
-    assert "tool_argument_misuse" in ended.err
+    assert ANALYZER in ended.err
 
 
 @pytest.mark.parametrize("command", [["runs"], ["findings"], ["learn"], ["judge", "00", "pass"]])

@@ -15,6 +15,7 @@ from tests.whole.recorded_meetings import write_recording
 
 FREE_PORTS = [f"--{name}-port=0" for name in ("store", "grpc", "http", "review")]
 FAILURE = "duration must be"
+LEARN = ("learn", "--analyzer", "tool_argument_misuse")
 
 # Every step of the loop is a process, and the first test waits for all of them.
 pytestmark = pytest.mark.timeout(400)
@@ -65,7 +66,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     assert run_cli("up", "--detach", "--data-dir", folder, *FREE_PORTS).code == 0
     try:
         document(folder, "import", str(recording))
-        learned = document(folder, "learn", "--repo", str(repo))
+        learned = document(folder, *LEARN, "--repo", str(repo))
         [lesson] = [
             one
             for one in learned["lessons"]
@@ -125,7 +126,7 @@ def test_a_person_is_shown_both_arms_the_change_and_what_follows(loop: Loop) -> 
 
 
 def test_learning_again_proposes_nothing_anew_of_what_was_decided(loop: Loop) -> None:
-    again = document(loop.folder, "learn", "--repo", str(loop.repo))
+    again = document(loop.folder, *LEARN, "--repo", str(loop.repo))
     [same] = [one for one in again["lessons"] if one["lesson_id"] == loop.lesson["lesson_id"]] or [
         None
     ]

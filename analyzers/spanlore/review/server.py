@@ -29,7 +29,7 @@ from spanlore.schemas.doorway import Doorway
 from spanlore.schemas.keyring import Keyring
 from spanlore.schemas.listening import listen
 from spanlore.schemas.loopback import is_loopback, refusal_to_listen
-from spanlore.schemas.store import Store, StoreError
+from spanlore.schemas.store import Store, StoreError, leave_out_pandas
 from spanlore.schemas.tls import Tls, TlsFiles
 
 __all__ = ["Arguments", "CannotStart", "run"]
@@ -75,6 +75,7 @@ def run(arguments: Arguments) -> None:
     )
     if reason:
         raise CannotStart(reason)
+    leave_out_pandas()
     tls = None if arguments.tls is None else Tls(arguments.tls)
     with (
         locked(arguments.data_dir),

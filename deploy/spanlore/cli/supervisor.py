@@ -105,7 +105,9 @@ async def _until_signalled(work: Callable[[], Awaitable[None]]) -> None:
 async def _run(plan: Plan, announce: Announce) -> None:
     # Imported before anything starts: without the driver nothing here can work.
     from spanlore.schemas.migrate import losses, migrate
+    from spanlore.schemas.store import leave_out_pandas
 
+    leave_out_pandas()
     started_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     async with AsyncExitStack() as stack:  # leaves in reverse: run.json, review, collector, store
         store = None if plan.store_url else await _started(_store(plan), stack)
