@@ -1,4 +1,4 @@
-"""Will trying again help? What the door to the store makes of the driver's errors."""
+"""The door to the store: what it makes of the driver's errors, and what it asks of the engine."""
 
 from typing import Any
 
@@ -76,3 +76,15 @@ def test_a_proxy_of_the_environment_is_not_asked_for_a_store_on_this_machine(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with Store.connect(store_url) as store:
         assert store.query("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_a_question_without_rows_for_an_answer_is_put_to_the_engine_once(store: Store) -> None:
+    def queries() -> int:
+        [asked] = store.query("SELECT value AS n FROM system.events WHERE event = 'Query'")
+        return int(asked["n"])
+
+    before = queries()
+    assert store.query("SELECT 1 AS n") == [{"n": 1}]
+    between = queries()
+    assert store.query("SELECT 1 AS n WHERE 0") == []
+    assert queries() - between == between - before

@@ -11,6 +11,7 @@ import lz4.frame
 import pytest
 
 from spanlore.schemas import zstandard
+from spanlore.schemas.empty_answer import BARE, EMPTY_ANSWER
 from spanlore.store_server import blocks, native
 from tests.store_server.store_process import StoreProcess
 
@@ -175,6 +176,14 @@ def test_native_answers_carry_block_info_for_those_who_speak_a_revision(http: ht
     assert answer == native.BLOCK_INFO + plain
     empty = http.post("/", content="SELECT 1 AS a WHERE 0", params=params).content
     assert empty == native.BLOCK_INFO + b"\x01\x00\x01a\x05UInt8"
+
+
+def test_an_answer_without_rows_names_its_columns_but_to_those_who_want_rows_alone(
+    http: httpx.Client,
+) -> None:
+    asked = {"query": "SELECT 1 AS n WHERE 0", "default_format": "Native"}
+    assert http.post("/", params=asked).content == native.header([("n", "UInt8")], revision=0)
+    assert http.post("/", params=asked, headers={EMPTY_ANSWER: BARE}).content == b""
 
 
 def test_clickhouse_go_is_greeted_with_a_revision_that_needs_no_custom_bytes(

@@ -334,7 +334,7 @@ def _streamed(handle: Handle, job: Job, *, emit: Emit, blocks: Blocks) -> Summar
             emit(prefix + block)
     finally:
         blocks.close()
-    if count == 0 and statement.output_format == "Native":
+    if count == 0 and statement.output_format == "Native" and statement.around.names_columns:
         emit(_native_header(handle, job))
     return Summary()
 

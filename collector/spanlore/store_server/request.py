@@ -10,6 +10,7 @@ from email.policy import compat32
 from typing import Final
 from urllib.parse import parse_qsl
 
+from spanlore.schemas.empty_answer import BARE, EMPTY_ANSWER
 from spanlore.store_server.errors import (
     BAD_ARGUMENTS,
     NOT_IMPLEMENTED,
@@ -126,6 +127,7 @@ class Request:
             session_id=f"{caller.user}\0{session_id}" if session_id else "",
             session_timeout_s=_number(params, "session_timeout", _SESSION_TIMEOUT_S),
             native_revision=int(_number(params, "client_protocol_version", 0)),
+            names_columns=headers.get(EMPTY_ANSWER.lower()) != BARE,
         )
 
 

@@ -38,7 +38,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the transport says about a statement."""
+    """What the transport says about a statement.
+
+    ``names_columns`` tells that its asker wants the columns of an answer without rows, too.
+    """
 
     caller: Caller
     readonly: bool
@@ -49,6 +52,7 @@ class Surroundings:
     session_id: str = ""
     session_timeout_s: float = 60.0
     native_revision: int = 0
+    names_columns: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from clickhouse_connect.driver.httputil import default_pool_manager
 from urllib3.exceptions import HTTPError
 
 from spanlore.schemas import otlp, tables
+from spanlore.schemas.empty_answer import BARE, EMPTY_ANSWER
 from spanlore.schemas.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -211,7 +212,9 @@ class Store:
         here, for long lists of values); a statement uses one form or the other.
         """
         with _translated("query the store"):
-            result = self._client.query(sql, parameters=dict(params or {}))
+            result = self._client.query(
+                sql, parameters=dict(params or {}), transport_settings={EMPTY_ANSWER: BARE}
+            )
         return list(result.named_results())
 
     def columns(self, sql: str, params: Mapping[str, Any] | None = None) -> dict[str, list[Any]]:
