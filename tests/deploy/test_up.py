@@ -121,6 +121,20 @@ def test_unsandboxed_sql_is_said_to_the_store_and_to_nobody_by_itself(
     assert told == {directory: False, fresh: True}
 
 
+def test_what_was_learned_is_shown_without_the_statistics_that_it_took(directory: Path) -> None:
+    script = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from spanlore.cli.__main__ import spanlore\n"
+        "for words in (['findings'], ['lessons', 'list'], ['runs'], ['status']):\n"
+        "    done = CliRunner().invoke(spanlore, [*words, '--data-dir', sys.argv[1]])\n"
+        "    assert done.exit_code == 0, done.output\n"
+        "    assert 'scipy' not in sys.modules, words\n"
+    )
+    command = [sys.executable, "-c", script, str(directory)]
+    subprocess.run(command, check=True, env=environment(), timeout=TIMEOUT_S)
+
+
 def test_status_for_a_person_shows_the_flywheel(directory: Path) -> None:
     ended = run_cli("status", "--data-dir", directory)
     assert ended.code == 0

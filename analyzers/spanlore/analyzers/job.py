@@ -11,8 +11,8 @@ from spanlore.analyzers.analysis import analysed
 from spanlore.analyzers.core.finding_order import in_order
 from spanlore.analyzers.counting.tenants_seen import with_tenants
 from spanlore.analyzers.extraction import Progress, Unread, extract_pending, unread
-from spanlore.analyzers.lessons.consolidation import Note
 from spanlore.analyzers.lessons.desk import Desk
+from spanlore.analyzers.lessons.lesson_note import Note
 from spanlore.analyzers.lessons.lesson_notes import note_json
 from spanlore.analyzers.lessons.lesson_round import Analysis, Settled, settle, tried_lessons
 from spanlore.analyzers.lessons.triage import triaged

@@ -20,20 +20,15 @@ def findings_command(
     *, analyzer: str | None, held_back: bool, as_json: bool, data_dir: Path | None
 ) -> None:
     """Show the findings of the last `spanlore learn`, with their evidence."""
-    from spanlore.analyzers.meta_harness.proposed_hypotheses import NAME as META_HARNESS
     from spanlore.analyzers.records import finding_json, standing_findings
-    from spanlore.analyzers.registry import UnknownAnalyzer, installed_analyzers
     from spanlore.cli.show_findings import print_findings, print_held_back
     from spanlore.schemas.store import Store
 
     with Store.connect(find_running(data_dir).store_url) as store:
         every = standing_findings(store)
     found = [one for one in every if analyzer in (None, one.analyzer)]
-    if analyzer is not None and not found and analyzer != META_HARNESS:
-        try:
-            installed_analyzers([analyzer])
-        except UnknownAnalyzer as error:
-            raise click.BadParameter(str(error), param_hint="--analyzer") from error
+    if analyzer is not None and not found:
+        _require_analyzer(analyzer)
     confirmed = [one for one in found if one.confirmed]
     rest = [one for one in found if not one.confirmed]
     if as_json:
@@ -50,3 +45,17 @@ def findings_command(
         click.echo(f"none of {len(every)} findings is of {analyzer}: spanlore findings")
     elif not found:
         click.echo("no findings yet: spanlore learn")
+
+
+def _require_analyzer(name: str) -> None:
+    """See that something of this name could have findings. Raises BadParameter."""
+    # Not above: with them come the statistics, which takes a second.
+    from spanlore.analyzers.meta_harness.proposed_hypotheses import NAME as META_HARNESS
+    from spanlore.analyzers.registry import UnknownAnalyzer, installed_analyzers
+
+    if name == META_HARNESS:
+        return
+    try:
+        installed_analyzers([name])
+    except UnknownAnalyzer as error:
+        raise click.BadParameter(str(error), param_hint="--analyzer") from error

@@ -12,7 +12,7 @@ from spanlore.schemas.lesson_state import content_hash
 from spanlore.schemas.types import Arm, Effect, Finding, Lesson
 
 if TYPE_CHECKING:
-    from spanlore.analyzers.lessons.consolidation import Note
+    from spanlore.analyzers.lessons.lesson_note import Note
     from spanlore.analyzers.lessons.lesson_usage import Usage
 
 __all__ = [

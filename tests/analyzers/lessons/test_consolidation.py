@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanlore.analyzers.lessons.consolidation import Known, Note, consolidate
+from spanlore.analyzers.lessons.consolidation import Known, consolidate
+from spanlore.analyzers.lessons.lesson_note import Note
 from spanlore.analyzers.lessons.lesson_usage import Usage, counters
 from spanlore.schemas.lesson_state import DELIVERED, UNDECIDED, Ending
 from spanlore.schemas.types import Arm, Effect, Lesson

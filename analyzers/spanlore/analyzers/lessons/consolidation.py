@@ -23,10 +23,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 from scipy import stats
 
+from spanlore.analyzers.lessons.lesson_note import Note
 from spanlore.analyzers.lessons.lesson_usage import Usage
 from spanlore.analyzers.lessons.memory_lesson import is_wider, place_of, says_the_same
 from spanlore.analyzers.lessons.text_likeness import grams, likeness
@@ -50,7 +51,6 @@ BETTER_P_MAX = 0.05
 _OUTDATED = frozenset(
     {"memory_mostly_contradicted", "memory_harmful", "memory_outlived", "memory_unused"}
 )
-NoteKind = Literal["conflict", "retire"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +72,6 @@ class Known:
     analyzer_of: Mapping[str, str] = field(default_factory=dict)
     complete: frozenset[str] = frozenset()
     revoked: Mapping[str, datetime] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """What a person should look at: ``other_id`` is the other lesson of a conflict, else ""."""
-
-    lesson_id: str
-    kind: NoteKind
-    reason: str
-    other_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from spanlore.analyzers.lessons.consolidation import Note
+from spanlore.analyzers.lessons.lesson_note import Note
 from spanlore.schemas.learning_tables import LESSON_NOTES
 from spanlore.schemas.store import Store
 

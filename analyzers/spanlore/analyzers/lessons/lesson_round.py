@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from spanlore.analyzers.evaluation.gates import evaluate
-from spanlore.analyzers.lessons.consolidation import Consolidated, Known, Note, consolidate
+from spanlore.analyzers.lessons.consolidation import Consolidated, Known, consolidate
 from spanlore.analyzers.lessons.desk import Desk, DryRun, Proposal
+from spanlore.analyzers.lessons.lesson_note import Note
 from spanlore.analyzers.lessons.lesson_notes import write_notes
 from spanlore.analyzers.lessons.lesson_usage import first_proposed, usage
 from spanlore.analyzers.lessons.promotion import promotions
