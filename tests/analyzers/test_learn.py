@@ -140,10 +140,10 @@ def test_a_second_round_over_the_same_runs_adds_nothing(
 def test_new_runs_are_counted_together_with_the_old(
     recorded_store: Store, desk: LocalDesk, tmp_path: Path
 ) -> None:
-    learn(recorded_store, repo=_harness(tmp_path), desk=desk)
+    misuse(recorded_store, repo=_harness(tmp_path), desk=desk)
     later = list(_runs(at=START + timedelta(days=1), prefix="new"))[:3]
     recorded_store.insert(RUNS, later)
-    report = learn(recorded_store, repo=tmp_path, desk=desk)
+    report = misuse(recorded_store, repo=tmp_path, desk=desk)
     assert not report.nothing_new
     assert report.findings[0].n == 102
     assert _versions(recorded_store, "findings") == {1, 2}
@@ -156,7 +156,7 @@ def test_since_leaves_out_what_was_received_before(recorded_store: Store) -> Non
 
 
 def test_a_dry_run_writes_nothing(recorded_store: Store, tmp_path: Path) -> None:
-    report = learn(recorded_store, repo=_harness(tmp_path))
+    report = misuse(recorded_store, repo=_harness(tmp_path))
     assert report.findings
     assert report.lessons
     for table in ("findings", "lessons", "analyses"):
@@ -245,7 +245,8 @@ def test_an_analyzer_that_raises_is_reported_and_the_others_go_on(
         message = "no such column"
         raise KeyError(message)
 
-    chosen = [Analyzer("broken", "1", broken), *registry.installed_analyzers()]
+    others = registry.installed_analyzers(["error_clusters", "tool_argument_misuse"])
+    chosen = [Analyzer("broken", "1", broken), *others]
     monkeypatch.setattr(job, "installed_analyzers", lambda _names: chosen)
     report = learn(recorded_store)
     assert report.failed == {"broken": "KeyError: 'no such column'"}
