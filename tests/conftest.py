@@ -1,5 +1,6 @@
 """The real parts that tests in several folders use: a store process, and the recorded runs."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,12 @@ from tests.store_server.store_process import StoreProcess
 # How long an example takes says more of the machine's other work than of ours.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over the tests themselves: they live to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
