@@ -8,9 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 from google.rpc import status_pb2
 
-from spanlore.collector.forwarding.backlog import Backlog
+from spanlore.collector.forwarding.backlog import Backlog, Waiting
 from spanlore.collector.forwarding.forwarder import Forwarder
 from spanlore.collector.forwarding.sending import sender_to
 from spanlore.collector.forwarding.target import read_targets
@@ -85,6 +86,31 @@ def test_the_status_says_what_a_target_took_rejected_and_refused_by_signal(tmp_p
         "last_error": "it refuses what it is sent: HTTP 400 Bad Request: not for us",
         "last_refusal": "HTTP 400 Bad Request: not for us",
     }
+
+
+def test_a_record_that_waits_no_more_is_counted_whenever_one_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+    asking: list[threading.Thread] = []
+    with hop(tmp_path, lambda _: Reply()) as running:
+        settle = running.forwarder.backlog.settle
+
+        def asked_meanwhile(waiting: Waiting) -> bool:
+            is_settled = settle(waiting)
+            asking.append(threading.Thread(target=lambda: told.append(running.status())))
+            asking[-1].start()
+            asking[-1].join(0.2)  # it may well wait until the record is counted
+            return is_settled
+
+        monkeypatch.setattr(running.forwarder.backlog, "settle", asked_meanwhile)
+        running.send("whole", "whole")
+        running.wait_done()
+        for thread in asking:
+            thread.join(WAIT_S)
+    assert len(told) == 2
+    for status in told:
+        assert status["forwarded"]["spans"] + 2 * status["backlog"]["records"] == 4
 
 
 def test_a_target_that_refuses_is_failing_until_it_takes_something(tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ class Forwarder:
         self._sender = sender
         self._stopping = threading.Event()
         self._work: SimpleQueue[tuple[Waiting, Future[_Outcome]]] = SimpleQueue()
+        # A record that waits no more has been counted, to whoever asks.
+        self._telling = threading.Lock()
         self._failures = 0
         self._last_error: str | None = None
         self._last_refusal: str | None = None
@@ -88,19 +90,20 @@ class Forwarder:
 
     def status(self) -> Mapping[str, Any]:
         """Give what became of the records for this target since the start, by signal."""
-        return {
-            "name": self._target.name,
-            "url": self._target.url,
-            "protocol": self._target.protocol,
-            "forwarded": _by_signal(self._forwarded),
-            "rejected": _by_signal(self._rejected),
-            "refused": _by_signal(self._refused),
-            "dropped": _by_signal(self.backlog.dropped.items),
-            "retries": self._retries,
-            "backlog": self.backlog.status(),
-            "last_error": self.last_error,
-            "last_refusal": self._last_refusal,
-        }
+        with self._telling:
+            return {
+                "name": self._target.name,
+                "url": self._target.url,
+                "protocol": self._target.protocol,
+                "forwarded": _by_signal(self._forwarded),
+                "rejected": _by_signal(self._rejected),
+                "refused": _by_signal(self._refused),
+                "dropped": _by_signal(self.backlog.dropped.items),
+                "retries": self._retries,
+                "backlog": self.backlog.status(),
+                "last_error": self.last_error,
+                "last_refusal": self._last_refusal,
+            }
 
     def _run(self) -> None:
         self.backlog.count()
@@ -115,21 +118,29 @@ class Forwarder:
         if self._failures:
             # The newest of them: a single request that never gets through must not stop the others.
             waiting = waiting[-1:]
-        failed, refused = [], None
-        for one, outcome in self._sent(waiting):
-            if isinstance(outcome, SendAgain):
-                failed.append(outcome)
-                continue
-            self._settle(one, outcome)
-            refused = outcome if isinstance(outcome, TargetRefused) else None
+        failed = self._settled(self._sent(waiting))
         if failed:
-            self._retries += len(failed)
-            self._note(str(failed[0]))
             self._stopping.wait(self._delay_s(failed))
             self._failures += 1
         elif waiting:
             self._failures = 0
-            self._last_error = f"it refuses what it is sent: {refused}" if refused else None
+
+    def _settled(self, answers: Sequence[tuple[Waiting, _Outcome]]) -> list[SendAgain]:
+        """Note what became of some records; give why others must be sent again."""
+        failed, refused = list[SendAgain](), None
+        with self._telling:
+            for one, outcome in answers:
+                if isinstance(outcome, SendAgain):
+                    failed.append(outcome)
+                    continue
+                self._settle(one, outcome)
+                refused = outcome if isinstance(outcome, TargetRefused) else None
+            if failed:
+                self._retries += len(failed)
+                self._note(str(failed[0]))
+            elif answers:
+                self._last_error = f"it refuses what it is sent: {refused}" if refused else None
+        return failed
 
     def _sent(self, waiting: Sequence[Waiting]) -> list[tuple[Waiting, _Outcome]]:
         """Send records at once; give those that got an answer before we had to stop."""
