@@ -1,4 +1,4 @@
-"""The one scan of a request's bytes, which says whether anything in it looks like a secret.
+"""What the one scan of a request's bytes looks for, to say whether anything in it may be a secret.
 
 It runs over raw protobuf, so a hint names no border: the byte before a text is its length, the
 one behind it the next field's tag. It may be wrong in one way only, by finding too much.
@@ -10,7 +10,7 @@ from typing import Final
 
 import re2
 
-from spanlore.collector.redaction.base64_runs import hint_of
+from spanlore.collector.redaction.base64_runs import hints_of
 from spanlore.schemas.secret_kinds import KINDS
 from spanlore.schemas.secret_names import FIELD_HINTS, FIELD_PREFIXES
 
@@ -54,7 +54,17 @@ def _borderless(pattern: str) -> str:
     return _PARTS.sub(lambda part: "" if part[0] in _BORDERS else part[0], pattern)
 
 
-BASE64_HINT: Final = hint_of([*(text for kind in KINDS for text in kind.prefixes), *FIELD_PREFIXES])
-SECRET_HINT: Final = any_of(
-    [*(kind.hint or kind.pattern for kind in KINDS), *FIELD_HINTS, *_HIDDEN, BASE64_HINT]
+_BASE64_HINTS: Final = hints_of(
+    [*(text for kind in KINDS for text in kind.prefixes), *FIELD_PREFIXES]
 )
+BASE64_HINT: Final = any_of(_BASE64_HINTS)
+CORED_KINDS: Final = tuple(kind for kind in KINDS if kind.core)
+CORED_HINT: Final = any_of(kind.hint for kind in CORED_KINDS)
+# All that has fixed text in it.
+TEXT_HINTS: Final = (
+    *(kind.hint or kind.pattern for kind in KINDS if not kind.core),
+    *FIELD_HINTS,
+    *_HIDDEN,
+    *_BASE64_HINTS,
+)
+SECRET_HINT: Final = any_of([*TEXT_HINTS, CORED_HINT])
