@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlore.collector.redaction.hints import SECRET_HINT, TEXT_HINTS, compiled
+from spanlore.collector.redaction.hints import CORED_HINTS, SECRET_HINT, TEXT_HINTS, compiled
 from spanlore.collector.redaction.scan import SecretScan
 from spanlore.schemas.secret_kinds import KINDS
 from tests.collector.collector_process import CollectorProcess
@@ -83,19 +83,40 @@ def test_both_say_the_same_of_card_numbers_in_any_groups_behind_any_byte() -> No
             agrees(before + border + card + behind)
 
 
-def test_a_core_is_in_every_match_of_a_hint_and_no_match_is_longer_than_told() -> None:
-    for kind in KINDS:
-        if not kind.core:
-            continue
-        hint, core = compiled(kind.hint), compiled(kind.core)
-        texts = (border + card for card in cards() for border in BORDERS)
+def keys() -> Iterator[bytes]:
+    """Give keys that promise a secret, short and long, behind their tags and lengths."""
+    for name, size in product((b"password", b"Api-Key", b"x.TOKEN"), (0, 1, 200, 240, 260, 3000)):
+        filler = b"ab-" * (size // 3)
+        tags = (b"\x0a", b"\x8a\x00", b"\x8a" + b"\x80" * 300 + b"\x00", b"\x8a", b"\x09")
+        for tag, length in product(tags, (b"\x08", b"\xff\x01", b"\xff" * 300 + b"\x01", b"")):
+            yield tag + length + filler + name
+
+
+def test_both_say_the_same_of_keys_of_any_length_before_any_byte() -> None:
+    seen = [agrees(key + bytes([byte])) for key in keys() for byte in (0, 0x12, 0x0F, 0x20, 0x30)]
+    assert min(seen.count(True), seen.count(False)) > 100
+    for key in islice(keys(), 0, None, 17):
+        for byte, before in product(range(256), (b"", b" a text, " * 40, b"a" * 300)):
+            agrees(before + key + bytes([byte]))
+        agrees(b"words " * 60 + key)
+
+
+def test_what_is_within_reach_of_a_core_settles_whether_there_is_a_match() -> None:
+    texts = [border + card for card in cards() for border in BORDERS]
+    texts += [key + b"\x12" for key in keys()]
+    for cored in CORED_HINTS:
+        hint, core = compiled(cored.hint), compiled(cored.core)
         found = [match for text in texts if (match := hint.search(text))]
-        assert max(len(match[0]) for match in found) == kind.hint_bytes_max
         assert all(core.search(match[0]) for match in found)
+        within = [match for match in found if len(match[0]) <= cored.reach_bytes]
+        beyond = [match[0][-cored.reach_bytes :] for match in found if match not in within]
+        others = [len(end.translate(None, cored.endless)) for end in beyond]
+        assert max(others, default=0) == cored.others_max
+        assert cored.endless or max(len(match[0]) for match in within) == cored.reach_bytes
 
 
 def test_the_hints_say_nothing_that_the_two_read_differently() -> None:
-    for hint in TEXT_HINTS:
+    for hint in (*TEXT_HINTS, *(cored.core for cored in CORED_HINTS)):
         escaped = {letter for letter in re.findall(r"\\(.)", hint) if letter.isalpha()}
         assert escaped <= {"x", "z", "t"}, "\\s and others are not the same bytes to both"
         bare = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "", hint)
@@ -105,6 +126,7 @@ def test_the_hints_say_nothing_that_the_two_read_differently() -> None:
 PIECES = st.one_of(
     st.sampled_from(WRITTEN),
     st.sampled_from(list(cards())),
+    st.sampled_from(list(keys())),
     st.sampled_from([prefix.encode() for kind in KINDS for prefix in kind.prefixes]),
     st.sampled_from(
         [b"password", b"API_KEY", b"\x0a\x08", b"\x12\x04", b"://", b"%3D", b"\\u003a"]

@@ -21,8 +21,8 @@ class Kind:
 
     ``why`` is what it opens, ``example`` its shape with the secret part cut short. ``border`` is
     what must stand before the pattern. ``hint`` is what a scan of raw bytes looks for where that
-    is not the pattern itself. ``core`` is something rare and cheap to look for that every match of
-    a hint without any fixed text holds, ``hint_bytes_max`` the longest of those matches.
+    is not the pattern itself. ``core`` is something cheap to look for that every match of a hint
+    without any fixed text holds, ``hint_bytes_max`` the length of the longest.
     ``prefixes`` are the texts it begins with that are also looked for in base64: three bytes tell
     too little there. ``accepts`` has the last word about what was captured. ``as_written`` is a
     kind that escapes are a part of.
