@@ -33,7 +33,7 @@ _PARTS: Final = re.compile(
 _BORDERS: Final = frozenset({r"\b", r"\B", r"\A", r"\z", "^", "$"})
 
 
-# As far as a key is looked at from its end; all but those of a mischief-maker are shorter.
+# How far a key is looked at from its end: hardly any is longer.
 _KEY_REACH_BYTES: Final = 256
 
 
@@ -41,9 +41,9 @@ _KEY_REACH_BYTES: Final = 256
 class CoredHint:
     """A hint that is slow to look for among many, and the core of it that is not.
 
-    Each match of the hint holds a match of the core, and all of it is within ``reach_bytes`` of
-    that one's end. Where ``endless`` has bytes it may go on before those: then ``others_max`` of
-    the bytes within reach are not of ``endless``, at most.
+    Each match of the hint holds a match of the core and is within ``reach_bytes`` of that one's
+    end. Where ``endless`` has bytes, it may also begin before: then at most ``others_max`` of the
+    bytes within reach are not of these.
     """
 
     core: str

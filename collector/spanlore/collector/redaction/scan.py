@@ -49,8 +49,8 @@ class SecretScan:
         self._compiling = threading.Lock()
         if hyperscan is None:
             _logger.info(
-                "requests are scanned for secrets by RE2 alone, which is several times slower: "
-                "the package hyperscan is not installed"
+                "requests are scanned for secrets by RE2 alone, which takes more than twice as "
+                "long: the package hyperscan is not installed"
             )
 
     @property
