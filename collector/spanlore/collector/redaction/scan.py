@@ -129,11 +129,8 @@ class _Surroundings:
 
 @cache
 def _database() -> "hyperscan.Database":
-    """Compile the hints' texts, each numbered by its place, and the cores behind them."""
-    cores = [cored.core for cored in CORED_HINTS]
-    # The first match of a text says all, each match of a core has to be looked at.
-    flags = [hyperscan.HS_FLAG_SINGLEMATCH] * len(TEXT_HINTS) + [0] * len(cores)
-    expressions = [pattern.encode() for pattern in (*TEXT_HINTS, *cores)]
+    """Compile what to look for: each is numbered by its place, and the cores stand last."""
+    patterns = (*TEXT_HINTS, *(cored.core for cored in CORED_HINTS))
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(expressions=expressions, ids=list(range(len(flags))), flags=flags)
+    database.compile(expressions=[pattern.encode() for pattern in patterns])
     return database
