@@ -35,7 +35,7 @@ def main() -> None:
         redactor.suspects(bytes(_BEGINNING_BYTES))
     agents = agent_corpus(spans, seed=_SEED)
     print(f"{'corpus':28}{'work':32}{'us a span':>10}{'MB/s':>8}")
-    chats = chat_corpus(spans // 8, seed=_SEED)
+    chats = chat_corpus(spans // 2, seed=_SEED)
     for corpus in (agents, chats, classic_corpus(spans * 10, seed=_SEED)):
         _line(corpus, "scan for secrets", secrets.suspects)
         _line(corpus, "scan for secrets by RE2 alone", by_re2)
