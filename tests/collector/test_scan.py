@@ -118,7 +118,7 @@ def test_what_is_within_reach_of_a_core_settles_whether_there_is_a_match() -> No
 def test_the_hints_say_nothing_that_the_two_read_differently() -> None:
     for hint in (*TEXT_HINTS, *(cored.core for cored in CORED_HINTS)):
         escaped = {letter for letter in re.findall(r"\\(.)", hint) if letter.isalpha()}
-        assert escaped <= {"x", "z", "t"}, "\\s and others are not the same bytes to both"
+        assert escaped <= {"x", "z", "t", "A"}, "\\s and others are not the same bytes to both"
         bare = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "", hint)
         assert not {".", "^", "$"} & set(bare), "newlines are not the same to both"
 
@@ -169,10 +169,11 @@ def test_both_say_the_same_of_a_secret_anywhere_in_much_text(
 @pytest.mark.parametrize("numbers", [10, 1000, 100_000])
 def test_a_card_among_numbers_that_look_like_one_is_found(numbers: int) -> None:
     rng = random.Random(SEED)
-    near = [b"%019d" % rng.randrange(10**19) for _ in range(numbers)]
-    assert agrees(b"id-".join(near)) is False
-    near[rng.randrange(numbers)] += b" 4111-1111-1111-1111 "
-    assert agrees(b"id-".join(near)) is True
+    # At the many of the last Hyperscan gives up, and RE2 goes on.
+    near = [b"4111 1111 %03d" % rng.randrange(1000) for _ in range(numbers)]
+    assert agrees(b", ".join(near)) is False
+    near[rng.randrange(numbers)] = b"4111-1111-1111-1111"
+    assert agrees(b", ".join(near)) is True
 
 
 def test_many_threads_at_once_say_what_one_says() -> None:

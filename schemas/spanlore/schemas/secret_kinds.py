@@ -73,8 +73,8 @@ _CARD_BORDER = r"[^0-9A-Za-z_.#-]"
 # In raw bytes the character before it may be the length of the text it begins: then the tag of a
 # field with text stands before that.
 _CARD_BEFORE = rf"(?:\A|{_CARD_BORDER}|%[0-9a-fA-F]{{2}}|[\x0a\x12\x1a*:\x80-\xff][0-9A-Za-z_.#-])"
-# Each way to write one has fourteen digits in a row, or three groups of four or six.
-_CARD_CORE = r"[0-9]{4}(?:[0-9]{10}|(?: |%20|-)(?:[0-9]{4}|[0-9]{6})(?: |%20|-)[0-9]{4})"
+# Four digits begin a number of any network; ten follow, or a group.
+_CARD_CORE = _CARD_BEFORE + r"[2-6][0-9]{3}(?:[0-9]{10}|(?: |%20|-)[0-9]{4})"
 
 _PEM_BEGIN = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----"
 _PEM_END = r"-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----"
