@@ -18,8 +18,10 @@ from spanlore.collector.inflate import inflate
 from spanlore.collector.intake import Intake, Taken
 from spanlore.collector.log import Entry, Log
 from spanlore.collector.quotas import Quotas, TenantBudget
+from spanlore.collector.redaction.hints import SECRET_HINT, compiled
 from spanlore.collector.redaction.redactor import Redactor
 from spanlore.collector.redaction.requests import redact_request
+from spanlore.collector.redaction.scan import SecretScan
 from spanlore.collector.refusal import Refused, status
 from spanlore.collector.repair import is_identified
 from spanlore.collector.restore import restore
@@ -90,6 +92,7 @@ class Door:
         self._limits = limits
         self._log = _Framing()
         self._redactor = Redactor(bytes(32), {"ticket": "TICKET-[0-9]+"})
+        self._scan, self._re2 = SecretScan(re2_bytes_max=0), compiled(SECRET_HINT)
         counters = Counters()
         self._intake = Intake(
             cast("Log", self._log),
@@ -126,6 +129,8 @@ class Door:
             if case.is_json:
                 messages_max = self._limits.submessages_max
                 body = otlp_json.request_of(body, signal, messages_max=messages_max)
+            is_suspect = self._re2.search(body) is not None
+            _must(self._scan.suspects(body) == is_suspect, "Hyperscan does not say what RE2 says")
             self._log.entry = None
             taken = self._intake.take(body, signal, tenant=ANY_TENANT)
             if case.is_json:

@@ -21,9 +21,11 @@ class Kind:
 
     ``why`` is what it opens, ``example`` its shape with the secret part cut short. ``border`` is
     what must stand before the pattern. ``hint`` is what a scan of raw bytes looks for where that
-    is not the pattern itself. ``prefixes`` are the texts it begins with that are also looked for
-    in base64: three bytes tell too little there. ``accepts`` has the last word about what was
-    captured. ``as_written`` is a kind that escapes are a part of.
+    is not the pattern itself. ``core`` is something cheap to look for that every match of a hint
+    without any fixed text holds, ``hint_bytes_max`` the length of the longest.
+    ``prefixes`` are the texts it begins with that are also looked for in base64: three bytes tell
+    too little there. ``accepts`` has the last word about what was captured. ``as_written`` is a
+    kind that escapes are a part of.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Kind:
     pattern: str
     border: str = r"(?:\A|[^A-Za-z0-9])"
     hint: str = ""
+    core: str = ""
+    hint_bytes_max: int = 0
     prefixes: tuple[str, ...] = ()
     accepts: Callable[[bytes], bool] = lambda _: True
     as_written: bool = False
@@ -69,6 +73,8 @@ _CARD_BORDER = r"[^0-9A-Za-z_.#-]"
 # In raw bytes the character before it may be the length of the text it begins: then the tag of a
 # field with text stands before that.
 _CARD_BEFORE = rf"(?:\A|{_CARD_BORDER}|%[0-9a-fA-F]{{2}}|[\x0a\x12\x1a*:\x80-\xff][0-9A-Za-z_.#-])"
+# Four digits begin a number of any network; ten follow, or a group.
+_CARD_CORE = _CARD_BEFORE + r"[2-6][0-9]{3}(?:[0-9]{10}|(?: |%20|-)[0-9]{4})"
 
 _PEM_BEGIN = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----"
 _PEM_END = r"-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----"
@@ -317,6 +323,8 @@ KINDS: Final = (
         border=rf"(?:\A|{_CARD_BORDER})",
         pattern=f"(?:{_CARD})" + r"\b",
         hint=_CARD_BEFORE + "(?:" + _CARD.replace(" ", "(?: |%20)") + ")",
+        core=_CARD_CORE,
+        hint_bytes_max=len("%ff4111%201111%201111%201111"),
         accepts=is_card_number,
     ),
 )

@@ -27,16 +27,18 @@ BARE_FIELDS: Final = (
 # The bytes that a protobuf field may begin with.
 _TAGS: Final = "".join(f"\\x{byte:02x}" for byte in range(256) if byte & 7 in {0, 1, 2, 5})
 # What a scan of raw bytes looks for, in any depth of escaping. An object or a list behind the
-# name is no secret. The second is an attribute: its key, then the tag of its value. The third is a
-# key that its value does not follow at once, which is no encoder's way but is protobuf too.
+# name is no secret. The second is an attribute: its key, then the tag of its value.
 FIELD_HINTS: Final = (
     _NAMES + r"(?:[\"'\\ \t]|u002[27]|%2[027]|%5[cC])*(?:=>?|:|%3[aAdD]|u003[aAdD])"
     r"(?:[ \t+]|%20)*[^ \t\x00{\[(]",
     _NAMES + r"\x12",
-    r"(?:\x0a|\x8a\x80*\x00)[\x80-\xff]*[\x00-\x7f][A-Za-z0-9_.$@-]*"
-    + _NAMES
-    + f"(?:[{_TAGS}]|\\z)",
 )
+_KEY = "[A-Za-z0-9_.$@-]"
+# A key that its value does not follow at once, which is no encoder's way but is protobuf too. In
+# each there is a core; before that are the key's length and any number of the key's bytes.
+KEY_CORE: Final = f"{_NAMES}(?:[{_TAGS}]|\\z)"
+KEY_HINT: Final = rf"(?:\x0a|\x8a\x80*\x00)[\x80-\xff]*[\x00-\x7f]{_KEY}*{KEY_CORE}"
+KEY_BYTES: Final = bytes(byte for byte in range(256) if re.match(rf"{_KEY}|[\x80-\xff]", chr(byte)))
 # Looked for in base64.
 FIELD_PREFIXES: Final = tuple(
     style(name)

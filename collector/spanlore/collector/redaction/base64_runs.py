@@ -20,10 +20,9 @@ _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 
 
-def hint_of(texts: Iterable[str]) -> str:
-    """Give the RE2 that finds any of these texts in base64."""
-    shown = {way for text in texts for way in _shown_as(text.encode())}
-    return "|".join(sorted(shown))
+def hints_of(texts: Iterable[str]) -> list[str]:
+    """Give RE2s of which one finds any of these texts in base64."""
+    return sorted({way for text in texts for way in _shown_as(text.encode())})
 
 
 def _shown_as(text: bytes) -> Iterator[str]:

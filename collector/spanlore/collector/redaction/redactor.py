@@ -9,7 +9,8 @@ from typing import Final
 
 from spanlore.collector.redaction.base64_runs import rewritten_runs
 from spanlore.collector.redaction.escapes import Edit, View, edited, views_of
-from spanlore.collector.redaction.hints import BASE64_HINT, SECRET_HINT, compiled, own_hint
+from spanlore.collector.redaction.hints import BASE64_HINT, compiled, own_hint
+from spanlore.collector.redaction.scan import SecretScan
 from spanlore.schemas.secret_kinds import KINDS, Kind
 from spanlore.schemas.secret_names import BARE_FIELDS, FIELDS, field_kind
 
@@ -37,7 +38,7 @@ class Redactor:
     def __init__(self, key: bytes, own: Mapping[str, str] | None = None) -> None:
         own = own or {}
         self._key = key
-        self._secret_hint = compiled(SECRET_HINT)
+        self._secrets = SecretScan()
         self._base64_hint = compiled(BASE64_HINT)
         self._own_hint = compiled(own_hint(own.values()), is_text=True) if own else None
         self.tokens = [_kind_rule(kind) for kind in KINDS if not kind.as_written]
@@ -50,10 +51,7 @@ class Redactor:
 
     def suspects(self, data: bytes) -> bool:
         """Say whether anything in these bytes, a request's or a text's, may have to go."""
-        return self._may_be_secret(data) or self._may_be_own(data)
-
-    def _may_be_secret(self, data: bytes) -> bool:
-        return self._secret_hint.search(data) is not None
+        return self._secrets.suspects(data) or self._may_be_own(data)
 
     def _may_be_own(self, data: bytes) -> bool:
         return self._own_hint is not None and self._own_hint.search(data) is not None
@@ -72,7 +70,7 @@ class Redactor:
         return self._mark(kind, kept)
 
     def _redact(self, text: bytes, found: Counter[str], *, base64_levels: int) -> bytes:
-        secret, own = self._may_be_secret(text), self._may_be_own(text)
+        secret, own = self._secrets.suspects(text), self._may_be_own(text)
         if not (secret or own):
             return text
         tokens = [partial(self._edits, rule, found) for rule in self.tokens if secret]
