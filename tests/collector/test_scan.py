@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spanlore.collector.redaction import scan
 from spanlore.collector.redaction.hints import CORED_HINTS, SECRET_HINT, TEXT_HINTS, compiled
 from spanlore.collector.redaction.scan import SecretScan
 from spanlore.schemas.secret_kinds import KINDS
@@ -19,7 +20,7 @@ from tests.collector.conftest import NOWHERE
 from tests.collector.otlp_requests import traces
 from tests.collector.planted_secrets import MADE_KINDS, in_base64, planted, ways
 
-pytest.importorskip("hyperscan")
+hyperscan = pytest.importorskip("hyperscan")
 
 SEED = 20261129
 RE2 = compiled(SECRET_HINT)
@@ -181,11 +182,11 @@ def test_many_threads_at_once_say_what_one_says() -> None:
     clean = b"a run of words without anything, 2024-05-15 1234 5678 " * 200
     texts = [clean + rng.choice((b"", *WRITTEN)) + clean for _ in range(400)]
     expected = [RE2.search(text) is not None for text in texts]
-    for scan in (SCAN, SecretScan(re2_bytes_max=1 << 20)):
+    for each in (SCAN, SecretScan(re2_bytes_max=1 << 20)):
         with ThreadPoolExecutor(8) as threads:
-            answers = [list(threads.map(scan.suspects, texts * 3)) for _ in range(2)]
+            answers = [list(threads.map(each.suspects, texts * 3)) for _ in range(2)]
         assert answers == [expected * 3] * 2
-        assert scan.is_fast
+        assert each.is_fast
 
 
 def test_a_scan_of_few_bytes_compiles_nothing() -> None:
@@ -195,6 +196,20 @@ def test_a_scan_of_few_bytes_compiles_nothing() -> None:
     assert not scan.is_fast
     assert scan.suspects(b"4111111111111111")
     assert scan.is_fast
+
+
+def test_where_hyperscan_cannot_work_re2_goes_on_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refusing() -> None:
+        raise hyperscan.ArchitectureError("this machine is too old")
+
+    monkeypatch.setattr(scan, "_database", refusing)
+    slow = SecretScan(re2_bytes_max=0)
+    answers = [slow.suspects(text) for text in (b"any", b"4111111111111111") * 2]
+    assert answers == [False, True] * 2
+    assert not slow.is_fast
+    assert caplog.text.count("Hyperscan cannot be used here") == 1
 
 
 def test_recorded_runs_are_scanned_alike(recorded_runs: Path) -> None:

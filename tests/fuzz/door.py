@@ -168,10 +168,11 @@ class Door:
             identified = (is_identified(span.trace_id, span.span_id) for span in spans)
             _must(all(identified), "a span without ids is in the log")
         if entry.body != body:
-            request = signal.loose.FromString(entry.body)
-            _check_rewritten(request)
-            # A text that grew by mending may only now be long enough for a password.
+            _check_rewritten(signal.loose.FromString(entry.body))
+            # A text that grew by mending may only now be long enough for a password, and a key and
+            # its value read like one only where they were written as JSON.
             if _MENDED not in entry.body:
+                request = signal.loose.FromString(sent_on)
                 _must(not redact_request(request, self._redactor), "a secret is in the log")
 
 

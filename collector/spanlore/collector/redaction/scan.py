@@ -69,7 +69,12 @@ class SecretScan:
         is_due = hyperscan is not None and self._re2_bytes_left <= 0
         self._re2_bytes_left -= coming_bytes
         if is_due and self._compiling.acquire(blocking=False):
-            self._hyperscan = _HyperscanScan()
+            try:
+                fast = _HyperscanScan()
+                fast.suspects(b"")
+                self._hyperscan = fast
+            except hyperscan.HyperscanError:
+                _logger.exception("Hyperscan cannot be used here, so RE2 goes on alone")
 
 
 class _HyperscanScan:
