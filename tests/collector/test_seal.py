@@ -390,25 +390,29 @@ def test_more_spans_than_are_read_at_once_are_all_added_up(
     assert [(run["State"], run["Spans"]) for run in runs(store)] == [("sealed", 3)] * 5
 
 
-def test_what_records_touched_is_read_at_once_and_without_what_goes_on(
+def test_the_runs_that_records_touched_are_read_at_once_and_what_goes_on_is_not_told(
     store: Store, tmp_path: Path, named_max: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Traces] = []
+    read: list[tuple[Traces, int]] = []
 
     def noting(store: Store, traces: Traces, *rest: Any, **limit: Any) -> Any:
-        asked.append(traces)
-        return read_spans(store, traces, *rest, **limit)
+        found = read_spans(store, traces, *rest, **limit)
+        read.append((traces, len(found or ())))
+        return found
 
     monkeypatch.setattr(seal, "read_spans", noting)
-    going_on = span(2, 1, "chat")
-    for seq, spans in enumerate(([going_on], [span(3, 1, "chat"), *whole_runs(5)]), 1):
+    going_on, no_run = span(2, 1, "chat"), span(1, None, "", trace=b"\x02" * 16)
+    more = [span(3, 1, "chat"), no_run, *whole_runs(5)]
+    for seq, spans in enumerate(([going_on], more), 1):
         path = segment(tmp_path, [request(*spans)], first_seq=seq)
         store.insert_segment(path, token=path.stem)
         seal.seal_ended(store, log_id=LOG_ID, first_seq=seq, last_seq=seq, now_ns=SOON_NS)
     told = sorted((run["State"], run["Spans"]) for run in runs(store))
     assert told == [("open", 1), *[("sealed", 3)] * 5]
-    assert len(asked) == 2
-    assert ("ids" in asked[1].params) == (named_max == 500)
+    [_, (traces, found)] = read
+    are_named = named_max == 500
+    assert ("ids" in traces.params) == are_named
+    assert found == (5 if are_named else 6)
 
 
 def test_a_trace_with_more_spans_than_can_be_held_keeps_no_other_back_and_is_named(

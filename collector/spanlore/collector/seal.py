@@ -48,6 +48,14 @@ _OF_LOADED = f"""TraceId IN (
     SELECT TraceId FROM {tables.TRACES} WHERE {_OF_RECORDS}
     UNION ALL SELECT TraceId FROM {tables.JUDGEMENTS} WHERE {_OF_RECORDS}
 )"""
+# Without the traces that are no run.
+_OF_RUNS_LOADED = f"""TraceId IN (
+    SELECT TraceId FROM {tables.TRACES} WHERE {_OF_RECORDS} AND Op != ''
+    UNION ALL SELECT TraceId FROM {tables.JUDGEMENTS} WHERE {_OF_RECORDS}
+    UNION ALL SELECT TraceId FROM {tables.RUNS} WHERE TraceId IN (
+        SELECT TraceId FROM {tables.TRACES} WHERE {_OF_RECORDS} AND Op = ''
+    )
+)"""
 # The traces that these records say something new of, and whether that may be the end of a run.
 _LOADED_SQL = f"""SELECT TraceId, max(ParentSpanId = '' AND NOT Incomplete) AS Ends
 FROM {tables.TRACES}
@@ -107,12 +115,13 @@ def _seal_records(
         return []
     touched = list({row["TraceId"] for row in loaded})
     are_few = len(touched) <= _TRACES_NAMED_MAX
-    traces = named(touched) if are_few else Traces(_OF_LOADED, records)
-    known = known_of(store, traces)
-    ids = [row["TraceId"] for row in loaded if counts(row, known.standing_of(row["TraceId"]))]
+    known = known_of(store, named(touched) if are_few else Traces(_OF_LOADED, records))
+    ids = {row["TraceId"] for row in loaded if counts(row, known.standing_of(row["TraceId"]))}
     # What else is picked with them is read in vain.
-    are_most = len(touched) / 2 < len(ids) and len(touched) <= _TRACES_PICKED_MAX
-    return _seal(store, ids, known, picked=traces if are_most else None, now_ns=now_ns)
+    are_most = len(touched) / 2 < len(ids)
+    is_picked = not are_few and are_most and len(touched) <= _TRACES_PICKED_MAX
+    picked = Traces(_OF_RUNS_LOADED, records) if is_picked else None
+    return _seal(store, ids, known, picked=picked, now_ns=now_ns)
 
 
 def seal_foreign(store: Store, *, since_ns: int, now_ns: int) -> list[str]:
