@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from itertools import compress
+from itertools import chain, compress
 from operator import itemgetter
 from typing import Any
 
@@ -46,7 +46,7 @@ def run_facts(trace_id: str, spans: list[Span], standing: Mapping[str, Any]) -> 
     run = _of_owner(_latest(_columns(spans)), standing)
     duplicates = duplicate_of(run)
     run = told_once(run, duplicates)
-    ended_ns = max(*run["EndUnixNano"], *run["StartUnixNano"])
+    ended_ns = max(chain(run["EndUnixNano"], run["StartUnixNano"]))
     inferring = [op in semconv.INFERENCE_OPS for op in run["Op"]]
     counted = [
         infers and span_id not in duplicates
