@@ -21,13 +21,12 @@ from typing import Final
 from corpus import agent_corpus
 from provenance import commit_line
 from spanlore.collector import seal
-from spanlore.schemas import migrate, otlp, runs, tables, views
+from spanlore.schemas import migrate, otlp, runs, tables
 from spanlore.schemas.log_files import log_dir
 from spanlore.schemas.store import Store
-from store_costs import write_segments
-from systems import EXPORTER_TRACE_TIMES, EXPORTER_TRACES, store_process
+from store_costs import SEGMENT_BYTES, write_segments
+from systems import EXPORTER_TRACES, make_exporter_tables, store_process
 
-_SEGMENT_BYTES: Final = 64 << 20
 _SPANS_A_CHUNK: Final = 100_000
 _EXPORTER: Final = "exporter"
 _RUNS_LISTED: Final = 50
@@ -69,7 +68,7 @@ def main() -> None:
             migrate.migrate(url)
             with Store.connect(url) as store:
                 spans = _fill(store, log_dir(directory), asked.spans)
-                _fill_exporter(store)
+                _fill_exporter(store, url)
                 _report(store, _questions(store, asked.asked), spans)
 
 
@@ -79,7 +78,7 @@ def _fill(store: Store, folder: Path, spans: int) -> int:
     for seed, start in enumerate(range(0, spans, _SPANS_A_CHUNK), 1):
         corpus = agent_corpus(min(_SPANS_A_CHUNK, spans - start), seed=seed)
         for path in write_segments(
-            folder, corpus.requests, segment_bytes=_SEGMENT_BYTES, log_id=seed
+            folder, corpus.requests, segment_bytes=SEGMENT_BYTES, log_id=seed
         ):
             store.insert_segment(path, token=path.stem, into=(otlp.TRACES_IN,))
             path.unlink()
@@ -89,19 +88,13 @@ def _fill(store: Store, folder: Path, spans: int) -> int:
     return made
 
 
-def _fill_exporter(store: Store) -> None:
+def _fill_exporter(store: Store, url: str) -> None:
+    make_exporter_tables(f"{url.rpartition('/')[0]}/{_EXPORTER}")
     names = ", ".join(f"`{name}`" for name in EXPORTER_TRACES.insertable)
-    view = next(one for one in views.ALL if one.target == tables.TRACE_TIMES).ddl()
-    store.command(f"CREATE DATABASE {_EXPORTER}")
-    with Store.open(store.address, database=_EXPORTER) as exporter:
-        exporter.command(EXPORTER_TRACES.ddl())
-        exporter.command(EXPORTER_TRACE_TIMES.ddl())
-        exporter.command(view)
-        source = f"{store.address.database}.{tables.TRACES}"
-        exporter.command(
-            f"INSERT INTO {tables.TRACES} ({names}) SELECT {names} FROM {source}",
-            settings={"max_threads": "1", "max_insert_threads": "1"},
-        )
+    store.command(
+        f"INSERT INTO {_EXPORTER}.{tables.TRACES} ({names}) SELECT {names} FROM {tables.TRACES}",
+        settings={"max_threads": "1", "max_insert_threads": "1"},
+    )
 
 
 def _questions(store: Store, count: int) -> Iterator[Question]:

@@ -14,15 +14,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from corpus import Corpus, agent_corpus, chat_corpus, classic_corpus
 from spanlore.collector.check import Limits, check
 from spanlore.collector.redaction.redactor import Redactor
-from spanlore.collector.redaction.scan import SecretScan
+from spanlore.collector.redaction.scan import RE2_BYTES_MAX, SecretScan
 from spanlore.collector.signals import TRACES
 
 _SEED = 7
 _ROUNDS = 9
 _LIMITS = Limits(message_bytes_max=64 << 20, records_max=50_000, submessages_max=1_000_000)
 _SECRET = "sk-ant-api03-" + "7aB_" * 20
-# A collector begins with RE2; what comes after these is scanned as it is for good.
-_BEGINNING_BYTES = 64 << 20
 _OWN = {"email": r"[\w.+-]+@[\w-]+\.[\w.-]+"}
 
 
@@ -32,7 +30,7 @@ def main() -> None:
     secrets, own = Redactor(bytes(32)), Redactor(bytes(32), _OWN)
     by_re2 = SecretScan(re2_bytes_max=sys.maxsize).suspects
     for redactor in (secrets, own):
-        redactor.suspects(bytes(_BEGINNING_BYTES))
+        redactor.suspects(bytes(RE2_BYTES_MAX))  # a collector's beginning
     agents = agent_corpus(spans, seed=_SEED)
     print(f"{'corpus':28}{'work':32}{'us a span':>10}{'MB/s':>8}")
     chats = chat_corpus(spans // 2, seed=_SEED)

@@ -32,6 +32,7 @@ from spanlore.schemas.views import INPUTS, View
 from systems import EXPORTER_TRACES
 
 _MIB: Final = 1 << 20
+SEGMENT_BYTES: Final = 64 * _MIB
 _QUIET_S: Final = 6.0
 _CONTROL: Final = "control"
 _CORPORA: Final = {"agent": agent_corpus, "chats": chat_corpus, "classic": classic_corpus}
@@ -44,7 +45,7 @@ class Schema:
     traces: Table = tables.OTEL_TRACES
     views: tuple[View, ...] = VIEWS
     settings: Mapping[str, str] = field(default_factory=lambda: segment_settings(otlp.TRACES_IN))
-    segment_bytes: int = 64 * _MIB
+    segment_bytes: int = SEGMENT_BYTES
 
 
 def _table(**changes: object) -> Callable[[], Schema]:
@@ -203,7 +204,7 @@ VARIANTS: Final[Mapping[str, Callable[[], Schema]]] = {
     "vertical merges": _more_settings("vertical_merge_algorithm_min_rows_to_activate = 1"),
     "no vertical merges": _more_settings("enable_vertical_merge_algorithm = 0"),
     "merge base 5": _more_settings("merge_selector_base = 5"),
-    "merge base 16": _more_settings("merge_selector_base = 16"),
+    "merge base 8": _more_settings("merge_selector_base = 8"),
     "merge base 32": _more_settings("merge_selector_base = 32"),
     "merge at least 10": _more_settings("min_parts_to_merge_at_once = 10"),
     "merge blocks of 32 MiB": _more_settings(

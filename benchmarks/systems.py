@@ -103,7 +103,7 @@ def rotel(directory: Path, *, own_tables: bool) -> Iterator[Running]:
         if own_tables:
             migrate(url)
         else:
-            _make_exporter_tables(url)
+            make_exporter_tables(url)
         port, unused = free_port(), free_port()
         command = _rotel_command(binary, directory, port=port, http_port=unused)
         log = directory / "rotel.log"
@@ -210,7 +210,8 @@ def _rotel_login(url: str) -> dict[str, str]:
     }
 
 
-def _make_exporter_tables(url: str) -> None:
+def make_exporter_tables(url: str) -> None:
+    """Make the exporter's tables in the database that a store's URL names."""
     with Store.connect(url, database="default") as server:
         server.command(f"CREATE DATABASE IF NOT EXISTS {server.address.database}")
     view = next(v for v in views.ALL if v.target == tables.TRACE_TIMES).ddl()

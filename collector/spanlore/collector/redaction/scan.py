@@ -26,7 +26,7 @@ except ModuleNotFoundError as error:
     hyperscan = None  # type: ignore[assignment]
 
 # What RE2 scans in the time that Hyperscan takes to compile, and is then left behind.
-_RE2_BYTES_MAX: Final = 64 << 20
+RE2_BYTES_MAX: Final = 64 << 20
 # To look around a core takes RE2 about as long as to scan so many bytes.
 _CORE_COST_BYTES: Final = 1024
 _CORES_MIN: Final = 16
@@ -41,7 +41,7 @@ class SecretScan:
     started, or sees little, need not compile it. Without the package RE2 scans everything.
     """
 
-    def __init__(self, *, re2_bytes_max: int = _RE2_BYTES_MAX) -> None:
+    def __init__(self, *, re2_bytes_max: int = RE2_BYTES_MAX) -> None:
         self._re2 = compiled(SECRET_HINT)
         self._re2_bytes_left = re2_bytes_max
         self._hyperscan: _HyperscanScan | None = None
